@@ -1,0 +1,43 @@
+"""A bundle: a directory that is a Hugging Face checkpoint plus ONNX graphs plus a manifest that pins every byte."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.report import JsonValue
+
+MANIFEST_FILE = "manifest.json"
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+TOKENIZER_FILE = "tokenizer.json"
+ONNX_FP32_FILE = "onnx/model.onnx"
+ONNX_INT8_FILE = "onnx/model_int8.onnx"
+
+Kind = Literal["teacher", "student"]
+Precision = Literal["int8", "fp32"]
+ONNX_FILES: dict[Precision, str] = {"int8": ONNX_INT8_FILE, "fp32": ONNX_FP32_FILE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleManifest:
+    """What the bundle is, what it was made from, and the evidence that it may be used."""
+
+    id: str
+    space_id: str  # of what executors run: int8 where there is one, else fp32
+    space_id_fp32: str
+    kind: Kind
+    preset: str
+    created_at: str  # ISO 8601, UTC
+    parameters: int  # of the encoder, without training heads
+    hidden_size: int  # dimensions of a vector
+    layers: int
+    vocabulary_size: int
+    max_tokens: int  # tokens, special ones included
+    pooling: str
+    rendering: Mapping[str, JsonValue]  # see m5model.rendering.Rendering
+    grid: str
+    quantization: str  # "none" where there is no int8 graph
+    training_set: Mapping[str, str] | None  # name, version, content_hash
+    parent: str | None  # the teacher's bundle id
+    gate: Mapping[str, JsonValue]  # measured figures beside the thresholds that they passed
+    files: Mapping[str, Mapping[str, JsonValue]]  # path → {"sha256": hex, "bytes": int}

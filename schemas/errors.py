@@ -1,0 +1,60 @@
+"""Errors that a person can act on, and the exit code that each one ends a command with."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a job or an ``m5`` command returns to its scheduler."""
+
+    DONE = 0
+    FAILED = 1
+    BAD_CONFIGURATION = 2
+    BAD_DATA = 3
+    GATE_REFUSED = 4
+
+
+class M5Error(Exception):
+    """Base of all errors that M5 raises on purpose.
+
+    The message says what went wrong and where, what was found and expected, and, in ``next_step``, what to do now.
+    """
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message)
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}\n  What to do: {self.next_step}" if self.next_step else message
+
+
+class ConfigurationError(M5Error):
+    """An argument, a path or the environment does not allow the work to start."""
+
+    exit_code = ExitCode.BAD_CONFIGURATION
+
+
+class BadDataError(M5Error):
+    """More of the input is bad than was allowed."""
+
+    exit_code = ExitCode.BAD_DATA
+
+
+class GateRefusedError(M5Error):
+    """A numeric gate (parity, balance, accounting) did not hold, so nothing was released."""
+
+    exit_code = ExitCode.GATE_REFUSED
+
+
+class DamagedBundleError(M5Error):
+    """A bundle's files are not the ones that its manifest describes."""
+
+
+class SpaceMismatchError(M5Error):
+    """Vectors of two spaces were about to be compared or joined."""
+
+
+class ModelInputError(M5Error):
+    """A text that a model cannot encode."""

@@ -1,0 +1,54 @@
+"""A listing: one catalogue item in one locale. What feeds may bring, and the ``listings`` table that they end in."""
+
+from schemas.tables import INSTANT, TEXT, TEXT_MAP, TEXTS, Column, Table
+
+LISTING_KEY = ("locale", "item_id")
+
+LOCALE = Column(name="locale", type=TEXT, meaning="store front, one of schemas.locales.LOCALES", nullable=False)
+ITEM_ID = Column(name="item_id", type=TEXT, meaning="item within its locale", nullable=False)
+
+# What a feed may bring. Only locale, item_id and title are required; columns that are not named here are ignored.
+FEED_COLUMNS = (
+    LOCALE,
+    ITEM_ID,
+    Column(name="language", type=TEXT, meaning="declared language of the text, ISO 639-1"),
+    Column(name="title", type=TEXT, meaning="title as the seller wrote it", nullable=False),
+    Column(name="bullets", type=TEXTS, meaning="selling points, in order"),
+    Column(name="description", type=TEXT, meaning="long text"),
+    Column(name="brand", type=TEXT, meaning="brand as the seller wrote it"),
+    Column(name="category", type=TEXT, meaning="category path, levels joined by ' > '"),
+    Column(name="attributes", type=TEXT_MAP, meaning="structured attributes: name to value"),
+    Column(name="seller", type=TEXT, meaning="who offers the item"),
+    Column(name="source", type=TEXT, meaning="where the feed got the listing from"),
+    Column(name="updated_at", type=INSTANT, meaning="the record's own time; the newest record of a key wins"),
+)
+
+LISTINGS = Table(
+    name="listings",
+    columns=(
+        *FEED_COLUMNS,
+        Column(
+            name="language_source",
+            type=TEXT,
+            meaning="declared, locale (it has only one language) or detected",
+            nullable=False,
+        ),
+        Column(name="repairs", type=TEXTS, meaning="names of the repairs that ingest made, see schemas.reject.REPAIRS"),
+        Column(
+            name="content_hash",
+            type=TEXT,
+            meaning="SHA-256 over all feed columns, hex: did the catalogue change?",
+            nullable=False,
+        ),
+        Column(
+            name="text_hash",
+            type=TEXT,
+            meaning="SHA-256 over the case-folded title, bullets and description, hex: exact duplicates",
+            nullable=False,
+        ),
+        Column(name="ingested_at", type=INSTANT, meaning="when this content was written", nullable=False),
+        Column(name="run_id", type=TEXT, meaning="the ingest run that wrote this content", nullable=False),
+    ),
+    key=LISTING_KEY,
+    partition_by=("locale",),
+)

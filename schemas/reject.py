@@ -1,0 +1,52 @@
+"""Records that could not become listings: kept whole, with named reasons. And the repairs that saved the others."""
+
+import pyarrow as pa
+
+from schemas.tables import INSTANT, TEXT, TEXTS, Column, Table
+
+# A record may carry several reasons. Unreadable records carry exactly one of the first group.
+UNREADABLE = {
+    "record_too_large": "the record is longer than 1 MiB and was not parsed",
+    "invalid_utf8": "the record's bytes are not UTF-8",
+    "truncated_record": "the record ends before its closing brace",
+    "invalid_record": "the record is not a JSON object, or the CSV row does not fit its header",
+}
+RULES = {
+    "wrong_type": "a field holds another type than its column's, e.g. a list as title",
+    "missing_item_id": "item_id is absent or empty",
+    "missing_locale": "locale is absent or empty",
+    "unknown_locale": "locale is not one of the 15",
+    "unknown_language": "the declared language is not one of the 10",
+    "missing_title": "title is absent, or empty after repairs",
+    "title_too_long": "title is longer than 2,000 characters",
+    "text_too_long": "bullets, description and attributes together are longer than 200,000 characters",
+    "invalid_updated_at": "updated_at is not an ISO 8601 instant",
+}
+REASONS: dict[str, str] = UNREADABLE | RULES
+
+REPAIRS: dict[str, str] = {
+    "mojibake": "text that had been decoded with the wrong character set was decoded again (ftfy)",
+    "control_characters": "null bytes and other control characters were removed",
+    "unicode_nfc": "text was brought into Unicode normalisation form C",
+    "whitespace": "runs of white space became one space, ends were trimmed",
+}
+
+MAX_RECORD_BYTES = 1 << 20
+MAX_TITLE_CHARACTERS = 2_000
+MAX_TEXT_CHARACTERS = 200_000
+
+LISTING_REJECTS = Table(
+    name="listing_rejects",
+    columns=(
+        Column(name="reject_id", type=TEXT, meaning="SHA-256 of the raw record, hex", nullable=False),
+        Column(name="reasons", type=TEXTS, meaning="names from schemas.reject.REASONS", nullable=False),
+        Column(name="detail", type=TEXT, meaning="what was found, for the person who reads this"),
+        Column(name="raw", type=pa.binary(), meaning="the record as it stood in the feed", nullable=False),
+        Column(name="raw_format", type=TEXT, meaning="json (JSON Lines and Parquet rows) or csv", nullable=False),
+        Column(name="source_file", type=TEXT, meaning="file that the record came from", nullable=False),
+        Column(name="occurrences", type=pa.int64(), unit="records", meaning="how often the same raw record stood in the feed"),
+        Column(name="rejected_at", type=INSTANT, meaning="when it was first rejected", nullable=False),
+        Column(name="run_id", type=TEXT, meaning="the ingest run that rejected it first", nullable=False),
+    ),
+    key=("reject_id",),
+)

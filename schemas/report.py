@@ -1,0 +1,79 @@
+"""What a job says when it ends: every row accounted for, by named reason."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schemas.errors import GateRefusedError
+
+JsonValue = int | float | str | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accounting:
+    """rows in = written + unchanged + superseded + left out + rejected.
+
+    ``left_out`` and ``rejected_records`` are by reason. A rejected record can have several reasons but is counted once in
+    ``rejected``; ``rejected_reasons`` counts reasons and may add up to more.
+    """
+
+    rows_in: int
+    written: int
+    unchanged: int = 0
+    superseded: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    rejected_reasons: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def accounted(self) -> int:
+        return self.written + self.unchanged + self.superseded + sum(self.left_out.values()) + self.rejected
+
+    def verify(self, job: str) -> None:
+        """Raise ``GateRefusedError`` unless every row in is accounted for exactly once."""
+        if self.accounted != self.rows_in:
+            raise GateRefusedError(
+                f"{job} does not account for every row: {self.rows_in} in, {self.accounted} accounted for "
+                f"({self.as_json()})",
+                next_step="this is a defect of M5, not of the data: keep the workspace and report it with this message",
+            )
+
+    def as_json(self) -> dict[str, JsonValue]:
+        return {
+            "rows_in": self.rows_in,
+            "written": self.written,
+            "unchanged": self.unchanged,
+            "superseded": self.superseded,
+            "left_out": dict(self.left_out),
+            "rejected": self.rejected,
+            "rejected_reasons": dict(self.rejected_reasons),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobReport:
+    """The last line that a job prints, and ``reports/RUN_ID.json``."""
+
+    job: str
+    run_id: str
+    workspace: str
+    seconds: float
+    figures: Mapping[str, JsonValue]  # what is particular to the job
+    accounting: Accounting | None = None  # ingest, sample and embed; the other jobs report rows read and made in figures
+    warnings: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, JsonValue]:
+        report: dict[str, JsonValue] = {
+            "job": self.job,
+            "run_id": self.run_id,
+            "workspace": self.workspace,
+            "seconds": round(self.seconds, 3),
+            **dict(self.figures),
+            "warnings": list(self.warnings),
+        }
+        if self.accounting is not None:
+            report["accounting"] = self.accounting.as_json()
+        return report
+
+    def to_line(self) -> str:
+        return json.dumps(self.as_json(), ensure_ascii=False)

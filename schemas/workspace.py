@@ -1,0 +1,62 @@
+"""Where everything lies under a workspace's root. The one place that knows a path."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DEFAULT_ROOT = "workspace"
+ROOT_VARIABLE = "M5_WORKSPACE"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder or an ``s3a://BUCKET/PREFIX`` that holds one catalogue with all that is made from it."""
+
+    root: str
+
+    @classmethod
+    def resolve(cls, flag: str | None, environment: Mapping[str, str] = os.environ) -> "Workspace":
+        """``--workspace``, else ``$M5_WORKSPACE``, else ``./workspace``. Local roots become absolute."""
+        root = flag or environment.get(ROOT_VARIABLE) or DEFAULT_ROOT
+        root = root.removeprefix("file://")
+        if "://" in root:
+            scheme, rest = root.split("://", 1)
+            return cls(f"{'s3a' if scheme == 's3' else scheme}://{rest.rstrip('/')}")
+        return cls(os.path.abspath(os.path.expanduser(root)))
+
+    @property
+    def is_remote(self) -> bool:
+        return "://" in self.root
+
+    def table(self, name: str) -> str:
+        """Root of a Delta table: ``listings``, ``listing_rejects``, ``embeddings`` or ``features/VIEW``."""
+        return f"{self.root}/{name}"
+
+    @property
+    def training_sets(self) -> str:
+        return f"{self.root}/training_sets"
+
+    def training_set(self, name: str, version: str) -> str:
+        return f"{self.training_sets}/{name}/{version}"
+
+    @property
+    def bundles(self) -> str:
+        return f"{self.root}/bundles"
+
+    def bundle(self, bundle_id: str) -> str:
+        return f"{self.bundles}/{bundle_id}"
+
+    @property
+    def reports(self) -> str:
+        return f"{self.root}/reports"
+
+    def report(self, run_id: str) -> str:
+        return f"{self.reports}/{run_id}.json"
+
+    def pin(self, run_id: str) -> str:
+        """What an embed run fixed at its first start, so that a restart sees the same listings."""
+        return f"{self.reports}/{run_id}.pin.json"
+
+    @property
+    def checkpoints(self) -> str:
+        return f"{self.root}/checkpoints"
