@@ -46,6 +46,13 @@ def read_bytes(path: str) -> bytes:
         return bytes(stream.read())
 
 
+def read_first_line(path: str) -> bytes:
+    """The first line of a file, decompressed by its extension; empty where the file is."""
+    filesystem, inner = open_filesystem(path)
+    with filesystem.open_input_stream(inner, compression="detect") as stream:
+        return bytes(stream.read(1 << 16)).partition(b"\n")[0]
+
+
 def write_bytes(path: str, data: bytes) -> None:
     """Write or replace the file in one step: a reader sees the old or the new content, never a part."""
     filesystem, inner = open_filesystem(path)

@@ -30,7 +30,7 @@ LISTINGS = Table(
         Column(
             name="language_source",
             type=TEXT,
-            meaning="declared, locale (it has only one language) or detected",
+            meaning="declared, or detected from the text where the feed does not say",
             nullable=False,
         ),
         Column(name="repairs", type=TEXTS, meaning="names of the repairs that ingest made, see schemas.reject.REPAIRS"),

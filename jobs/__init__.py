@@ -1,0 +1,1 @@
+"""Thin entry points, one per stage: parse, read, transform, write, report."""

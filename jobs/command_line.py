@@ -1,0 +1,143 @@
+"""What every job shares: the flags, the log, the exit code, and the report on the last line of stdout."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from m5model import storage
+from schemas.errors import ConfigurationError, M5Error
+from schemas.report import Accounting, JobReport, JsonValue
+from schemas.workspace import Workspace
+
+log = logging.getLogger("m5")
+
+
+def new_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the flags that all jobs have; every flag's help shows its default."""
+    parser = argparse.ArgumentParser(
+        description=description.strip(), formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--workspace", metavar="ROOT", help="folder or s3a:// URI that holds everything; else $M5_WORKSPACE, else ./workspace"
+    )
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow tracking database, e.g. postgresql://…; 'none' for no tracking; else $MLFLOW_TRACKING_URI, else SQLite "
+        "in a local workspace",
+    )
+    return parser
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One run of a job, from its arguments to its report."""
+
+    job: str
+    workspace: Workspace
+    run_id: str
+    tracking_uri: str | None
+    started: float = field(default_factory=time.monotonic)
+
+    def report(
+        self, figures: Mapping[str, JsonValue], accounting: Accounting | None = None, warnings: Sequence[str] = ()
+    ) -> None:
+        """Verify the accounting; write the report into the workspace, to MLflow, and as one line to stdout."""
+        report = JobReport(
+            job=self.job,
+            run_id=self.run_id,
+            workspace=self.workspace.root,
+            seconds=time.monotonic() - self.started,
+            figures=figures,
+            accounting=accounting,
+            warnings=tuple(warnings),
+        )
+        for warning in warnings:
+            log.warning(warning)
+        if accounting is not None:
+            accounting.verify(self.job)
+        text = json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n"
+        storage.write_bytes(self.workspace.report(self.run_id), text.encode())
+        self._track(report)
+        print(report.to_line(), flush=True)
+
+    def _track(self, report: JobReport) -> None:
+        if self.tracking_uri is None:
+            return
+        from m5model.tracking import log_run
+
+        numbers = {name: float(value) for name, value in _flatten(report.as_json()).items()}
+        log_run(self.tracking_uri, "m5", self.run_id, {"job": self.job, "workspace": self.workspace.root}, numbers)
+
+
+def start_run(job: str, arguments: argparse.Namespace, run_id: str | None = None) -> Run:
+    """Resolve the workspace and make sure that it can be written before any work is done."""
+    workspace = Workspace.resolve(arguments.workspace)
+    _check_writable(workspace)
+    return Run(
+        job=job,
+        workspace=workspace,
+        run_id=run_id or f"{job}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}",
+        tracking_uri=_tracking_uri(arguments.tracking_uri, workspace),
+    )
+
+
+def require_workspace(arguments: argparse.Namespace) -> None:
+    """Jobs that read what others wrote need a workspace that exists."""
+    workspace = Workspace.resolve(arguments.workspace)
+    if not storage.exists(workspace.root):
+        raise ConfigurationError(
+            f"there is no workspace {workspace.root}",
+            next_step="make one with `spark-submit jobs/ingest_catalog.py --feed FEED` (or `make demo`), or give --workspace",
+        )
+
+
+def run_job(work: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None) -> int:
+    """Run a job's body with the log on stderr; an error that a person can act on becomes its exit code."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for noisy in ("py4j", "alembic", "mlflow", "datasets", "urllib3", "botocore", "httpx", "fsspec"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        work(argv)
+    except M5Error as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return int(error.exit_code)
+    return 0
+
+
+def _tracking_uri(flag: str | None, workspace: Workspace) -> str | None:
+    uri = flag or os.environ.get("MLFLOW_TRACKING_URI")
+    if uri == "none":
+        return None
+    if uri:
+        return uri
+    return None if workspace.is_remote else f"sqlite:///{workspace.root}/mlflow.db"
+
+
+def _check_writable(workspace: Workspace) -> None:
+    probe = f"{workspace.reports}/.writable"
+    try:
+        storage.write_bytes(probe, b"")
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write to the workspace {workspace.root}: {error}",
+            next_step="give a --workspace that this user may write to",
+        ) from error
+
+
+def _flatten(values: Mapping[str, JsonValue], prefix: str = "") -> dict[str, float]:
+    """The numbers of a report, nested names joined by dots: what a metric store can hold."""
+    numbers: dict[str, float] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            numbers |= _flatten(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            numbers[f"{prefix}{name}"] = float(value)
+    return numbers

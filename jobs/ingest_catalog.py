@@ -1,0 +1,55 @@
+"""Bring feeds (JSON Lines, CSV, Parquet) into the workspace's tables ``listings`` and ``listing_rejects``.
+
+    spark-submit jobs/ingest_catalog.py --feed FEED... [--workspace ROOT]
+
+Doing it twice over the same feed changes nothing.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from jobs.command_line import new_parser, run_job, start_run
+from schemas.errors import ConfigurationError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(_work, argv)
+
+
+def _work(argv: Sequence[str] | None) -> None:
+    parser = new_parser("Bring feeds into the tables listings and listing_rejects.")
+    parser.add_argument(
+        "--feed", nargs="+", required=True, metavar="PATH", help="files, folders or globs of .jsonl, .csv or .parquet; local or s3a://"
+    )
+    parser.add_argument(
+        "--max-reject-share", type=float, default=0.05, metavar="SHARE", help="end with exit code 3 where more is rejected (0 to 1)"
+    )
+    arguments = parser.parse_args(argv)
+    if not 0 <= arguments.max_reject_share <= 1:
+        raise ConfigurationError(f"--max-reject-share is {arguments.max_reject_share}, expected 0 to 1")
+
+    from spark.ingest.ingest import ingest_feed
+    from spark.session import build_session
+
+    run = start_run("ingest_catalog", arguments)
+    spark = build_session("m5 ingest_catalog", paths=[run.workspace.root, *arguments.feed])
+    result = ingest_feed(
+        spark, run.workspace, arguments.feed, run_id=run.run_id, max_reject_share=arguments.max_reject_share
+    )
+    empty = ("the feed holds no records",) if not result.accounting.rows_in else ()
+    run.report(
+        {
+            "files": result.files,
+            "inserted": result.inserted,
+            "updated": result.updated,
+            "repairs": dict(result.repairs),
+            "languages": dict(result.languages),
+        },
+        result.accounting,
+        empty,
+    )
+    spark.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
