@@ -1,0 +1,1 @@
+"""Language-balanced training sets: plan the shares, draw the rows, pin the version."""
