@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
-from pyspark import SparkConf
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from schemas.errors import ConfigurationError
@@ -27,17 +27,21 @@ SETTINGS: Mapping[str, str] = {
 LOCAL_MASTER = "local[*,4]"
 
 
-def build_session(name: str, *, paths: Iterable[str] = (), settings: Mapping[str, str] | None = None) -> SparkSession:
+def build_session(
+    name: str, *, paths: Iterable[str] = (), settings: Callable[[SparkConf], Mapping[str, str]] | None = None
+) -> SparkSession:
     """A session that can read and write Delta tables at ``paths``.
 
     The master comes from spark-submit or spark-defaults.conf, else all local cores. ``settings`` are a job's own Spark
-    defaults. Raises ConfigurationError where Java or the Delta jars are missing.
+    defaults, given what is configured. Raises ConfigurationError where Java or the Delta jars are missing.
     """
     check_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    chosen = {**SETTINGS, **s3_settings(paths), **(settings or {})}
+    launch_jvm()
+    conf = SparkConf()
+    chosen = {**SETTINGS, **s3_settings(paths), **(settings(conf) if settings else {})}
     builder = SparkSession.builder.appName(name)
-    if not SparkConf().contains("spark.master"):
+    if not conf.contains("spark.master"):
         builder = builder.master(LOCAL_MASTER)
     for key, value in chosen.items():
         builder = builder.config(key, value)
@@ -45,6 +49,11 @@ def build_session(name: str, *, paths: Iterable[str] = (), settings: Mapping[str
     session.sparkContext.setLogLevel(os.environ.get("M5_SPARK_LOG_LEVEL", "ERROR"))
     _check_delta(session)
     return session
+
+
+def launch_jvm() -> None:
+    """Start the JVM, so that a SparkConf holds what spark-submit and spark-defaults.conf say."""
+    SparkContext._ensure_initialized()
 
 
 def s3_settings(paths: Iterable[str]) -> dict[str, str]:

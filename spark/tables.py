@@ -87,8 +87,12 @@ def merge_rows(
     merge.whenNotMatchedInsertAll().execute()
 
 
-def delete_rows(spark: SparkSession, path: str, condition: Column) -> None:
-    DeltaTable.forPath(spark, path).delete(condition)
+def delete_keys(keys: DataFrame, path: str, table: Table, *, prune: Column) -> None:
+    """Delete the rows whose key is in ``keys`` (the table's key columns). ``prune`` narrows what is read."""
+    condition = prune
+    for name in table.key:
+        condition = condition & (F.col(f"t.{name}") == F.col(f"s.{name}"))
+    DeltaTable.forPath(keys.sparkSession, path).alias("t").merge(keys.alias("s"), condition).whenMatchedDelete().execute()
 
 
 def _first_line(error: Exception) -> str:

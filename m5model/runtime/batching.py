@@ -31,9 +31,3 @@ def plan_batches(padded: np.ndarray, token_budget: int = DEFAULT_TOKEN_BUDGET) -
         size = max(1, token_budget // length)
         batches.extend(Batch(rows[start : start + size], length) for start in range(0, len(rows), size))
     return batches
-
-
-def padding_waste(token_counts: np.ndarray, batches: list[Batch]) -> float:
-    """Share of computed tokens that are padding, dummy rows included: 0 is none."""
-    computed = sum(max(2, len(batch.rows)) * batch.padded_length for batch in batches)
-    return 1.0 - float(token_counts.sum()) / computed if computed else 0.0

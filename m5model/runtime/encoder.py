@@ -42,7 +42,7 @@ class Encoded:
     vectors_BD: np.ndarray  # float32, unit length
     token_counts: np.ndarray  # (B,) int64, special tokens included, after truncation
     truncated: np.ndarray  # (B,) bool
-    computed_tokens: int  # padding and dummy rows included
+    computed_tokens: np.ndarray  # (B,) int64, padding and the copy beside a lone row included
 
 
 def read_model(folder: Path, manifest: BundleManifest, precision: Precision) -> ModelBytes:
@@ -91,27 +91,29 @@ class Encoder:
                 vectors_BD=np.empty((0, self.dimensions), np.float32),
                 token_counts=np.empty(0, np.int64),
                 truncated=np.empty(0, bool),
-                computed_tokens=0,
+                computed_tokens=np.empty(0, np.int64),
             )
         return Encoded(
             vectors_BD=np.concatenate([chunk.vectors_BD for chunk in chunks]),
             token_counts=np.concatenate([chunk.token_counts for chunk in chunks]),
             truncated=np.concatenate([chunk.truncated for chunk in chunks]),
-            computed_tokens=sum(chunk.computed_tokens for chunk in chunks),
+            computed_tokens=np.concatenate([chunk.computed_tokens for chunk in chunks]),
         )
 
     def _encode_chunk(self, texts: list[str]) -> Encoded:
         token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
         full_counts = np.fromiter((len(ids) for ids in token_ids), np.int64, len(token_ids))
         counts = np.minimum(full_counts, self.max_tokens)
-        batches = plan_batches(padded_lengths(counts, self.max_tokens), self._token_budget)
+        padded = padded_lengths(counts, self.max_tokens)
+        batches = plan_batches(padded, self._token_budget)
+        computed = padded.copy()
+        computed[[batch.rows[0] for batch in batches if len(batch.rows) == 1]] *= 2
         vectors_BD = np.empty((len(texts), self.dimensions), np.float32)
 
         def run(batch: Batch) -> None:
             vectors_BD[batch.rows] = self._run_batch(batch, token_ids, counts)
 
         list(self._threads.map(run, batches))
-        computed = sum(max(2, len(batch.rows)) * batch.padded_length for batch in batches)
         return Encoded(
             vectors_BD=vectors_BD, token_counts=counts, truncated=full_counts > self.max_tokens, computed_tokens=computed
         )

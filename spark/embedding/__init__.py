@@ -1,0 +1,1 @@
+"""The embedding engine: what is missing, in waves, through one onnxruntime session per executor."""
