@@ -1,6 +1,6 @@
 """A checkpoint becomes one ONNX graph: token ids in, unit vectors out.
 
-    input_ids (B, L) int64, attention_mask (B, L) int64  →  sentence_embedding (B, D) float32, unit length
+input_ids (B, L) int64, attention_mask (B, L) int64  →  sentence_embedding (B, D) float32, unit length
 """
 
 import contextlib
@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from transformers import DistilBertModel
 
 from m5model.architecture import load_encoder, pool
+from schemas.errors import M5Error
 
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "sentence_embedding"
 
 
 class ExportedEncoder(nn.Module):
-    """The encoder as it is exported: the attention mask is made additive here, in three nodes instead of transformers' forty."""
+    """The encoder as it is exported: the mask is made additive here, in three nodes instead of transformers' forty."""
 
     def __init__(self, encoder: DistilBertModel) -> None:
         super().__init__()
@@ -49,10 +50,12 @@ def export_fp32(checkpoint: Path, target: Path) -> None:
             (ids_BL, torch.ones_like(ids_BL)),
             input_names=list(INPUTS),
             output_names=[OUTPUT],
-            dynamic_shapes={name: axes for name in INPUTS},
+            dynamic_shapes=dict.fromkeys(INPUTS, axes),
             dynamo=True,
             verbose=False,
         )
+    if program is None:
+        raise M5Error(f"torch.onnx.export gave no graph of {checkpoint}", next_step="export again with verbose=True")
     graph = program.model_proto
     forget_origin(graph)
     target.parent.mkdir(parents=True, exist_ok=True)

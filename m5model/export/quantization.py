@@ -20,27 +20,26 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from m5model.export.fp32 import INPUTS, forget_origin
+from m5model.export.fp32 import forget_origin
+from m5model.export.text_batches import TextBatch
 from m5model.export.token_table import quantize_token_table
 
 Quantization = Literal["static", "dynamic"]
 QUANTIZATIONS: tuple[Quantization, ...] = ("static", "dynamic")
 
-Inputs = tuple[np.ndarray, np.ndarray]  # ids_BL, mask_BL, both int64
-
 
 class CalibrationBatches(CalibrationDataReader):
     """Batches of real texts, one by one, as the calibrator asks for them."""
 
-    def __init__(self, batches: Sequence[Inputs]) -> None:
-        self._batches: Iterator[Inputs] = iter(batches)
+    def __init__(self, batches: Sequence[TextBatch]) -> None:
+        self._batches: Iterator[TextBatch] = iter(batches)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         batch = next(self._batches, None)
-        return None if batch is None else dict(zip(INPUTS, batch, strict=True))
+        return None if batch is None else batch.feed()
 
 
-def quantize(source: Path, target: Path, method: Quantization, calibration: Sequence[Inputs]) -> None:
+def quantize(source: Path, target: Path, method: Quantization, calibration: Sequence[TextBatch]) -> None:
     """Write the int8 form of the fp32 graph ``source`` to ``target``. ``calibration`` is read by "static" alone.
 
     Attention products (MatMul of two activations), layer norms and positions stay fp32.
@@ -63,7 +62,7 @@ def quantize(source: Path, target: Path, method: Quantization, calibration: Sequ
     onnx.save_model(graph, target)
 
 
-def _quantize_matmuls(source: Path, target: Path, calibration: Sequence[Inputs]) -> None:
+def _quantize_matmuls(source: Path, target: Path, calibration: Sequence[TextBatch]) -> None:
     # Without a quantized output onnxruntime runs each MatMul as one MatMulIntegerToFloat: integer product, float result.
     quantize_static(
         source,

@@ -65,7 +65,9 @@ def run_id(*parts: object) -> str:
 def choose_device(name: str) -> torch.device:
     """``auto`` is CUDA where there is a GPU. Raises ConfigurationError for cuda without one."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError("device cuda, but torch sees no GPU", next_step="give --device cpu, or install a CUDA build of torch")
+        raise ConfigurationError(
+            "device cuda, but torch sees no GPU", next_step="give --device cpu, or install a CUDA build of torch"
+        )
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -52,9 +52,7 @@ def pretrain(
         return StepLoss(total / max(1, guesses), ids_BL.size)
 
     order = BatchOrder(rows.lengths, content_hash=content_hash, seed=config.seed, token_budget=config.token_budget)
-    return train(
-        Run(label=label, model=model, config=config, order=order, keys=rows.keys, loss=loss, checkpoints=checkpoints)
-    )
+    return train(Run(label=label, model=model, config=config, order=order, keys=rows.keys, loss=loss, checkpoints=checkpoints))
 
 
 @torch.no_grad()

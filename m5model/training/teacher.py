@@ -15,7 +15,7 @@ from m5model.runtime.grid import GRID
 from m5model.training.batches import TokenRows, tokenize_rows
 from m5model.training.checkpoints import Checkpoints
 from m5model.training.config import TrainingConfig
-from m5model.training.loop import Outcome, run_id
+from m5model.training.loop import run_id
 from m5model.training.mlm import MaskedLanguageModel, held_out_loss, pretrain
 from m5model.training.progress import say
 from m5model.training.randomness import generator_for, seed_for
@@ -33,17 +33,18 @@ MLM_HEAD_FILE = "heads/mlm.safetensors"
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model after MLM, its vocabulary and rows, and how it went."""
+    """A model after MLM, its vocabulary and rows, and how it went (figures for a manifest's gate)."""
 
     model: MaskedLanguageModel
     tokenizer: Tokenizer
     learn: TokenRows
     held_out: TokenRows
-    outcome: Outcome
     figures: dict[str, JsonValue]
 
 
-def train_teacher(workspace: Workspace, training_set: TrainingSet, preset: EncoderPreset, config: TrainingConfig) -> BundleManifest:
+def train_teacher(
+    workspace: Workspace, training_set: TrainingSet, preset: EncoderPreset, config: TrainingConfig
+) -> BundleManifest:
     """Train and publish a teacher of that size. A killed run started again with the same arguments goes on where it was.
 
     Raises GateRefusedError where the loss on held-out rows did not fall.
@@ -91,7 +92,7 @@ def pretrain_encoder(
         "mlm_consumed_hash": outcome.consumed_hash,
         "mlm_threshold": "held-out loss after < before",
     }
-    return Pretrained(model, tokenizer, learn, held_out, outcome, figures)
+    return Pretrained(model, tokenizer, learn, held_out, figures)
 
 
 def refuse_unless_learned(figures: dict[str, JsonValue]) -> None:
