@@ -105,6 +105,29 @@ def upload_folder(local: Path, path: str) -> None:
         write_bytes(f"{path}/{name}", (local / name).read_bytes())
 
 
+def place_folder(staging: Path, path: str) -> bool:
+    """Bring a finished local folder to ``path`` in one step. False where a whole one (with manifest.json) is there already.
+
+    On one local filesystem this is a rename; to S3 an upload with the manifest last.
+    """
+    if exists(f"{path}/manifest.json"):
+        return False
+    if is_remote(path):
+        upload_folder(staging, path)
+        return True
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    delete_folder(path)  # without a manifest it is what a killed job left
+    staging.rename(path)
+    return True
+
+
+def delete_folder(path: str) -> None:
+    """Delete ``path`` with all that is below it; nothing happens where there is none."""
+    filesystem, inner = open_filesystem(path)
+    if filesystem.get_file_info(inner).type == pafs.FileType.Directory:
+        filesystem.delete_dir(inner)
+
+
 def local_copy(path: str, files: Mapping[str, str], cache: Path | None = None) -> Path:
     """A local folder with ``files`` (relative path → SHA-256): ``path`` itself where it is local, else a checked copy.
 

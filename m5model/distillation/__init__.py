@@ -1,0 +1,1 @@
+"""A teacher becomes a student that gives the same judgements on pairs."""

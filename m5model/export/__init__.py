@@ -1,0 +1,1 @@
+"""From a checkpoint to ONNX: fp32, int8, and the gate that both must pass."""

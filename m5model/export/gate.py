@@ -1,0 +1,115 @@
+"""The gate of an export: torch, ONNX fp32 and ONNX int8 must agree on texts that nothing was learned or calibrated from.
+
+Tensor suffixes: B rows, L tokens, D dimensions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from m5model.architecture import load_encoder, sentence_vectors
+from m5model.export.fp32 import OUTPUT
+from m5model.export.text_batches import TextBatch
+from m5model.runtime.encoder import open_session
+from schemas.bundle import ONNX_FP32_FILE, ONNX_INT8_FILE
+from schemas.errors import ConfigurationError, GateRefusedError
+from schemas.report import JsonValue
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityThresholds:
+    """What an export must keep. Raises ConfigurationError listing every threshold that could refuse nothing or all."""
+
+    fp32_max_difference: float = 1e-4  # largest absolute difference of any component, torch against ONNX fp32
+    int8_mean_cosine: float = 0.99  # int8 against fp32, mean over texts
+    int8_min_cosine: float = 0.95  # of the worst text
+    # Vectors of one encoder may all point one way, and then any two have a high cosine: so also the correlation, over pairs
+    # of texts, of the similarities that int8 and fp32 give.
+    int8_pair_correlation: float = 0.95
+
+    def __post_init__(self) -> None:
+        shares = ("int8_mean_cosine", "int8_min_cosine", "int8_pair_correlation")
+        problems = [
+            f"{name} is {getattr(self, name)}, expected -1 to 1" for name in shares if not -1 <= getattr(self, name) <= 1
+        ]
+        if not self.fp32_max_difference >= 0:
+            problems.append(f"fp32_max_difference is {self.fp32_max_difference}, expected 0 or more")
+        if problems:
+            raise ConfigurationError(f"parity thresholds: {'; '.join(problems)}", next_step="correct these and start again")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """What was measured, in the same terms as the thresholds."""
+
+    texts: int
+    fp32_max_difference: float
+    int8_mean_cosine: float
+    int8_min_cosine: float
+    int8_pair_correlation: float
+
+
+def measure_parity(folder: Path, batches: Sequence[TextBatch]) -> Parity:
+    """Run a student's checkpoint and both its graphs over the batches."""
+    exact_BD = torch_vectors(folder, batches)
+    fp32_BD = onnx_vectors(folder / ONNX_FP32_FILE, batches)
+    int8_BD = onnx_vectors(folder / ONNX_INT8_FILE, batches)
+    cosines_B = (fp32_BD * int8_BD).sum(axis=1)
+    return Parity(
+        texts=len(exact_BD),
+        fp32_max_difference=float(np.abs(exact_BD - fp32_BD).max()),
+        int8_mean_cosine=float(cosines_B.mean()),
+        int8_min_cosine=float(cosines_B.min()),
+        int8_pair_correlation=pair_correlation(fp32_BD, int8_BD),
+    )
+
+
+def refuse_unless_equal(parity: Parity, thresholds: ParityThresholds) -> None:
+    """Raise GateRefusedError naming every figure that misses its threshold; NaN misses any."""
+    failures = []
+    if not parity.fp32_max_difference <= thresholds.fp32_max_difference:
+        failures.append(f"fp32_max_difference {parity.fp32_max_difference:.2e} > {thresholds.fp32_max_difference:.2e}")
+    for name in ("int8_mean_cosine", "int8_min_cosine", "int8_pair_correlation"):
+        if not getattr(parity, name) >= getattr(thresholds, name):
+            failures.append(f"{name} {getattr(parity, name):.5f} < {getattr(thresholds, name)}")
+    if failures:
+        raise GateRefusedError(
+            f"the exported graphs do not give the checkpoint's vectors: {'; '.join(failures)}, on {parity.texts} texts",
+            next_step="nothing was released; calibrate on more texts, or find what changed the graph",
+        )
+
+
+def gate_figures(parity: Parity, thresholds: ParityThresholds) -> dict[str, JsonValue]:
+    """Figures beside their thresholds, for the manifest."""
+    names = ("fp32_max_difference", "int8_mean_cosine", "int8_min_cosine", "int8_pair_correlation")
+    figures: dict[str, JsonValue] = {"parity_texts": parity.texts}
+    for name in names:
+        figures[name] = getattr(parity, name)
+        figures[f"{name}_threshold"] = getattr(thresholds, name)
+    return figures
+
+
+def torch_vectors(folder: Path, batches: Sequence[TextBatch]) -> np.ndarray:
+    """Vectors (n, D) float32 of the checkpoint in torch, on CPU."""
+    encoder = load_encoder(folder)
+    with torch.inference_mode():
+        vectors = [
+            sentence_vectors(encoder, torch.from_numpy(batch.ids_BL), torch.from_numpy(batch.mask_BL))[: batch.texts].numpy()
+            for batch in batches
+        ]
+    return np.concatenate(vectors)
+
+
+def onnx_vectors(graph: Path, batches: Sequence[TextBatch]) -> np.ndarray:
+    """Vectors (n, D) float32 of a graph in the session that executors use."""
+    session = open_session(graph.read_bytes())
+    return np.concatenate([session.run([OUTPUT], batch.feed())[0][: batch.texts] for batch in batches])
+
+
+def pair_correlation(first_BD: np.ndarray, second_BE: np.ndarray) -> float:
+    """Pearson correlation, over all pairs of rows, of the similarities in one space and in another (dimensions may differ)."""
+    upper = np.triu_indices(len(first_BD), k=1)
+    return float(np.corrcoef((first_BD @ first_BD.T)[upper], (second_BE @ second_BE.T)[upper])[0, 1])

@@ -1,0 +1,108 @@
+"""Sizes of encoders, by name. Geometry only, and the training settings that suit it; no torch here.
+
+All are BERT-style (word + learned position embeddings, post-layer-norm blocks, no pooler, no token types),
+built as ``transformers.DistilBertModel``. Vocabulary sizes are multiples of 64, which is what tensor cores like.
+"""
+
+from dataclasses import dataclass
+
+from schemas.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderPreset:
+    """One size of encoder."""
+
+    name: str
+    layers: int
+    hidden_size: int  # dimensions of a vector
+    heads: int  # attention heads
+    intermediate_size: int  # of the feed-forward block
+    vocabulary_size: int  # tokens asked for; a small corpus may give fewer
+    max_tokens: int  # tokens per text, special ones included
+    parameters: int  # of the encoder at the full vocabulary size; a test holds it
+    steps: int  # optimiser steps of a useful MLM run
+    token_budget: int  # tokens per step, padding included
+    learning_rate: float  # peak, AdamW
+
+
+TINY = EncoderPreset(
+    name="tiny",
+    layers=2,
+    hidden_size=128,
+    heads=4,
+    intermediate_size=512,
+    vocabulary_size=8_192,
+    max_tokens=128,
+    parameters=1_461_760,
+    steps=300,
+    token_budget=2_048,
+    learning_rate=1e-3,
+)
+
+MINI = EncoderPreset(
+    name="mini",
+    layers=4,
+    hidden_size=384,
+    heads=6,
+    intermediate_size=1_536,
+    vocabulary_size=32_000,
+    max_tokens=256,
+    parameters=19_484_928,
+    steps=10_000,
+    token_budget=8_192,
+    learning_rate=5e-4,
+)
+
+# The student of 2021: published at 272 MB in fp32.
+STUDENT_70M = EncoderPreset(
+    name="student-70m",
+    layers=4,
+    hidden_size=768,
+    heads=12,
+    intermediate_size=3_072,
+    vocabulary_size=50_752,
+    max_tokens=512,
+    parameters=67_723_776,
+    steps=100_000,
+    token_budget=65_536,
+    learning_rate=4e-4,
+)
+
+# The teacher of 2021: published at 2,052 MB in fp32.
+TEACHER_500M = EncoderPreset(
+    name="teacher-500m",
+    layers=24,
+    hidden_size=1_024,
+    heads=16,
+    intermediate_size=4_096,
+    vocabulary_size=205_248,
+    max_tokens=512,
+    parameters=513_009_664,
+    steps=200_000,
+    token_budget=131_072,
+    learning_rate=2e-4,
+)
+
+XL_1_5B = EncoderPreset(
+    name="xl-1.5b",
+    layers=22,
+    hidden_size=2_048,
+    heads=16,
+    intermediate_size=8_192,
+    vocabulary_size=205_248,
+    max_tokens=512,
+    parameters=1_529_282_560,
+    steps=200_000,
+    token_budget=131_072,
+    learning_rate=1e-4,
+)
+
+PRESETS: dict[str, EncoderPreset] = {preset.name: preset for preset in (TINY, MINI, STUDENT_70M, TEACHER_500M, XL_1_5B)}
+
+
+def get_preset(name: str) -> EncoderPreset:
+    """The preset of that name. Raises ConfigurationError naming those that there are."""
+    if name not in PRESETS:
+        raise ConfigurationError(f"no preset {name!r}", next_step=f"give one of: {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,85 @@
+"""One run to MLflow: parameters, metrics, tags. The only file that knows MLflow; without it, or without its database, a
+warning is all that happens, because figures stand in the bundle's manifest and in the job's report as well.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def log_run(
+    tracking_uri: str,
+    experiment: str,
+    run_name: str,
+    params: Mapping[str, str | int | float],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str] | None = None,
+) -> tuple[str, ...]:
+    """Log one finished run; returns warnings, none where all went well.
+
+    ``tracking_uri`` is a database (``sqlite:///FILE``, ``postgresql://…``) or an MLflow server. User names and passwords in
+    it, or in a parameter, are never logged.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:
+        return (f"run {run_name} was not logged to MLflow: mlflow is not installed",)
+    try:
+        _log(tracking_uri, experiment, run_name, params, metrics, tags or {})
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        return (f"run {run_name} was not logged to {redact(tracking_uri)}: {redact(str(error))}",)
+    return ()
+
+
+def redact(text: str) -> str:
+    """The text without what stands between ``://`` and ``@`` in its URIs."""
+    return re.sub(r"://[^/\s]*@", "://***@", text)
+
+
+def _log(
+    tracking_uri: str,
+    experiment: str,
+    run_name: str,
+    params: Mapping[str, str | int | float],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+) -> None:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param, RunTag
+
+    with _alone_with(tracking_uri):
+        client = MlflowClient(tracking_uri)
+        experiment_id = _experiment_id(client, experiment)
+    run_id = client.create_run(experiment_id, run_name=run_name).info.run_id
+    now = int(time.time() * 1_000)
+    client.log_batch(
+        run_id,
+        metrics=[Metric(name, float(value), now, 0) for name, value in metrics.items()],
+        params=[Param(name, redact(str(value))) for name, value in params.items()],
+        tags=[RunTag(name, redact(value)) for name, value in tags.items()],
+    )
+    client.set_terminated(run_id)
+
+
+def _experiment_id(client, experiment: str) -> str:  # type: ignore[no-untyped-def]  # mlflow is imported lazily
+    """The experiment's id; the first call on a fresh database makes MLflow's schema."""
+    found = client.get_experiment_by_name(experiment)
+    return found.experiment_id if found else client.create_experiment(experiment)
+
+
+@contextmanager
+def _alone_with(tracking_uri: str) -> Iterator[None]:
+    """One process of this machine at a time: of four that make the schema of a fresh SQLite file at once, three fail."""
+    name = hashlib.sha256(tracking_uri.encode()).hexdigest()[:16]
+    path = Path(tempfile.gettempdir()) / f"m5-mlflow-{os.getuid()}-{name}.lock"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

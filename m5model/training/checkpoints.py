@@ -1,0 +1,94 @@
+"""Checkpoints of a run: weights, optimiser state, the step, and a running hash of what was consumed.
+
+    FOLDER/step-00000200/{model.safetensors, optimizer.pt, manifest.json}     manifest.json last: with it, it is whole
+
+Everything random is a function of the seed and the step, so no generator state is kept.
+"""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from m5model import storage
+from m5model.architecture import load_weights
+from m5model.bundles import hash_files
+from schemas.bundle import MANIFEST_FILE, WEIGHTS_FILE
+from schemas.errors import ConfigurationError
+from schemas.manifests import from_json, to_json
+
+OPTIMIZER_FILE = "optimizer.pt"
+NOTHING_CONSUMED = hashlib.sha256(b"").hexdigest()
+KEPT = 2  # the newest, and one before it
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointManifest:
+    """What a checkpoint is of."""
+
+    run: str  # hash of all that decides the run, see training.loop
+    step: int  # steps done
+    consumed_hash: str  # running SHA-256 over the keys of the rows of every step, in order
+    files: dict[str, str]  # path → SHA-256
+
+
+def consume(consumed_hash: str, keys: np.ndarray) -> str:
+    """The running hash after a step with rows of these keys (B,) int64."""
+    return hashlib.sha256(bytes.fromhex(consumed_hash) + keys.astype("<i8").tobytes()).hexdigest()
+
+
+class Checkpoints:
+    """The checkpoints of one run in one folder, local or on S3. ``None`` as folder: keep none."""
+
+    def __init__(self, folder: str | None, run: str) -> None:
+        self._folder = folder
+        self._run = run
+
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, consumed_hash: str) -> None:
+        """Write one checkpoint, whole or not at all, and drop the ones before the last two."""
+        if self._folder is None:
+            return
+        with tempfile.TemporaryDirectory(prefix="m5-checkpoint-") as temporary:
+            staging = Path(temporary)
+            save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, staging / WEIGHTS_FILE)
+            torch.save(optimizer.state_dict(), staging / OPTIMIZER_FILE)
+            files = {name: str(entry["sha256"]) for name, entry in hash_files(staging).items()}
+            manifest = CheckpointManifest(run=self._run, step=step, consumed_hash=consumed_hash, files=files)
+            (staging / MANIFEST_FILE).write_text(to_json(manifest), encoding="utf-8")
+            storage.upload_folder(staging, f"{self._folder}/step-{step:08d}")
+        for name in self._whole()[:-KEPT]:
+            storage.delete_folder(f"{self._folder}/{name}")
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> CheckpointManifest | None:
+        """Load the newest whole checkpoint into both; None where there is none. Another run's raises ConfigurationError."""
+        names = self._whole()
+        if self._folder is None or not names:
+            return None
+        path = f"{self._folder}/{names[-1]}"
+        where = f"{path}/{MANIFEST_FILE}"
+        manifest = from_json(CheckpointManifest, storage.read_bytes(where).decode(), where)
+        if manifest.run != self._run:
+            raise ConfigurationError(
+                f"{path} is a checkpoint of run {manifest.run}, expected {self._run}: settings, data or vocabulary differ",
+                next_step="give the settings that it was started with, or another checkpoint folder",
+            )
+        local = storage.local_copy(path, manifest.files)
+        load_weights(model, local / WEIGHTS_FILE)
+        optimizer.load_state_dict(torch.load(local / OPTIMIZER_FILE, weights_only=True, map_location="cpu"))
+        return manifest
+
+    def delete(self) -> None:
+        """Drop them all: the run ended and its bundle is written."""
+        if self._folder is not None:
+            storage.delete_folder(self._folder)
+
+    def _whole(self) -> list[str]:
+        if self._folder is None:
+            return []
+        names = [name for name in storage.list_folders(self._folder) if name.startswith("step-")]
+        return [name for name in names if storage.exists(f"{self._folder}/{name}/{MANIFEST_FILE}")]

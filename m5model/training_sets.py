@@ -1,0 +1,130 @@
+"""A training set as a Hugging Face dataset, every file's hash checked first, and its split by listing key."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, load_dataset
+
+from m5model import storage
+from m5model.rendering import DEFAULT_RENDERING, Rendering, render
+from schemas.errors import BadDataError, ConfigurationError
+from schemas.manifests import from_json
+from schemas.training_set import MANIFEST_FILE, TrainingSetManifest
+from schemas.workspace import Workspace
+
+HELD_OUT_SHARE = 0.05
+MINIMUM_HELD_OUT = 8
+MINIMUM_ROWS = 32
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Rows of one pinned version, with their rendered ``text`` and 63-bit ``key`` (of locale and item id)."""
+
+    manifest: TrainingSetManifest
+    learn: Dataset  # columns text, key, language, locale
+    held_out: Dataset  # the same columns; never learned from
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """What a bundle's manifest says of it."""
+        return {"name": self.manifest.name, "version": self.manifest.version, "content_hash": self.manifest.content_hash}
+
+
+def find_training_set(workspace: Workspace, reference: str | None) -> str:
+    """Path of the set that ``reference`` names: NAME/VERSION, NAME (its newest version) or a path; the newest of all if None.
+
+    Raises ConfigurationError naming the sets that there are.
+    """
+    if reference is not None and storage.exists(f"{reference}/{MANIFEST_FILE}"):
+        return reference
+    names = storage.list_folders(workspace.training_sets)
+    known = [f"{name}/{version}" for name in names for version in storage.list_folders(f"{workspace.training_sets}/{name}")]
+    known = [name for name in known if storage.exists(f"{workspace.training_sets}/{name}/{MANIFEST_FILE}")]
+    fitting = [name for name in known if reference is None or name == reference or name.split("/")[0] == reference]
+    if not fitting:
+        wanted = "no training set" if reference is None else f"no training set {reference!r}"
+        raise ConfigurationError(
+            f"{wanted} in {workspace.training_sets}: there is {', '.join(known) or 'none'}",
+            next_step="run jobs/sample_training_set.py, or give one of these",
+        )
+    newest = max(fitting, key=lambda name: (read_manifest(f"{workspace.training_sets}/{name}").created_at, name))
+    return f"{workspace.training_sets}/{newest}"
+
+
+def read_manifest(path: str) -> TrainingSetManifest:
+    where = f"{path}/{MANIFEST_FILE}"
+    return from_json(TrainingSetManifest, storage.read_bytes(where).decode(), where)
+
+
+def open_training_set(path: str, rendering: Rendering = DEFAULT_RENDERING) -> TrainingSet:
+    """Check every file's SHA-256 and the row count, render the rows, and split them. Raises BadDataError for a damaged set."""
+    manifest = read_manifest(path)
+    folder = storage.local_copy(path, manifest.files)
+    _verify(folder, manifest)
+    files = [str(folder / name) for name in sorted(manifest.files) if name.endswith(".parquet")]
+    rows = load_dataset("parquet", data_files={"train": files}, split="train")
+    if len(rows) != manifest.rows or manifest.rows < MINIMUM_ROWS:
+        raise BadDataError(
+            f"training set {path} has {len(rows)} rows, its manifest says {manifest.rows}, at least {MINIMUM_ROWS} are needed",
+            next_step="sample a larger one with jobs/sample_training_set.py",
+        )
+    rendered = _render_rows(rows, manifest, rendering)
+    held_out = held_out_mask(np.asarray(rendered["key"], np.int64))
+    return TrainingSet(manifest, rendered.select(np.flatnonzero(~held_out)), rendered.select(np.flatnonzero(held_out)))
+
+
+def key_hash(locale: str, item_id: str) -> int:
+    """63 bits of the SHA-256 of a listing's key: a non-negative int64."""
+    return int.from_bytes(hashlib.sha256(f"{locale}\x1f{item_id}".encode()).digest()[:8], "big") >> 1
+
+
+def held_out_mask(keys: np.ndarray) -> np.ndarray:
+    """Which rows are held out: keys (n,) int64 → (n,) bool.
+
+    A row's place depends on its own key: those whose hash lies in the lowest 5% (for very small sets in a doubled share,
+    until there are 8).
+    """
+    share = HELD_OUT_SHARE
+    while True:
+        mask: np.ndarray = keys < int(share * 2**63)
+        if mask.sum() >= MINIMUM_HELD_OUT or share >= 0.4:
+            return mask
+        share *= 2
+
+
+def _verify(folder: Path, manifest: TrainingSetManifest) -> None:
+    for name, expected in manifest.files.items():
+        file = folder / name
+        if not file.is_file():
+            found = "no such file"
+        else:
+            with file.open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != expected:
+            raise BadDataError(
+                f"training set {manifest.name}/{manifest.version} is damaged: {file}: SHA-256 {found[:12]}, "
+                f"expected {expected[:12]}",
+                next_step="restore the file, or sample the set again under a new version",
+            )
+
+
+def _render_rows(rows: Dataset, manifest: TrainingSetManifest, rendering: Rendering) -> Dataset:
+    """Columns text, key, language and locale, in the order of the keys, so that file layout cannot matter."""
+
+    def render_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        columns = list(batch)
+        listings = [dict(zip(columns, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        return {
+            "text": [render(listing, rendering) for listing in listings],
+            "key": [key_hash(listing["locale"], listing["item_id"]) for listing in listings],
+        }
+
+    cache_key = hashlib.sha256(f"{manifest.content_hash}{rendering.rendering_id}{sorted(manifest.files.values())}".encode())
+    unused = [name for name in rows.column_names if name not in ("language", "locale")]
+    rendered = rows.map(render_batch, batched=True, remove_columns=unused, new_fingerprint=cache_key.hexdigest()[:32])
+    order = np.argsort(np.asarray(rendered["key"], np.int64), kind="stable")
+    return rendered.select(order)

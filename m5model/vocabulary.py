@@ -1,0 +1,103 @@
+"""A Unigram vocabulary for any language, learned from texts; the same texts always give the same bytes.
+
+Source: Kudo 2018, "Subword Regularization" (Unigram); byte fallback as in SentencePiece, so that no text is unknown.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from schemas.bundle import TOKENIZER_FILE
+from schemas.errors import ConfigurationError
+
+# The position in this tuple is the token's id; the runtime pads with id 0.
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+PAD_ID, UNK_ID, CLS_ID, SEP_ID, MASK_ID = range(5)
+BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
+MINIMUM_SIZE = len(SPECIAL_TOKENS) + len(BYTE_TOKENS) + 1
+# The trainer sums floats in the order of a hash map, so scores differ in their last digits from run to run.
+SCORE_DECIMALS = 6
+# Longer pieces are whole product titles that sellers repeat.
+MAX_PIECE_CHARACTERS = 16
+
+
+def train_vocabulary(texts: Iterable[str], size: int) -> Tokenizer:
+    """Learn at most ``size`` tokens (special ones and 256 byte tokens included) from texts; small corpora give fewer.
+
+    Raises ConfigurationError where ``size`` leaves no room for pieces, or where there is no text.
+    """
+    if size < MINIMUM_SIZE:
+        raise ConfigurationError(f"a vocabulary of {size} tokens is too small", next_step=f"ask for {MINIMUM_SIZE} or more")
+    trainer = trainers.UnigramTrainer(
+        vocab_size=size - len(BYTE_TOKENS),
+        special_tokens=list(SPECIAL_TOKENS),
+        unk_token=SPECIAL_TOKENS[UNK_ID],
+        max_piece_length=MAX_PIECE_CHARACTERS,
+        show_progress=False,
+    )
+    learner = _with_text_steps(Tokenizer(models.Unigram()))
+    learner.train_from_iterator(_not_empty(texts), trainer)
+    pieces = _canonical_pieces(learner, size - MINIMUM_SIZE + 1)
+    if not pieces:
+        raise ConfigurationError("no text to learn a vocabulary from", next_step="sample a training set that is not empty")
+    return _finished(pieces)
+
+
+def save_vocabulary(folder: Path, tokenizer: Tokenizer, max_tokens: int) -> None:
+    """Write tokenizer.json and the tokenizer_config.json that lets ``transformers.AutoTokenizer`` open it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TOKENIZER_FILE).write_text(tokenizer.to_str(pretty=False), encoding="utf-8")
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": max_tokens,
+        "padding_side": "right",
+        "truncation_side": "right",
+        "clean_up_tokenization_spaces": False,
+        "model_input_names": ["input_ids", "attention_mask"],
+        **dict(zip(names, SPECIAL_TOKENS, strict=True)),
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def load_vocabulary(folder: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+
+
+def _with_text_steps(tokenizer: Tokenizer) -> Tokenizer:
+    """What happens to a text around the pieces: NFKC makes full-width and half-width forms one, spaces become one."""
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Metaspace()])
+    return tokenizer
+
+
+def _canonical_pieces(learner: Tokenizer, at_most: int) -> list[tuple[str, float]]:
+    """The learned pieces, best first, scores rounded and ties in the order of their text."""
+    learned = json.loads(learner.to_str())["model"]["vocab"]
+    rounded = [(piece, round(score, SCORE_DECIMALS)) for piece, score in learned if piece not in SPECIAL_TOKENS]
+    return sorted(rounded, key=lambda entry: (-entry[1], entry[0]))[:at_most]
+
+
+def _finished(pieces: list[tuple[str, float]]) -> Tokenizer:
+    # A byte token must lose against any piece that covers the text, so it scores below the worst of them.
+    byte_score = math.floor(pieces[-1][1]) - 10.0
+    entries = [(token, 0.0) for token in SPECIAL_TOKENS] + [(token, byte_score) for token in BYTE_TOKENS] + pieces
+    tokenizer = _with_text_steps(Tokenizer(models.Unigram(entries, unk_id=UNK_ID, byte_fallback=True)))
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    cls_token, sep_token = SPECIAL_TOKENS[CLS_ID], SPECIAL_TOKENS[SEP_ID]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{cls_token} $A {sep_token}",
+        pair=f"{cls_token} $A {sep_token} $B:1 {sep_token}:1",
+        special_tokens=[(cls_token, CLS_ID), (sep_token, SEP_ID)],
+    )
+    return tokenizer
+
+
+def _not_empty(texts: Iterable[str]) -> Iterable[str]:
+    return (text for text in texts if text)
