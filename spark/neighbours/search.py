@@ -35,8 +35,8 @@ def find_neighbours(embeddings: DataFrame, settings: NeighbourSettings, queries:
     read. Shuffles one copy of every vector for the index, ``probes`` copies for the queries, more where a cell is split.
     Raises ``SpaceMismatchError`` naming both spaces where the vectors are of several.
     """
+    require_one_space(embeddings, *([] if queries is None else [queries]))
     queries = embeddings if queries is None else queries
-    require_one_space(*({id(frame): frame for frame in (embeddings, queries)}.values()))
     cells = train_cells(queries, embeddings, settings)
     candidates = search_cells(
         assign_blocks(queries, cells, settings, "query"), assign_blocks(embeddings, cells, settings, "index"), settings
@@ -51,10 +51,7 @@ def assign_blocks(
     columns = settings.partition_columns
     return (
         embeddings.select(*columns, "item_id", "vector", F.pmod(F.xxhash64("item_id"), F.lit(1 << 31)).alias("hash"))
-        .mapInArrow(
-            _assigner(cells, settings, side),
-            f"{partition_ddl(columns)}, item_id string, {ASSIGNED}",
-        )
+        .mapInArrow(_assigner(cells, settings, side), f"{partition_ddl(columns)}, item_id string, {ASSIGNED}")
         .select(*columns, "item_id", "vector", F.explode("blocks").alias("block"))
     )
 
@@ -62,14 +59,8 @@ def assign_blocks(
 def search_cells(queries: DataFrame, index: DataFrame, settings: NeighbourSettings) -> DataFrame:
     """Exact search within each block: partition columns, item_id, and its candidates there, nearest first."""
     keys = [*settings.partition_columns, "block"]
-    return (
-        queries.groupBy(*keys)
-        .cogroup(index.groupBy(*keys))
-        .applyInArrow(
-            _searcher(settings),
-            f"{partition_ddl(settings.partition_columns)}, item_id string, {FOUND}",
-        )
-    )
+    schema = f"{partition_ddl(settings.partition_columns)}, item_id string, {FOUND}"
+    return queries.groupBy(*keys).cogroup(index.groupBy(*keys)).applyInArrow(_searcher(settings), schema)
 
 
 def merge_candidates(candidates: DataFrame, settings: NeighbourSettings) -> DataFrame:
