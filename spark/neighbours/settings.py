@@ -1,0 +1,39 @@
+"""How neighbours are searched for."""
+
+import math
+from dataclasses import dataclass
+
+from spark.settings import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeighbourSettings:
+    """Settings of one neighbour search; raises ``ConfigurationError`` naming all that are wrong."""
+
+    k: int = 10  # neighbours per query
+    min_cosine: float = -1.0  # neighbours below this similarity are left out
+    probes: int = 8  # cells that a query visits
+    cells: int | None = None  # cells per partition; None: the square root of its rows, see cells_for
+    max_cells: int = 4096  # cells per partition; bounds the centroids that every task carries
+    exact_below: int = 2_000  # rows; a smaller partition is one cell, hence searched exactly
+    sample_per_cell: int = 40  # rows; k-means wants about 39 points a centroid (faiss), and 40 x 4096 x 384 x 4 B = 250 MB
+    iterations: int = 10  # of k-means
+    block_rows: int = 20_000  # rows of one side of a block; a cell beyond that is split
+    seed: int = 0
+    partition_columns: tuple[str, ...] = ("locale",)  # neighbours share these
+
+    def __post_init__(self) -> None:
+        counts = ("k", "probes", "max_cells", "exact_below", "sample_per_cell", "iterations", "block_rows")
+        rules = {f"{name} must be at least 1, is {getattr(self, name)}": getattr(self, name) >= 1 for name in counts}
+        rules |= {
+            f"min_cosine must be between -1 and 1, is {self.min_cosine}": -1 <= self.min_cosine <= 1,
+            f"cells must be at least 1 or None, is {self.cells}": self.cells is None or self.cells >= 1,
+            "partition_columns must name at least one column": len(self.partition_columns) >= 1,
+        }
+        require("NeighbourSettings", rules)
+
+    def cells_for(self, rows: int) -> int:
+        """Number of cells of a partition of ``rows`` rows."""
+        if self.cells is not None:
+            return min(self.cells, rows)
+        return 1 if rows <= self.exact_below else min(self.max_cells, round(math.sqrt(rows)))
