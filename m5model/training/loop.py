@@ -62,13 +62,18 @@ def run_id(*parts: object) -> str:
     return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:12]
 
 
-def choose_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is a GPU. Raises ConfigurationError for cuda without one."""
-    if name == "cuda" and not torch.cuda.is_available():
+def choose_device(config: TrainingConfig) -> torch.device:
+    """``auto`` is CUDA where there is a GPU, else the CPU, with as many threads as configured.
+
+    Raises ConfigurationError for cuda without a GPU.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError(
             "device cuda, but torch sees no GPU", next_step="give --device cpu, or install a CUDA build of torch"
         )
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
