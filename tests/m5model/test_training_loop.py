@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,13 @@ def test_a_checkpoint_of_another_run_is_refused(rows, tmp_path: Path) -> None:
     _pretrain(rows, tmp_path)
     with pytest.raises(ConfigurationError, match="checkpoint of run r1, expected r2"):
         _pretrain(rows, tmp_path, run="r2")
+
+
+def test_a_checkpoint_that_consumed_other_rows_is_refused(rows, tmp_path: Path) -> None:
+    _pretrain(rows, tmp_path)
+    renamed = replace(rows, keys=rows.keys + 1)
+    with pytest.raises(ConfigurationError, match="the first 12 steps would consume"):
+        _pretrain(renamed, tmp_path)
 
 
 def test_only_the_last_two_checkpoints_are_kept_and_none_after_delete(rows, tmp_path: Path) -> None:
