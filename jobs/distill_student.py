@@ -48,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
         "--quantization",
         choices=("static", "dynamic"),
         default="static",
-        help="int8 activations: scales calibrated once, and a vector depends on its text alone; or taken per batch, and it depends on "
-        "its neighbours too (default: %(default)s)",
+        help="int8 scales of activations: calibrated once, so that a vector depends on its text alone, or taken per batch, so "
+        "that it depends on its neighbours too (default: %(default)s)",
     )
     parser.add_argument(
         "--min-correlation",
@@ -57,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         default=0.8,
         help="refuse a student whose similarities of held-out texts correlate less with the teacher's (default: %(default)s)",
     )
+    parser.add_argument("--checkpoint-every", type=int, default=200, metavar="STEPS", help="(default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores; 1 suits a shared machine")
     parser.add_argument("--tracking-uri", help="MLflow database or server to log to, e.g. sqlite:///mlflow.db (default: none)")
     return parser
 
@@ -73,7 +75,9 @@ def _run(arguments: argparse.Namespace) -> JobReport:
         preset,
         steps=arguments.steps,
         seed=arguments.seed,
+        checkpoint_every=arguments.checkpoint_every,
         device=arguments.device,
+        threads=arguments.threads,
         quantization=arguments.quantization,
         min_correlation=arguments.min_correlation,
     )

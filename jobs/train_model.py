@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the preset's)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, order, masks and dropout (default: %(default)s)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one")
+    parser.add_argument("--checkpoint-every", type=int, default=200, metavar="STEPS", help="(default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores; 1 suits a shared machine")
     parser.add_argument("--tracking-uri", help="MLflow database or server to log to, e.g. sqlite:///mlflow.db (default: none)")
     return parser
 
@@ -53,7 +55,14 @@ def _run(arguments: argparse.Namespace) -> JobReport:
     started = time.monotonic()
     workspace = Workspace.resolve(arguments.workspace)
     preset = get_preset(arguments.preset)
-    config = TrainingConfig.for_preset(preset, steps=arguments.steps, seed=arguments.seed, device=arguments.device)
+    config = TrainingConfig.for_preset(
+        preset,
+        steps=arguments.steps,
+        seed=arguments.seed,
+        checkpoint_every=arguments.checkpoint_every,
+        device=arguments.device,
+        threads=arguments.threads,
+    )
     training_set = open_training_set(find_training_set(workspace, arguments.training_set))
     manifest = train_teacher(workspace, training_set, preset, config)
     report = _report(arguments, workspace, manifest, training_set.manifest.rows, time.monotonic() - started)

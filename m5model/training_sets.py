@@ -98,18 +98,21 @@ def held_out_mask(keys: np.ndarray) -> np.ndarray:
 
 def _verify(folder: Path, manifest: TrainingSetManifest) -> None:
     for name, expected in manifest.files.items():
-        file = folder / name
-        if not file.is_file():
-            found = "no such file"
-        else:
-            with file.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != expected:
+        problem = _difference(folder / name, expected)
+        if problem:
             raise BadDataError(
-                f"training set {manifest.name}/{manifest.version} is damaged: {file}: SHA-256 {found[:12]}, "
-                f"expected {expected[:12]}",
+                f"training set {manifest.name}/{manifest.version} is damaged: {folder / name} {problem}",
                 next_step="restore the file, or sample the set again under a new version",
             )
+
+
+def _difference(file: Path, expected: str) -> str:
+    """What is wrong with a file that should have that SHA-256; empty where nothing is."""
+    if not file.is_file():
+        return "is missing"
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    return "" if found == expected else f"has SHA-256 {found[:12]}…, expected {expected[:12]}…"
 
 
 def _render_rows(rows: Dataset, manifest: TrainingSetManifest, rendering: Rendering) -> Dataset:

@@ -5,6 +5,7 @@ Source: Kudo 2018, "Subword Regularization" (Unigram); byte fallback as in Sente
 
 import json
 import math
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,15 +32,16 @@ def train_vocabulary(texts: Iterable[str], size: int) -> Tokenizer:
     """
     if size < MINIMUM_SIZE:
         raise ConfigurationError(f"a vocabulary of {size} tokens is too small", next_step=f"ask for {MINIMUM_SIZE} or more")
+    listed = [text for text in texts if text]
     trainer = trainers.UnigramTrainer(
-        vocab_size=size - len(BYTE_TOKENS),
+        vocab_size=max(size - len(BYTE_TOKENS), _distinct_characters(listed) + len(SPECIAL_TOKENS)),
         special_tokens=list(SPECIAL_TOKENS),
         unk_token=SPECIAL_TOKENS[UNK_ID],
         max_piece_length=MAX_PIECE_CHARACTERS,
         show_progress=False,
     )
     learner = _with_text_steps(Tokenizer(models.Unigram()))
-    learner.train_from_iterator(_not_empty(texts), trainer)
+    learner.train_from_iterator(listed, trainer)
     pieces = _canonical_pieces(learner, size - MINIMUM_SIZE + 1)
     if not pieces:
         raise ConfigurationError("no text to learn a vocabulary from", next_step="sample a training set that is not empty")
@@ -73,7 +75,7 @@ def _with_text_steps(tokenizer: Tokenizer) -> Tokenizer:
         [normalizers.NFKC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Metaspace()])
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
     return tokenizer
 
 
@@ -99,5 +101,12 @@ def _finished(pieces: list[tuple[str, float]]) -> Tokenizer:
     return tokenizer
 
 
-def _not_empty(texts: Iterable[str]) -> Iterable[str]:
-    return (text for text in texts if text)
+def _distinct_characters(texts: list[str]) -> int:
+    """How many the normalised texts have, and one for the space mark: the trainer refuses a size below that number.
+
+    What is more than asked for is cut off afterwards, rare characters first, and these are then spelt in bytes.
+    """
+    characters: set[str] = set()
+    for text in texts:
+        characters.update(unicodedata.normalize("NFKC", text))
+    return len(characters) + 1

@@ -1,6 +1,6 @@
 """What a distillation may be told, checked as a whole."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from m5model.export.gate import ParityThresholds
 from m5model.export.quantization import QUANTIZATIONS, Quantization
@@ -42,17 +42,22 @@ class DistillationConfig:
         *,
         steps: int | None = None,
         seed: int = 0,
+        checkpoint_every: int = 200,
         device: str = "auto",
+        threads: int = 0,
         quantization: Quantization = "static",
         min_correlation: float = 0.8,
     ) -> "DistillationConfig":
         """The preset's settings; ``steps`` is the sum of both phases."""
         total = preset.steps if steps is None else steps
         mlm_steps = round(total * MLM_SHARE)
+        config = TrainingConfig.for_preset(
+            preset, steps=mlm_steps, checkpoint_every=checkpoint_every, device=device, threads=threads
+        )
         return cls(
             # Another seed: with its own, a student of the teacher's size would begin as the teacher's twin.
-            mlm=TrainingConfig.for_preset(preset, steps=mlm_steps, seed=seed + 1, device=device),
-            judgements=TrainingConfig.for_preset(preset, steps=total - mlm_steps, seed=seed, device=device),
+            mlm=replace(config, seed=seed + 1),
+            judgements=replace(config, seed=seed, steps=total - mlm_steps),
             quantization=quantization,
             min_correlation=min_correlation,
         )

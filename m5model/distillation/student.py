@@ -18,6 +18,7 @@ from m5model.presets import EncoderPreset, get_preset
 from m5model.publishing import publish_bundle, staging_folder
 from m5model.training.batches import BatchOrder, TokenRows, tokenize_rows
 from m5model.training.checkpoints import Checkpoints
+from m5model.training.config import TrainingConfig
 from m5model.training.loop import Outcome, Run, StepLoss, choose_device, run_id, train
 from m5model.training.mlm import MaskedLanguageModel
 from m5model.training.progress import say
@@ -26,7 +27,7 @@ from m5model.training.teacher import Pretrained, draft_manifest, learn_vocabular
 from m5model.training_sets import TrainingSet
 from m5model.vocabulary import load_vocabulary
 from schemas.bundle import BundleManifest
-from schemas.errors import GateRefusedError
+from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.report import JsonValue
 from schemas.workspace import Workspace
 
@@ -44,10 +45,10 @@ class Teacher:
     tokenizer: Tokenizer
 
 
-def open_teacher(path: str, device: str) -> Teacher:
+def open_teacher(path: str, config: TrainingConfig) -> Teacher:
     """Open the bundle at ``path`` (a folder or s3a:// URI), every byte checked. It is only read from here on."""
     folder, manifest = open_bundle(path)
-    encoder = load_encoder(folder).to(choose_device(device))  # type: ignore[arg-type]
+    encoder = load_encoder(folder).to(choose_device(config))  # type: ignore[arg-type]
     return Teacher(folder, manifest, encoder.requires_grad_(False), load_vocabulary(folder))
 
 
@@ -64,7 +65,7 @@ def distill_student(
     A killed run started again with the same arguments goes on where it was. Raises GateRefusedError where the student does
     not judge like its teacher, or where its graphs do not give its vectors.
     """
-    teacher = open_teacher(teacher_path, config.judgements.device)
+    teacher = open_teacher(teacher_path, config.judgements)
     run = run_id("student", preset, config, training_set.manifest.content_hash, teacher.manifest.id, start_from)
     folder = f"{workspace.checkpoints}/student-{preset.name}-{run}"
     own_training = Checkpoints(f"{folder}/mlm", run)
@@ -98,7 +99,7 @@ def learn_judgements(
     length = teacher.manifest.max_tokens
     lessons = tokenize_rows(training_set.learn, teacher.tokenizer, length)
     questions = tokenize_rows(training_set.held_out, teacher.tokenizer, length)
-    student = pretrained.model.encoder.to(choose_device(config.judgements.device))  # type: ignore[arg-type]
+    student = pretrained.model.encoder.to(choose_device(config.judgements))  # type: ignore[arg-type]
     before = judgement_correlation(student, pretrained.held_out, teacher.encoder, questions)
     outcome = _train_on_judgements(student, pretrained.learn, teacher.encoder, lessons, training_set, config, checkpoints)
     after = judgement_correlation(student, pretrained.held_out, teacher.encoder, questions)
@@ -181,11 +182,22 @@ def _start(
         tokenizer = _choose_vocabulary(training_set, teacher, preset, config.mlm.seed)
         return pretrain_encoder(training_set, preset, config.mlm, tokenizer, checkpoints)
     folder, manifest = open_bundle(start_from)
+    _refuse_other_geometry(manifest, preset)
     tokenizer = load_vocabulary(folder)
     learn = tokenize_rows(training_set.learn, tokenizer, preset.max_tokens)
     held_out = tokenize_rows(training_set.held_out, tokenizer, preset.max_tokens)
     model = MaskedLanguageModel(load_encoder(folder))
     return Pretrained(model, tokenizer, learn, held_out, {"started_from": manifest.id})
+
+
+def _refuse_other_geometry(manifest: BundleManifest, preset: EncoderPreset) -> None:
+    found = f"{manifest.layers} layers x {manifest.hidden_size}, {manifest.max_tokens} tokens"
+    expected = f"{preset.layers} layers x {preset.hidden_size}, {preset.max_tokens} tokens"
+    if found != expected:
+        raise ConfigurationError(
+            f"cannot begin with {manifest.id}: it has {found}, preset {preset.name} has {expected}",
+            next_step=f"give --preset {manifest.preset}, or begin without a bundle",
+        )
 
 
 def _choose_vocabulary(training_set: TrainingSet, teacher: Teacher, preset: EncoderPreset, seed: int) -> Tokenizer:

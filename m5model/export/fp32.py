@@ -44,7 +44,7 @@ def export_fp32(checkpoint: Path, target: Path) -> None:
     model = ExportedEncoder(load_encoder(checkpoint, attention="eager"))
     ids_BL = torch.randint(5, model.encoder.config.vocab_size, (3, 7), generator=torch.Generator().manual_seed(0))
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=model.encoder.config.max_position_embeddings)}
-    with _quiet():
+    with quiet("torch.onnx"):
         program = torch.onnx.export(
             model,
             (ids_BL, torch.ones_like(ids_BL)),
@@ -76,12 +76,14 @@ def forget_origin(graph: onnx.ModelProto) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's notices about packages that are not used here (torchvision) and its own internals."""
-    logger = logging.getLogger("torch.onnx")
+def quiet(logger_name: str) -> Iterator[None]:
+    """Errors only, and no warnings: exporters note packages that are not used here, and their own internals."""
+    logger = logging.getLogger(logger_name)
     level = logger.level
     logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
-    logger.setLevel(level)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

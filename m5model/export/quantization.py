@@ -20,7 +20,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from m5model.export.fp32 import forget_origin
+from m5model.export.fp32 import forget_origin, quiet
 from m5model.export.text_batches import TextBatch
 from m5model.export.token_table import quantize_token_table
 
@@ -44,7 +44,7 @@ def quantize(source: Path, target: Path, method: Quantization, calibration: Sequ
 
     Attention products (MatMul of two activations), layer norms and positions stay fp32.
     """
-    with tempfile.TemporaryDirectory(prefix="m5-quantize-") as folder:
+    with tempfile.TemporaryDirectory(prefix="m5-quantize-") as folder, quiet("root"):
         unfinished = Path(folder) / "matmul.onnx"
         if method == "static":
             _quantize_matmuls(source, unfinished, calibration)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from m5model.training.batches import BatchOrder
-from m5model.training.checkpoints import NOTHING_CONSUMED, Checkpoints, consume
+from m5model.training.checkpoints import NOTHING_CONSUMED, CheckpointManifest, Checkpoints, consume
 from m5model.training.config import TrainingConfig
 from m5model.training.progress import Progress, say
 from m5model.training.randomness import seed_for
@@ -62,13 +62,18 @@ def run_id(*parts: object) -> str:
     return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:12]
 
 
-def choose_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is a GPU. Raises ConfigurationError for cuda without one."""
-    if name == "cuda" and not torch.cuda.is_available():
+def choose_device(config: TrainingConfig) -> torch.device:
+    """``auto`` is CUDA where there is a GPU, else the CPU, with as many threads as configured.
+
+    Raises ConfigurationError for cuda without a GPU.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError(
             "device cuda, but torch sees no GPU", next_step="give --device cpu, or install a CUDA build of torch"
         )
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
@@ -86,6 +91,7 @@ def train(run: Run) -> Outcome:
     first_step = restored.step if restored else 0
     consumed_hash = restored.consumed_hash if restored else NOTHING_CONSUMED
     if restored:
+        _refuse_other_order(run, restored)
         say(f"{run.label}: goes on from step {first_step:,}")
     progress = Progress(run.label, run.config.steps, first_step)
     loss = None
@@ -100,6 +106,19 @@ def train(run: Run) -> Outcome:
             run.checkpoints.save(run.model, optimizer, done, consumed_hash)
     run.model.eval()
     return Outcome(steps=run.config.steps, resumed_from=first_step, consumed_hash=consumed_hash, last_loss=loss)
+
+
+def _refuse_other_order(run: Run, restored: CheckpointManifest) -> None:
+    """Replay which rows the done steps consumed: a changed order would repeat some and skip others in silence."""
+    consumed_hash = NOTHING_CONSUMED
+    for step in range(restored.step):
+        consumed_hash = consume(consumed_hash, run.keys[run.order.rows(step)])
+    if consumed_hash != restored.consumed_hash:
+        raise ConfigurationError(
+            f"{run.label}: the first {restored.step:,} steps would consume {consumed_hash[:12]}…, the checkpoint consumed "
+            f"{restored.consumed_hash[:12]}…",
+            next_step="go on with the version of M5 that wrote the checkpoint, or delete it and start again",
+        )
 
 
 def _do_step(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: np.ndarray) -> tuple[float, int]:

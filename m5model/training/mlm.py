@@ -43,7 +43,7 @@ def pretrain(
     model: MaskedLanguageModel, rows: TokenRows, config: TrainingConfig, content_hash: str, checkpoints: Checkpoints, label: str
 ) -> Outcome:
     """Train ``model`` in place on rows of the training set with that content hash."""
-    device = choose_device(config.device)
+    device = choose_device(config)
     model.to(device)
 
     def loss(step: int, batch: np.ndarray) -> StepLoss:
@@ -58,7 +58,7 @@ def pretrain(
 @torch.no_grad()
 def held_out_loss(model: MaskedLanguageModel, rows: TokenRows, config: TrainingConfig) -> float:
     """Mean cross-entropy (nats per guessed token) on rows never learned from, with masks that are the same every time."""
-    model.to(choose_device(config.device)).eval()
+    model.to(choose_device(config)).eval()
     order = np.argsort(rows.keys, kind="stable")[:EVALUATION_ROWS]
     size = max(1, EVALUATION_TOKENS // int(rows.lengths[order].max()))
     losses, guesses = 0.0, 0

@@ -1,0 +1,75 @@
+"""Speed, size and fidelity of a student's graphs: fp32, static int8, dynamic int8. Random weights, one thread, interleaved.
+
+    python benchmarks/int8_student.py --preset student-70m --rows 16 --tokens 64 --repeats 9
+
+The last line of stdout is one JSON object.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from m5model.architecture import build_encoder, save_encoder
+from m5model.export.fp32 import export_fp32
+from m5model.export.quantization import quantize
+from m5model.export.text_batches import TextBatch
+from m5model.presets import PRESETS, get_preset
+from m5model.runtime.encoder import open_session
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", choices=list(PRESETS), default="student-70m")
+    parser.add_argument("--rows", type=int, default=16, help="rows per call (default: %(default)s)")
+    parser.add_argument("--tokens", type=int, default=64, help="tokens per row (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=9, help="calls per graph (default: %(default)s)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        graphs = _make_graphs(Path(folder), arguments.preset)
+        figures = _measure(graphs, _batch(arguments.preset, arguments.rows, arguments.tokens, seed=0), arguments.repeats)
+    print(json.dumps({"benchmark": "int8_student", **vars(arguments), "graphs": figures}))
+    return 0
+
+
+def _batch(preset: str, rows: int, tokens: int, seed: int) -> TextBatch:
+    ids_BL = np.random.default_rng(seed).integers(5, get_preset(preset).vocabulary_size, (rows, tokens))
+    return TextBatch(ids_BL, np.ones_like(ids_BL), rows)
+
+
+def _make_graphs(folder: Path, name: str) -> dict[str, Path]:
+    preset = get_preset(name)
+    graphs = {kind: folder / f"{kind}.onnx" for kind in ("fp32", "static", "dynamic")}
+    save_encoder(folder, build_encoder(preset), preset.max_tokens)
+    export_fp32(folder, graphs["fp32"])
+    quantize(graphs["fp32"], graphs["static"], "static", [_batch(name, 8, 32, seed) for seed in range(1, 9)])
+    quantize(graphs["fp32"], graphs["dynamic"], "dynamic", [])
+    return graphs
+
+
+def _measure(graphs: dict[str, Path], batch: TextBatch, repeats: int) -> dict[str, dict[str, float]]:
+    sessions = {kind: open_session(path.read_bytes()) for kind, path in graphs.items()}
+    vectors = {kind: session.run(None, batch.feed())[0] for kind, session in sessions.items()}
+    seconds: dict[str, list[float]] = {kind: [] for kind in sessions}
+    for _ in range(repeats):
+        for kind, session in sessions.items():
+            started = time.perf_counter()
+            session.run(None, batch.feed())
+            seconds[kind].append(time.perf_counter() - started)
+    return {
+        kind: {
+            "median_ms": round(statistics.median(seconds[kind]) * 1e3, 2),
+            "megabytes": round(graphs[kind].stat().st_size / 1e6, 2),
+            "worst_cosine_to_fp32": round(float((vectors[kind] * vectors["fp32"]).sum(axis=1).min()), 6),
+        }
+        for kind in sessions
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs import distill_student, train_model
+from m5model.bundles import open_bundle
+from schemas.workspace import Workspace
+
+QUICK = ["--preset", "tiny", "--threads", "1"]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, write_training_set) -> Workspace:
+    workspace = Workspace(str(tmp_path / "workspace"))
+    write_training_set(workspace, rows=160)
+    return workspace
+
+
+def _report(capsys) -> dict:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_a_teacher_then_a_student_are_made_and_reported(workspace: Workspace, tmp_path: Path, capsys) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    root = ["--workspace", workspace.root]
+    assert train_model.main([*root, *QUICK, "--steps", "15", "--tracking-uri", uri]) == 0
+    trained = _report(capsys)
+    assert distill_student.main([*root, *QUICK, "--steps", "30", "--min-correlation", "0.2"]) == 0
+    distilled = _report(capsys)
+    assert distilled["teacher"] == trained["bundle"]
+    assert distilled["rows_read"] == trained["rows_read"] == 160
+    for report in (trained, distilled):
+        assert report["warnings"] == []
+        assert json.loads(Path(workspace.report(report["run_id"])).read_text()) == report
+        open_bundle(workspace.bundle(report["bundle"]))
+    assert not list(Path(workspace.checkpoints).rglob("*.safetensors"))
+
+
+def test_training_killed_at_a_checkpoint_and_run_again_gives_the_bundle_of_an_undisturbed_run(
+    workspace: Workspace, capsys
+) -> None:
+    other = Workspace(f"{workspace.root}-other")
+    shutil.copytree(workspace.root, other.root)
+    arguments = [*QUICK, "--steps", "40", "--checkpoint-every", "5"]
+    assert train_model.main(["--workspace", workspace.root, *arguments]) == 0
+    undisturbed = _report(capsys)
+    job = subprocess.Popen([sys.executable, "-m", "jobs.train_model", "--workspace", other.root, *arguments])
+    _wait_for(lambda: list(Path(other.root).glob("checkpoints/*/step-*/manifest.json")), job)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    assert not Path(other.bundles).exists()
+    assert train_model.main(["--workspace", other.root, *arguments]) == 0
+    assert "goes on from step" in capsys.readouterr().err
+    assert [path.name for path in Path(other.bundles).iterdir()] == [undisturbed["bundle"]]
+
+
+def test_without_a_training_set_the_exit_code_is_2_and_the_job_that_makes_one_is_named(tmp_path: Path, capsys) -> None:
+    assert train_model.main(["--workspace", str(tmp_path), *QUICK]) == 2
+    assert "jobs/sample_training_set.py" in capsys.readouterr().err
+
+
+def test_without_a_teacher_the_exit_code_is_2_and_the_job_that_makes_one_is_named(workspace: Workspace, capsys) -> None:
+    assert distill_student.main(["--workspace", workspace.root, *QUICK]) == 2
+    assert "jobs/train_model.py" in capsys.readouterr().err
+
+
+def test_a_damaged_training_set_ends_with_3(workspace: Workspace, capsys) -> None:
+    (next(Path(workspace.training_sets).rglob("*.parquet"))).write_bytes(b"PAR1")
+    assert train_model.main(["--workspace", workspace.root, *QUICK]) == 3
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_a_model_that_learned_nothing_ends_with_4_and_leaves_no_bundle(workspace: Workspace, capsys) -> None:
+    assert train_model.main(["--workspace", workspace.root, *QUICK, "--steps", "0"]) == 4
+    assert "did not learn" in capsys.readouterr().err
+    assert not Path(workspace.bundles).exists()
+
+
+def test_wrong_settings_end_with_2_before_any_data_is_read(tmp_path: Path, capsys) -> None:
+    assert train_model.main(["--workspace", str(tmp_path), *QUICK, "--steps", "-3"]) == 2
+    assert "steps is -3" in capsys.readouterr().err
+
+
+def _wait_for(found, job: subprocess.Popen, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not found():
+        assert job.poll() is None, "the job ended before its first checkpoint was seen"
+        assert time.monotonic() < end
+        time.sleep(0.02)

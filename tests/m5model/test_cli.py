@@ -1,0 +1,78 @@
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import m5model
+from m5model.cli import main
+
+TEXTS = ["red cotton shirt", "青 革 靴"]
+
+
+def test_inspect_prints_what_a_bundle_is_and_what_it_passed(trained, capsys) -> None:
+    assert main(["inspect", str(trained.student_folder)]) == 0
+    printed = capsys.readouterr().out
+    for expected in (
+        trained.student.id,
+        trained.student.space_id,
+        trained.teacher.id,
+        "small/v1",
+        "(threshold 0.99)",
+        "onnx/model_int8.onnx",
+    ):
+        assert expected in printed
+
+
+def test_inspect_as_json_is_the_manifest_and_ids_are_looked_up_in_the_workspace(trained, capsys) -> None:
+    assert main(["inspect", trained.teacher.id, "--workspace", trained.workspace.root, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["id"], printed["kind"]) == (trained.teacher.id, "teacher")
+
+
+def test_inspect_of_a_damaged_bundle_ends_with_1_and_names_the_file(trained, tmp_path: Path, capsys) -> None:
+    copy = shutil.copytree(trained.student_folder, tmp_path / "copy")
+    (copy / "tokenizer.json").write_text("{}")
+    assert main(["inspect", str(copy)]) == 1
+    assert "tokenizer.json has SHA-256" in capsys.readouterr().err
+
+
+def test_inspect_of_nothing_ends_with_2(tmp_path: Path, capsys) -> None:
+    assert main(["inspect", "nothing", "--workspace", str(tmp_path)]) == 2
+    assert "no bundle 'nothing'" in capsys.readouterr().err
+
+
+def test_encode_writes_a_json_line_per_text(trained, capsys) -> None:
+    assert main(["encode", str(trained.student_folder), *TEXTS]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["text"] for line in lines] == TEXTS
+    expected = m5model.load(str(trained.student_folder)).encode(TEXTS)
+    assert np.asarray([line["vector"] for line in lines], np.float32).tobytes() == expected.tobytes()
+
+
+def test_encode_reads_lines_and_writes_an_array(trained, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(TEXTS) + "\n"))
+    out = tmp_path / "vectors.npy"
+    assert main(["encode", str(trained.student_folder), "--precision", "fp32", "--out", str(out)]) == 0
+    expected = m5model.load(str(trained.student_folder), precision="fp32").encode(TEXTS)
+    assert np.load(out).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a", "--threads", "0"], "--threads is 0"),
+        (["a", "--out", "/nowhere/at/all.npy"], "cannot write"),
+        ([""], "text is empty"),
+    ],
+)
+def test_encode_says_what_is_wrong(trained, capsys, arguments: list[str], message: str) -> None:
+    assert main(["encode", str(trained.student_folder), *arguments]) != 0
+    assert message in capsys.readouterr().err
+
+
+def test_a_teacher_has_no_graph_to_encode_with(trained, capsys) -> None:
+    assert main(["encode", str(trained.teacher_folder), "a"]) == 2
+    assert "distil it into a student" in capsys.readouterr().err
