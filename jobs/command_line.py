@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from m5model import storage
@@ -36,6 +36,19 @@ def new_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_training_flags(parser: argparse.ArgumentParser, default_preset: str) -> None:
+    """The flags of the jobs that train."""
+    from m5model.presets import PRESETS
+
+    parser.add_argument("--training-set", metavar="NAME[/VERSION]", help="what to learn from; the newest there is otherwise")
+    parser.add_argument("--preset", choices=list(PRESETS), default=default_preset, help="size of the encoder")
+    parser.add_argument("--steps", type=int, help="optimiser steps; the preset's own number otherwise")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, order, masks and dropout")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one")
+    parser.add_argument("--checkpoint-every", type=int, default=200, metavar="STEPS", help="steps between checkpoints")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores; 1 suits a shared machine")
+
+
 @dataclass(kw_only=True)
 class Run:
     """One run of a job, from its arguments to its report."""
@@ -50,6 +63,8 @@ class Run:
         self, figures: Mapping[str, JsonValue], accounting: Accounting | None = None, warnings: Sequence[str] = ()
     ) -> None:
         """Verify the accounting; write the report into the workspace, to MLflow, and as one line to stdout."""
+        if accounting is not None:
+            accounting.verify(self.job)
         report = JobReport(
             job=self.job,
             run_id=self.run_id,
@@ -59,22 +74,22 @@ class Run:
             accounting=accounting,
             warnings=tuple(warnings),
         )
-        for warning in warnings:
+        report = replace(report, warnings=(*report.warnings, *self._track(report)))
+        for warning in report.warnings:
             log.warning(warning)
-        if accounting is not None:
-            accounting.verify(self.job)
         text = json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n"
         storage.write_bytes(self.workspace.report(self.run_id), text.encode())
-        self._track(report)
         print(report.to_line(), flush=True)
 
-    def _track(self, report: JobReport) -> None:
+    def _track(self, report: JobReport) -> tuple[str, ...]:
+        """Log the report's numbers to MLflow; returns warnings."""
         if self.tracking_uri is None:
-            return
+            return ()
         from m5model.tracking import log_run
 
-        numbers = {name: float(value) for name, value in _flatten(report.as_json()).items()}
-        log_run(self.tracking_uri, "m5", self.run_id, {"job": self.job, "workspace": self.workspace.root}, numbers)
+        return log_run(
+            self.tracking_uri, self.job, self.run_id, {"workspace": self.workspace.root}, _flatten(report.as_json())
+        )
 
 
 def start_run(job: str, arguments: argparse.Namespace, run_id: str | None = None) -> Run:

@@ -5,71 +5,44 @@
 No Spark. Killed and started again with the same flags, it goes on from its last checkpoint.
 """
 
-import argparse
 import sys
-import time
 from collections.abc import Sequence
 
-from m5model import storage
+from jobs.command_line import add_training_flags, new_parser, require_workspace, run_job, start_run
 from m5model.bundles import find_bundle
-from m5model.presets import PRESETS, STUDENT_70M, get_preset
-from m5model.tracking import log_run
-from schemas.bundle import BundleManifest
-from schemas.errors import M5Error
-from schemas.report import JobReport
-from schemas.workspace import Workspace
-
-JOB = "distill_student"
+from m5model.presets import STUDENT_70M, get_preset
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, 2 for bad arguments, 3 for a damaged training set, 4 where a gate refused the student."""
-    arguments = _parser().parse_args(argv)
-    try:
-        report = _run(arguments)
-    except M5Error as error:
-        print(f"{JOB}: {error}", file=sys.stderr)
-        return int(error.exit_code)
-    print(report.to_line())
-    return 0
+    return run_job(_work, argv)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=JOB, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workspace", help="root, a path or s3a:// URI (default: $M5_WORKSPACE, else ./workspace)")
-    parser.add_argument("--training-set", metavar="NAME[/VERSION]", help="what to learn from (default: the newest there is)")
-    parser.add_argument("--teacher", metavar="ID-OR-PATH", help="teacher bundle (default: the newest of the workspace)")
+def _work(argv: Sequence[str] | None) -> None:
+    parser = new_parser("Distil a student: a teacher's judgements on pairs, then ONNX and int8 graphs that passed the gate.")
+    add_training_flags(parser, STUDENT_70M.name)
+    parser.add_argument("--teacher", metavar="ID-OR-PATH", help="teacher bundle; the newest of the workspace otherwise")
     parser.add_argument("--start-from", metavar="ID-OR-PATH", help="bundle of that preset to begin with, instead of own MLM")
-    parser.add_argument("--preset", choices=list(PRESETS), default=STUDENT_70M.name, help="size (default: %(default)s)")
-    parser.add_argument("--steps", type=int, help="optimiser steps, half MLM and half judgements (default: the preset's)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order, masks and dropout (default: %(default)s)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one")
     parser.add_argument(
         "--quantization",
         choices=("static", "dynamic"),
         default="static",
-        help="int8 scales of activations: calibrated once, so that a vector depends on its text alone, or taken per batch, so "
-        "that it depends on its neighbours too (default: %(default)s)",
+        help="int8 activations: scales calibrated once, so that a vector depends on its text alone; or taken per batch",
     )
     parser.add_argument(
         "--min-correlation",
         type=float,
         default=0.8,
-        help="refuse a student whose similarities of held-out texts correlate less with the teacher's (default: %(default)s)",
+        help="refuse a student whose similarities of held-out texts correlate less with the teacher's",
     )
-    parser.add_argument("--checkpoint-every", type=int, default=200, metavar="STEPS", help="(default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores; 1 suits a shared machine")
-    parser.add_argument("--tracking-uri", help="MLflow database or server to log to, e.g. sqlite:///mlflow.db (default: none)")
-    return parser
+    arguments = parser.parse_args(argv)
+    require_workspace(arguments)
 
-
-def _run(arguments: argparse.Namespace) -> JobReport:
     from m5model.distillation.config import DistillationConfig
     from m5model.distillation.student import distill_student
     from m5model.training_sets import find_training_set, open_training_set
 
-    started = time.monotonic()
-    workspace = Workspace.resolve(arguments.workspace)
+    run = start_run("distill_student", arguments)
     preset = get_preset(arguments.preset)
     config = DistillationConfig.for_preset(
         preset,
@@ -81,44 +54,20 @@ def _run(arguments: argparse.Namespace) -> JobReport:
         quantization=arguments.quantization,
         min_correlation=arguments.min_correlation,
     )
-    teacher = find_bundle(workspace, arguments.teacher, "teacher")
-    start_from = find_bundle(workspace, arguments.start_from, "student") if arguments.start_from else None
-    training_set = open_training_set(find_training_set(workspace, arguments.training_set))
-    manifest = distill_student(workspace, training_set, teacher, preset, config, start_from)
-    report = _report(arguments, workspace, manifest, training_set.manifest.rows, time.monotonic() - started)
-    storage.write_bytes(workspace.report(report.run_id), report.to_line().encode())
-    return report
-
-
-def _report(
-    arguments: argparse.Namespace, workspace: Workspace, manifest: BundleManifest, rows: int, seconds: float
-) -> JobReport:
-    warnings: tuple[str, ...] = ()
-    figures = {name: value for name, value in manifest.gate.items() if isinstance(value, int | float)}
-    if arguments.tracking_uri:
-        params = {
-            "preset": manifest.preset,
-            "seed": arguments.seed,
-            "bundle": manifest.id,
-            "teacher": manifest.parent or "",
-            "quantization": manifest.quantization,
-            **(manifest.training_set or {}),
-        }
-        warnings = log_run(arguments.tracking_uri, JOB, manifest.id, params, {**figures, "seconds": seconds})
-    return JobReport(
-        job=JOB,
-        run_id=f"distill-{manifest.id}",
-        workspace=workspace.root,
-        seconds=seconds,
-        figures={
+    teacher = find_bundle(run.workspace, arguments.teacher, "teacher")
+    start_from = find_bundle(run.workspace, arguments.start_from, "student") if arguments.start_from else None
+    training_set = open_training_set(find_training_set(run.workspace, arguments.training_set))
+    manifest = distill_student(run.workspace, training_set, teacher, preset, config, start_from)
+    run.run_id = f"distill-{manifest.id}"
+    run.report(
+        {
             "bundle": manifest.id,
             "teacher": manifest.parent,
             "parameters": manifest.parameters,
-            "rows_read": rows,
+            "rows_read": training_set.manifest.rows,
             "bundles_made": 1,
             **manifest.gate,
-        },
-        warnings=warnings,
+        }
     )
 
 

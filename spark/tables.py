@@ -56,17 +56,22 @@ def table_version(spark: SparkSession, path: str) -> int:
 
 
 def table_properties(spark: SparkSession, path: str) -> dict[str, str]:
+    """The table's properties; none where there is no table."""
+    if not table_exists(spark, path):
+        return {}
     return dict(DeltaTable.forPath(spark, path).detail().select("properties").collect()[0][0])
 
 
-def replace_table(df: DataFrame, path: str, table: Table, properties: Mapping[str, str]) -> None:
-    """Replace content and properties in one commit: readers see the old or the new table, whole."""
-    writer = df.select(*table.column_names).write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-    if table.partition_by:
-        writer = writer.partitionBy(*table.partition_by)
-    for name, value in {**READABLE_EVERYWHERE, **table.properties, **properties}.items():
-        writer = writer.option(name, value)
-    writer.save(path)
+def replace_table(spark: SparkSession, rows: DataFrame, path: str, properties: Mapping[str, str]) -> int:
+    """Rows, schema and properties of the table replaced in one commit; returns its number of rows.
+
+    Readers see the old table or the new one, never rows under another's properties.
+    """
+    writer = rows.writeTo(f"delta.`{path}`").using("delta")
+    for name, value in {**READABLE_EVERYWHERE, **properties}.items():
+        writer = writer.tableProperty(name, value)
+    writer.createOrReplace()
+    return spark.read.format("delta").load(path).count()  # from the statistics in the log, not from the files
 
 
 def merge_rows(

@@ -22,9 +22,9 @@ from spark.features.brands import BrandSettings, build_brands
 from spark.features.ctr import build_ctr
 from spark.features.duplicates import DuplicateSettings, build_duplicates
 from spark.features.search import build_search
-from spark.features.storage import read_properties, replace_table
 from spark.neighbours import NeighbourSettings, find_neighbours, require_one_space
 from spark.settings import require
+from spark.tables import replace_table, table_properties
 
 SETTINGS_PROPERTY = "m5.settings"
 RECIPE = 1  # raise it when the same source and settings would give other rows
@@ -181,7 +181,7 @@ def require_space(embeddings: DataFrame, space_id: str) -> None:
 
 
 def _is_current(spark: SparkSession, workspace: Workspace, name: str, wanted: Mapping[str, str]) -> bool:
-    return wanted.items() <= read_properties(spark, _path(workspace, name)).items()
+    return wanted.items() <= table_properties(spark, _path(workspace, name)).items()
 
 
 def _path(workspace: Workspace, name: str) -> str:
