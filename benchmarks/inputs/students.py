@@ -1,0 +1,36 @@
+"""A student of any preset with random weights and a real vocabulary: speed does not depend on what a model has learned."""
+
+from pathlib import Path
+
+import numpy as np
+
+from m5model.architecture import build_encoder, save_encoder
+from m5model.export.fp32 import export_fp32
+from m5model.export.quantization import quantize
+from m5model.export.text_batches import TextBatch
+from m5model.presets import get_preset
+from m5model.runtime.encoder import ModelBytes
+from m5model.vocabulary import save_vocabulary, train_vocabulary
+from schemas.bundle import ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE
+
+CALIBRATION_CALLS = 8
+
+
+def make_student(folder: Path, preset_name: str, texts: list[str]) -> ModelBytes:
+    """Write checkpoint, vocabulary (learned from ``texts``) and both ONNX graphs into ``folder``."""
+    preset = get_preset(preset_name)
+    tokenizer = train_vocabulary(texts, preset.vocabulary_size)
+    save_vocabulary(folder, tokenizer, preset.max_tokens)
+    save_encoder(folder, build_encoder(preset), preset.max_tokens)
+    (folder / ONNX_FP32_FILE).parent.mkdir(exist_ok=True)
+    export_fp32(folder, folder / ONNX_FP32_FILE)
+    rng = np.random.default_rng(0)
+    ids = [rng.integers(5, tokenizer.get_vocab_size(), (8, 32)) for _ in range(CALIBRATION_CALLS)]
+    quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, "static", [TextBatch(i, np.ones_like(i), 8) for i in ids])
+    return ModelBytes(
+        graph=(folder / ONNX_INT8_FILE).read_bytes(),
+        tokenizer=(folder / TOKENIZER_FILE).read_bytes(),
+        max_tokens=preset.max_tokens,
+        hidden_size=preset.hidden_size,
+        space_id=f"benchmark-{preset_name}",
+    )

@@ -1,0 +1,85 @@
+"""The whole flow on a sample catalogue of 15 locales: feeds go in, partner feature tables come out.
+
+    make demo            (or, in the activated environment: python jobs/run_demo.py)
+
+Every stage is the job that a schedule would run, started by the command that is printed.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs.command_line import new_parser, run_job
+from jobs.demo_summary import print_summary
+from m5model import storage
+from schemas.errors import M5Error
+from schemas.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(_work, argv)
+
+
+def _work(argv: Sequence[str] | None) -> None:
+    parser = new_parser("The whole flow on a sample catalogue of 15 locales.")
+    parser.add_argument("--rows", type=int, default=12_000, help="listings of the sample catalogue, damaged records aside")
+    parser.add_argument("--steps", type=int, default=300, help="optimiser steps of the teacher, and of the student")
+    arguments = parser.parse_args(argv)
+    workspace = Workspace.resolve(arguments.workspace)
+    started = time.monotonic()
+    reports: dict[str, str] = {}
+    stages = demo_stages(workspace, arguments.rows, arguments.steps)
+    for number, (name, command) in enumerate(stages.items(), start=1):
+        print(f"\n[{number}/{len(stages)}] {' '.join(command)}", flush=True)
+        began = time.monotonic()
+        reports[name] = run_stage(name, command, workspace)
+        print(f"      done in {time.monotonic() - began:.0f} s", flush=True)
+    print_summary(workspace, reports, run_seconds=time.monotonic() - started, setup_seconds=_setup_seconds())
+
+
+def demo_stages(workspace: Workspace, rows: int, steps: int) -> dict[str, list[str]]:
+    """Name → the command as a user would type it, in the order of the flow."""
+    sample = f"{workspace.root}/sample_catalogue"
+    tiny = ["--preset", "tiny", "--steps", str(steps)]
+    return {
+        "catalogue": ["python", "jobs/make_sample_catalog.py", "--out", sample, "--rows", str(rows)],
+        "ingest": ["spark-submit", "jobs/ingest_catalog.py", "--feed", f"{sample}/feeds"],
+        "sample": ["spark-submit", "jobs/sample_training_set.py", "--name", "demo", "--plan", "cap-floor"],
+        "train": ["python", "jobs/train_model.py", "--training-set", "demo", *tiny],
+        "distill": ["python", "jobs/distill_student.py", "--training-set", "demo", *tiny],
+        "embed": ["spark-submit", "jobs/embed_catalog.py"],
+        "publish": ["spark-submit", "jobs/publish_features.py"],
+    }
+
+
+def run_stage(name: str, command: list[str], workspace: Workspace) -> str:
+    """Run one stage from the checkout's root; its log goes to a file. Returns the last line of its stdout, the report."""
+    log = Path(f"{workspace.root}/logs/demo-{name}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "M5_WORKSPACE": workspace.root}
+    with log.open("w") as stream:
+        answer = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=stream, text=True, check=False
+        )
+    if answer.returncode:
+        raise M5Error(
+            f"stage {name} ended with exit code {answer.returncode}:\n{log.read_text()[-2_000:]}",
+            next_step=f"the whole log is {log}; every stage can be run again, finished ones change nothing",
+        )
+    return answer.stdout.strip().splitlines()[-1]
+
+
+def _setup_seconds() -> int | None:
+    """How long `make setup` took when it last had to install; None in an environment that it did not make."""
+    path = f"{Path(sys.executable).parent.parent}/.setup-seconds"
+    return int(storage.read_bytes(path)) if storage.exists(path) else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
