@@ -1,7 +1,5 @@
-"""One lazy Spark session for all tests of this folder."""
+"""One lazy Spark session for all tests of this folder, built as jobs build theirs."""
 
-import os
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,16 +8,15 @@ from pyspark.sql import SparkSession
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    session = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.driver.memory", "2g")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "4")
-        .config("spark.databricks.delta.snapshotPartitions", "2")
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("ERROR")
+    from spark.session import build_session
+
+    quick = {
+        "spark.master": "local[2,4]",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+    }
+    session = build_session("m5 tests", settings=lambda _: quick)
     yield session
     session.stop()

@@ -1,0 +1,170 @@
+"""One feed with every kind of damage, in three formats; every record is accounted for and none is lost."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from schemas.errors import BadDataError, ConfigurationError
+from schemas.reject import REASONS
+from schemas.workspace import Workspace
+from spark.ingest.ingest import IngestResult, ingest_feed
+
+SOUND = {"locale": "US", "language": "en", "title": "a sound title"}
+
+
+def _line(item_id: str | None = None, **values: object) -> bytes:
+    record = {**SOUND, **({} if item_id is None else {"item_id": item_id}), **values}
+    return json.dumps({k: v for k, v in record.items() if v is not ...}, ensure_ascii=False).encode()
+
+
+# Raw line → reasons. Each must come back byte by byte in listing_rejects.
+BAD = {
+    _line("truncated")[:-5]: ["truncated_record"],
+    b"{nonsense}": ["invalid_record"],
+    _line("two") + b" " + _line("objects"): ["invalid_record"],
+    _line("garbage") + b" trailing": ["truncated_record"],
+    _line("list", title=["a"]): ["wrong_type"],
+    _line("number", title=5): ["wrong_type"],
+    _line("nested", attributes={"k": [1]}): ["wrong_type"],
+    _line(): ["missing_item_id"],
+    _line("no-locale", locale=...): ["missing_locale"],
+    _line("no-title", title=...): ["missing_title"],
+    _line("blank", title=" \t "): ["missing_title"],
+    _line("ZZ", locale="ZZ"): ["unknown_locale"],
+    _line("xx", language="xx"): ["unknown_language"],
+    _line("10MB", title="x" * 10_000_000): ["record_too_large"],
+    b'{"locale":"US","item_id":"bytes","title":"\xff\xfe"}': ["invalid_utf8"],
+    _line("long", title="t" * 2_001): ["title_too_long"],
+    _line("text", description="d" * 200_001): ["text_too_long"],
+    _line("when", updated_at="yesterday"): ["invalid_updated_at"],
+}
+GOOD = [
+    b"\xef\xbb\xbf" + _line("bom"),
+    b"",
+    _line("mojibake", title="Café crème brûlée".encode().decode("latin-1")),
+    _line("nulls", title="nu\x00ll by\x07tes"),
+    _line("nfc", title="cafe\u0301 au lait"),
+    _line("space", title="  two   words\t"),
+    _line("twice", title="old", updated_at="2024-01-01T00:00:00Z"),
+    _line("twice", title="new", updated_at="2025-01-01T00:00:00Z"),
+    _line("twice", title="undated"),
+    _line("undeclared", language=None, locale="NL", title="Roestvrijstalen waterkoker met temperatuurregeling voor thee"),
+    _line("filled", attributes={"b": "x", "a": 3}, bullets=["one", " two "]),
+]
+CSV = (
+    'item_id,locale,language,title,bullets,attributes\n'
+    'csv1,DE,de-DE,"Schöne ""Lampe""\nzwei","[""a""]","{""Farbe"":""rot""}"\n'
+    "csv2,DE,de,kaputt,keine liste,\n"
+    "csv3,DE\n"
+)
+
+
+@pytest.fixture(scope="module")
+def feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("feed")
+    (folder / "feed.jsonl").write_bytes(b"\n".join([*BAD, *GOOD]))
+    (folder / "feed.csv").write_bytes(CSV.encode() + b"csv4,DE,de,bad\xff,,\n")
+    pq.write_table(pa.table({"item_id": [7, 8], "locale": ["FR"] * 2, "language": ["fr"] * 2, "title": ["sept", "huit"]}), folder / "a.parquet")
+    pq.write_table(pa.table({"item_id": ["p1"], "locale": ["FR"], "title": [3.5]}), folder / "b.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ingested(spark, feed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, IngestResult]:
+    workspace = Workspace(str(tmp_path_factory.mktemp("workspace")))
+    return workspace, ingest_feed(spark, workspace, [str(feed)], run_id="first", max_reject_share=1)
+
+
+def _listings(workspace: Workspace) -> dict[str, dict]:
+    return {row["item_id"]: row for row in DeltaTable(workspace.table("listings")).to_pyarrow_table().to_pylist()}
+
+
+def test_every_record_is_accounted_for(ingested) -> None:
+    accounting = ingested[1].accounting
+    accounting.verify("ingest")
+    assert accounting.rows_in == len(BAD) + len(GOOD) - 1 + 4 + 3  # a blank line is not a record
+    assert (accounting.written, accounting.superseded) == (11, 2)
+    assert accounting.rejected == len(BAD) + 3 + 1
+
+
+def test_bad_records_are_kept_byte_by_byte_with_their_reasons(ingested) -> None:
+    rows = DeltaTable(ingested[0].table("listing_rejects")).to_pyarrow_table().to_pylist()
+    found = {row["raw"]: row["reasons"] for row in rows}
+    assert {raw: found.get(raw) for raw in BAD} == BAD
+    assert {reason for row in rows for reason in row["reasons"]} <= set(REASONS)
+    assert sum(row["occurrences"] for row in rows) == ingested[1].accounting.rejected
+
+
+def test_csv_and_parquet_are_judged_by_the_same_rules(ingested) -> None:
+    rows = DeltaTable(ingested[0].table("listing_rejects")).to_pyarrow_table().to_pylist()
+    by_file = sorted((Path(row["source_file"]).name, row["reasons"][0]) for row in rows if "jsonl" not in row["source_file"])
+    assert by_file == [
+        ("b.parquet", "wrong_type"),
+        ("feed.csv", "invalid_record"),
+        ("feed.csv", "invalid_utf8"),
+        ("feed.csv", "wrong_type"),
+    ]
+    assert _listings(ingested[0])["csv1"]["title"] == 'Schöne "Lampe" zwei'
+    assert {"7", "8"} <= set(_listings(ingested[0]))
+
+
+def test_repairs_are_made_and_named(ingested) -> None:
+    found = {k: (row["title"], row["repairs"]) for k, row in _listings(ingested[0]).items()}
+    assert found["mojibake"] == ("Café crème brûlée", ["mojibake"])
+    assert found["nulls"] == ("null bytes", ["control_characters"])
+    assert found["nfc"] == ("café au lait", ["unicode_nfc"])
+    assert found["space"] == ("two words", ["whitespace"])
+    assert found["bom"] == ("a sound title", [])
+
+
+def test_the_newest_record_of_a_key_wins(ingested) -> None:
+    assert _listings(ingested[0])["twice"]["title"] == "new"
+
+
+def test_an_undeclared_language_is_detected(ingested) -> None:
+    row = _listings(ingested[0])["undeclared"]
+    assert (row["language"], row["language_source"]) == ("nl", "detected")
+
+
+def test_attributes_are_sorted_text(ingested) -> None:
+    assert _listings(ingested[0])["filled"]["attributes"] == [("a", "3"), ("b", "x")]
+
+
+def test_the_same_feed_again_changes_nothing(spark, feed: Path, ingested) -> None:
+    workspace = ingested[0]
+    versions = [DeltaTable(workspace.table(name)).version() for name in ("listings", "listing_rejects")]
+    again = ingest_feed(spark, workspace, [str(feed)], run_id="second", max_reject_share=1)
+    assert (again.accounting.written, again.accounting.unchanged) == (0, 11)
+    assert DeltaTable(workspace.table("listings")).version() == versions[0]
+    rows = DeltaTable(workspace.table("listing_rejects")).to_pyarrow_table()
+    assert sum(rows["occurrences"].to_pylist()) == again.accounting.rejected
+
+
+def test_a_late_record_does_not_replace_a_newer_listing(spark, tmp_path: Path, ingested) -> None:
+    feed = tmp_path / "late.jsonl"
+    feed.write_bytes(_line("twice", title="late", updated_at="2024-06-01T00:00:00Z"))
+    result = ingest_feed(spark, ingested[0], [str(feed)], run_id="late")
+    assert (result.accounting.written, result.accounting.superseded) == (0, 1)
+    assert _listings(ingested[0])["twice"]["title"] == "new"
+
+
+def test_too_many_rejects_leave_listings_as_they_were_and_keep_the_rejects(spark, feed: Path, tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    with pytest.raises(BadDataError, match="missing_item_id 1"):
+        ingest_feed(spark, workspace, [str(feed / "feed.jsonl")], run_id="refused")
+    assert _listings(workspace) == {}
+    assert DeltaTable(workspace.table("listing_rejects")).to_pyarrow_table().num_rows == len(BAD)
+
+
+def test_an_empty_feed_is_no_error_and_an_absent_or_unknown_one_is_named(spark, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert ingest_feed(spark, Workspace(str(tmp_path / "w")), [str(tmp_path / "empty")], run_id="e").accounting.rows_in == 0
+    (tmp_path / "feed.xml").write_text("<a/>")
+    with pytest.raises(ConfigurationError) as error:
+        ingest_feed(spark, Workspace(str(tmp_path / "w")), [str(tmp_path / "feed.xml"), str(tmp_path / "none")], run_id="x")
+    assert "feed.xml: not one of" in str(error.value)
+    assert "none: no such file" in str(error.value)

@@ -1,0 +1,23 @@
+"""Spark and Python render the same text."""
+
+from m5model.rendering import DEFAULT_RENDERING, fingerprint, render
+from spark.rendering import render_listings
+
+SCHEMA = (
+    "title string, bullets array<string>, description string, brand string, category string, attributes map<string,string>"
+)
+ROWS = [
+    ("plain", None, None, None, None, None),
+    ("سوار سيليكون", ["a", "", "ب"], "", "علامة", None, {"ب": "2", "a": "1", "z": ""}),
+    ("日本酒 👩‍🚀", [], "長い" * 5_000, "", "食品 > 酒", {}),
+    ("Größe|: x", ["| odd |"], "d", "B", "c", {"ß": "Ä", "Z": "1", "é": "2"}),
+]
+
+
+def test_spark_and_python_give_the_same_text_and_fingerprint(spark) -> None:
+    names = [part.split()[0] for part in SCHEMA.split(", ")]
+    rendered = render_listings(spark.createDataFrame(ROWS, SCHEMA).coalesce(1), DEFAULT_RENDERING).collect()
+    expected = [render(dict(zip(names, row, strict=True))) for row in ROWS]
+    assert [row["text"] for row in rendered] == expected
+    assert [row["fingerprint"] for row in rendered] == [fingerprint(text) for text in expected]
+    assert len(expected[2]) == DEFAULT_RENDERING.max_characters
