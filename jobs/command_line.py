@@ -87,9 +87,7 @@ class Run:
             return ()
         from m5model.tracking import log_run
 
-        return log_run(
-            self.tracking_uri, self.job, self.run_id, {"workspace": self.workspace.root}, _flatten(report.as_json())
-        )
+        return log_run(self.tracking_uri, self.job, self.run_id, {"workspace": self.workspace.root}, _flatten(report.as_json()))
 
 
 def start_run(job: str, arguments: argparse.Namespace, run_id: str | None = None) -> Run:

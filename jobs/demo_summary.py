@@ -70,7 +70,9 @@ def _print_models(workspace: Workspace) -> None:
     _heading("Models")
     for manifest in list_bundles(workspace):
         sizes = {name: int(entry["bytes"]) / 1e6 for name, entry in manifest.files.items()}  # type: ignore[call-overload]
-        big = ", ".join(f"{name} {size:.1f} MB" for name, size in sizes.items() if name.endswith((".onnx", "model.safetensors")))
+        big = ", ".join(
+            f"{name} {size:.1f} MB" for name, size in sizes.items() if name.endswith((".onnx", "model.safetensors"))
+        )
         print(f"  {manifest.id:<26}{manifest.parameters / 1e6:>6.1f}M parameters   {big}")
 
 

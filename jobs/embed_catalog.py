@@ -18,7 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _work(argv: Sequence[str] | None) -> None:
     parser = new_parser("Give every listing a vector of its present text.")
-    parser.add_argument("--bundle", metavar="ID-OR-PATH", help="student to embed with; the newest student of the workspace otherwise")
+    parser.add_argument(
+        "--bundle", metavar="ID-OR-PATH", help="student to embed with; the newest student of the workspace otherwise"
+    )
     parser.add_argument("--run-id", metavar="ID", help="name of the run; a hash of (listings version, space) otherwise")
     parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="which of the student's graphs")
     parser.add_argument("--rows-per-wave", type=int, metavar="N", help="rows of one commit; 25,000 a core otherwise")

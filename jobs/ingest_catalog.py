@@ -19,10 +19,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _work(argv: Sequence[str] | None) -> None:
     parser = new_parser("Bring feeds into the tables listings and listing_rejects.")
     parser.add_argument(
-        "--feed", nargs="+", required=True, metavar="PATH", help="files, folders or globs of .jsonl, .csv or .parquet; local or s3a://"
+        "--feed",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="files, folders or globs of .jsonl, .csv or .parquet; local or s3a://",
     )
     parser.add_argument(
-        "--max-reject-share", type=float, default=0.05, metavar="SHARE", help="end with exit code 3 where more is rejected (0 to 1)"
+        "--max-reject-share",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="end with exit code 3 where more is rejected (0 to 1)",
     )
     arguments = parser.parse_args(argv)
     if not 0 <= arguments.max_reject_share <= 1:
@@ -33,9 +41,7 @@ def _work(argv: Sequence[str] | None) -> None:
 
     run = start_run("ingest_catalog", arguments)
     spark = build_session("m5 ingest_catalog", paths=[run.workspace.root, *arguments.feed])
-    result = ingest_feed(
-        spark, run.workspace, arguments.feed, run_id=run.run_id, max_reject_share=arguments.max_reject_share
-    )
+    result = ingest_feed(spark, run.workspace, arguments.feed, run_id=run.run_id, max_reject_share=arguments.max_reject_share)
     empty = ("the feed holds no records",) if not result.accounting.rows_in else ()
     run.report(
         {

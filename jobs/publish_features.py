@@ -41,9 +41,7 @@ def _work(argv: Sequence[str] | None) -> None:
     now = {name: read_table(spark, path, made_by=made_by[name]) for name, path in paths.items()}
     versions = {name: table_version(spark, path) for name, path in paths.items()}
     listings, embeddings = (read_table(spark, paths[name], made_by=made_by[name], version=versions[name]) for name in now)
-    source = FeatureSource(
-        space_id=space_id, embeddings_version=versions["embeddings"], listings_version=versions["listings"]
-    )
+    source = FeatureSource(space_id=space_id, embeddings_version=versions["embeddings"], listings_version=versions["listings"])
     of_space = embeddings.where(embeddings.space_id == space_id)
     views = publish_features(spark, run.workspace, listings, of_space, source=source, settings=settings)
     run.run_id = f"publish-{sha256_hex(source.to_json().encode())[:12]}"

@@ -57,7 +57,9 @@ def find_bundle(workspace: Workspace, reference: str | None, kind: Kind) -> str:
         if storage.exists(f"{path}/{MANIFEST_FILE}"):
             return path
     known = ", ".join(storage.list_folders(workspace.bundles)) or "none"
-    raise ConfigurationError(f"no bundle {reference!r}; in {workspace.bundles}: {known}", next_step="give one of these ids, or a path")
+    raise ConfigurationError(
+        f"no bundle {reference!r}; in {workspace.bundles}: {known}", next_step="give one of these ids, or a path"
+    )
 
 
 def list_bundles(workspace: Workspace) -> list[BundleManifest]:

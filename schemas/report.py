@@ -33,8 +33,7 @@ class Accounting:
         """Raise ``GateRefusedError`` unless every row in is accounted for exactly once."""
         if self.accounted != self.rows_in:
             raise GateRefusedError(
-                f"{job} does not account for every row: {self.rows_in} in, {self.accounted} accounted for "
-                f"({self.as_json()})",
+                f"{job} does not account for every row: {self.rows_in} in, {self.accounted} accounted for ({self.as_json()})",
                 next_step="this is a defect of M5, not of the data: keep the workspace and report it with this message",
             )
 

@@ -10,7 +10,9 @@ from schemas.errors import ConfigurationError
 
 MINIMUM_JAVA = 17  # Spark 4 does not start on older ones
 
-NEXT_STEP = f"install a Java runtime {MINIMUM_JAVA} or newer (Debian: apt-get install openjdk-17-jre-headless) or set JAVA_HOME to one"
+NEXT_STEP = (
+    f"install a Java runtime {MINIMUM_JAVA} or newer (Debian: apt-get install openjdk-17-jre-headless) or set JAVA_HOME to one"
+)
 
 
 def check_java() -> int:

@@ -1,6 +1,6 @@
 """Does this machine have what `make setup` cannot install? Standard library only: it runs before anything is installed.
 
-    python3 -m spark.requirements
+python3 -m spark.requirements
 """
 
 import sys

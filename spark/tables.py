@@ -74,9 +74,7 @@ def replace_table(spark: SparkSession, rows: DataFrame, path: str, properties: M
     return spark.read.format("delta").load(path).count()  # from the statistics in the log, not from the files
 
 
-def merge_rows(
-    df: DataFrame, path: str, table: Table, *, update_when: str | None, prune: Column | None = None
-) -> None:
+def merge_rows(df: DataFrame, path: str, table: Table, *, update_when: str | None, prune: Column | None = None) -> None:
     """Insert the rows of ``df`` whose key is new; update the others where ``update_when`` (SQL over t and s) holds.
 
     Safe to repeat. ``prune`` narrows the target to what ``df`` can touch; keys must be unique in ``df``.

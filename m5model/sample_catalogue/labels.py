@@ -108,15 +108,18 @@ def _click(ad: Offer, page: Offer, draw: random.Random, seed: int) -> Iterator[L
     widget = draw.choice(WIDGETS)
     score = -3.2 + 1.8 * same_type + 0.7 * same_line + 14 * rates[ad.number] + 6 * rates[page.number]
     score += 0.2 * WIDGETS.index(widget)
-    yield "clicks", {
-        "impression_id": f"C{ad.number:09d}",
-        "locale": ad.locale,
-        "page_item_id": page.item_id,
-        "ad_item_id": ad.item_id,
-        "gl_group": f"gl_{product_types()[ad.item.type_name]['department']}",
-        "widget": widget,
-        "search_engine": draw.choice(SEARCH_ENGINES),
-        "historical_ctr_page": rates[page.number],
-        "historical_ctr_ad": rates[ad.number],
-        "clicked": int(draw.random() < 1 / (1 + math.exp(-score))),
-    }
+    yield (
+        "clicks",
+        {
+            "impression_id": f"C{ad.number:09d}",
+            "locale": ad.locale,
+            "page_item_id": page.item_id,
+            "ad_item_id": ad.item_id,
+            "gl_group": f"gl_{product_types()[ad.item.type_name]['department']}",
+            "widget": widget,
+            "search_engine": draw.choice(SEARCH_ENGINES),
+            "historical_ctr_page": rates[page.number],
+            "historical_ctr_ad": rates[ad.number],
+            "clicked": int(draw.random() < 1 / (1 + math.exp(-score))),
+        },
+    )

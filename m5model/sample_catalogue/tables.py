@@ -18,7 +18,9 @@ LABELS: Mapping[str, pa.Schema] = {
     "brands": pa.schema([*_KEY, ("brand", pa.string())]),
     "categories": pa.schema([*_KEY, ("product_type", pa.string()), ("category", pa.string()), ("product_line", pa.string())]),
     "attributes": pa.schema([*_KEY, ("attribute", pa.string()), ("value", pa.string()), ("declared", pa.bool_())]),
-    "queries": pa.schema([("query_id", pa.string()), ("locale", pa.string()), ("language", pa.string()), ("query", pa.string())]),
+    "queries": pa.schema(
+        [("query_id", pa.string()), ("locale", pa.string()), ("language", pa.string()), ("query", pa.string())]
+    ),
     "relevance": pa.schema([("query_id", pa.string()), *_KEY, ("grade", pa.string())]),
     "sessions": pa.schema([("session_id", pa.string()), *_KEY, ("event", pa.string()), ("second", pa.int32())]),
     "clicks": pa.schema(

@@ -139,7 +139,13 @@ def _run_waves(pending: DataFrame, waves: list[Wave], model: Broadcast, writer: 
         rate = totals.rows / totals.seconds
         left = (all_rows - totals.rows) / rate
         log.info(
-            "wave %d of %d: %s of %s rows, %.0f rows/s, %.0f s left", number, len(waves), f"{totals.rows:,}", f"{all_rows:,}", rate, left
+            "wave %d of %d: %s of %s rows, %.0f rows/s, %.0f s left",
+            number,
+            len(waves),
+            f"{totals.rows:,}",
+            f"{all_rows:,}",
+            rate,
+            left,
         )
     return totals
 
@@ -180,5 +186,3 @@ def _remove_orphans(listings: DataFrame, embeddings: DataFrame, path: str, space
         prune = F.col("t.bucket").isin(*by_bucket) & (F.col("t.space_id") == space_id)
         delete_keys(orphans.select(*EMBEDDINGS.key), path, EMBEDDINGS, prune=prune)
     return sum(by_bucket.values())
-
-

@@ -15,7 +15,9 @@ from m5model.rendering import Rendering
 from m5model.runtime.encoder import Encoder, ModelBytes
 from spark.parallelism import executor_cores
 
-EMBEDDED_COLUMNS = "locale string, item_id string, fingerprint string, vector array<float>, tokens int, computed_tokens int, truncated boolean"
+EMBEDDED_COLUMNS = (
+    "locale string, item_id string, fingerprint string, vector array<float>, tokens int, computed_tokens int, truncated boolean"
+)
 
 # Rows sorted by length together: more wastes less on half-filled calls; 8,192 x 768 x 4 B is 25 MB of vectors.
 ARROW_ROWS = 8_192

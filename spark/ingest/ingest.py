@@ -57,7 +57,9 @@ def ingest_feed(
     create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
     create_table(spark, workspace.table(LISTING_REJECTS.name), LISTING_REJECTS)
     if not files.count:
-        return IngestResult(accounting=Accounting(rows_in=0, written=0), inserted=0, updated=0, repairs={}, languages={}, files=0)
+        return IngestResult(
+            accounting=Accounting(rows_in=0, written=0), inserted=0, updated=0, repairs={}, languages={}, files=0
+        )
     judged = judge_feed(spark, files).persist(StorageLevel.DISK_ONLY)
     try:
         rejected, reasons = _write_rejects(judged, workspace, run_id)

@@ -75,7 +75,9 @@ def allocate_rows(plan: BalancePlan, available: Mapping[str, int]) -> dict[str, 
     """
     available = {language: count for language, count in sorted(available.items()) if count > 0}
     if not available:
-        raise ConfigurationError("there are no listings to sample from", next_step="run jobs/ingest_catalog.py --feed FEED first")
+        raise ConfigurationError(
+            "there are no listings to sample from", next_step="run jobs/ingest_catalog.py --feed FEED first"
+        )
     _check_shares(plan, len(available))
     largest = _largest_total(plan, available)
     rows = plan.rows if plan.rows is not None else largest

@@ -20,7 +20,9 @@ def draw_rows(listings: DataFrame, counts: Mapping[str, int], available: Mapping
     """
     order = _key_hash(seed)
     threshold = reduce(
-        lambda rest, language: F.when(F.col("language") == language, _threshold(counts[language], available[language])).otherwise(rest),
+        lambda rest, language: F.when(
+            F.col("language") == language, _threshold(counts[language], available[language])
+        ).otherwise(rest),
         counts,
         F.lit(-1),
     )

@@ -28,6 +28,8 @@ def count_tokens(listings: DataFrame, vocabulary: str | None) -> tuple[DataFrame
         for batch in batches:
             encodings = tokenizer.encode_batch_fast(batch.column("text").to_pylist())
             lengths = pa.array([len(encoding.ids) for encoding in encodings], pa.int64())
-            yield pa.RecordBatch.from_arrays([batch.column("locale"), batch.column("language"), lengths], ["locale", "language", "tokens"])
+            yield pa.RecordBatch.from_arrays(
+                [batch.column("locale"), batch.column("language"), lengths], ["locale", "language", "tokens"]
+            )
 
     return texts.mapInArrow(count, "locale string, language string, tokens bigint"), f"tokens of {manifest.id}"

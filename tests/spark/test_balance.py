@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from schemas.errors import ConfigurationError, GateRefusedError
 from spark.sampling.balance import BalancePlan, allocate_rows, cap_floor, natural, read_plan, verify_balance
 
-REAL = {"ar": 3806, "de": 15000, "en": 48311, "es": 12738, "fr": 15000, "it": 8461, "ja": 880, "nl": 2397, "pt": 1867, "tr": 1302}
+REAL = {
+    "ar": 3806,
+    "de": 15000,
+    "en": 48311,
+    "es": 12738,
+    "fr": 15000,
+    "it": 8461,
+    "ja": 880,
+    "nl": 2397,
+    "pt": 1867,
+    "tr": 1302,
+}
 
 
 def test_the_largest_balanced_set_of_the_real_catalogue_is_decided_by_its_smallest_language() -> None:

@@ -56,7 +56,7 @@ GOOD = [
     _line("filled", attributes={"b": "x", "a": 3}, bullets=["one", " two "]),
 ]
 CSV = (
-    'item_id,locale,language,title,bullets,attributes\n'
+    "item_id,locale,language,title,bullets,attributes\n"
     'csv1,DE,de-DE,"Schöne ""Lampe""\nzwei","[""a""]","{""Farbe"":""rot""}"\n'
     "csv2,DE,de,kaputt,keine liste,\n"
     "csv3,DE\n"
@@ -68,7 +68,10 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("feed")
     (folder / "feed.jsonl").write_bytes(b"\n".join([*BAD, *GOOD]))
     (folder / "feed.csv").write_bytes(CSV.encode() + b"csv4,DE,de,bad\xff,,\n")
-    pq.write_table(pa.table({"item_id": [7, 8], "locale": ["FR"] * 2, "language": ["fr"] * 2, "title": ["sept", "huit"]}), folder / "a.parquet")
+    pq.write_table(
+        pa.table({"item_id": [7, 8], "locale": ["FR"] * 2, "language": ["fr"] * 2, "title": ["sept", "huit"]}),
+        folder / "a.parquet",
+    )
     pq.write_table(pa.table({"item_id": ["p1"], "locale": ["FR"], "title": [3.5]}), folder / "b.parquet")
     return folder
 

@@ -3,9 +3,7 @@
 from m5model.rendering import DEFAULT_RENDERING, fingerprint, render
 from spark.rendering import render_listings
 
-SCHEMA = (
-    "title string, bullets array<string>, description string, brand string, category string, attributes map<string,string>"
-)
+SCHEMA = "title string, bullets array<string>, description string, brand string, category string, attributes map<string,string>"
 ROWS = [
     ("plain", None, None, None, None, None),
     ("سوار سيليكون", ["a", "", "ب"], "", "علامة", None, {"ب": "2", "a": "1", "z": ""}),

@@ -1,0 +1,92 @@
+"""What a job says when it cannot start, and that every flag is explained."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import m5model
+from schemas.errors import ConfigurationError, DamagedBundleError
+from spark.java import parse_java_version
+from spark.requirements import check_python
+
+ROOT = Path(__file__).parents[2]
+JOBS = sorted(file.name for file in (ROOT / "jobs").glob("*.py") if "__main__" in file.read_text())
+
+
+def _run(job: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "jobs" / job), *arguments], capture_output=True, text=True, env=variables, check=False
+    )
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_help_explains_every_flag(job: str) -> None:
+    answer = _run(job, "--help")
+    assert answer.returncode == 0, answer.stderr
+    unexplained = re.findall(r"^  (--[a-z-]+)(?: [A-Z\[\]./{},a-z0-9_-]+)*\n(?=  -|\n|\Z)", answer.stdout, flags=re.M)
+    assert unexplained == []
+
+
+@pytest.mark.parametrize("job", ["embed_catalog.py", "publish_features.py", "sample_training_set.py", "train_model.py"])
+def test_without_a_workspace_the_exit_code_is_2_and_the_command_that_makes_one_is_named(job: str, tmp_path: Path) -> None:
+    answer = _run(job, "--workspace", str(tmp_path / "none"))
+    assert answer.returncode == 2
+    assert "spark-submit jobs/ingest_catalog.py --feed FEED" in answer.stderr
+
+
+def test_without_java_the_exit_code_is_2_and_says_what_to_install(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.jsonl"
+    feed.write_text("")
+    answer = _run("ingest_catalog.py", "--feed", str(feed), "--workspace", str(tmp_path), JAVA_HOME=str(tmp_path / "nowhere"))
+    assert (answer.returncode, "install a Java runtime 17 or newer" in answer.stderr) == (2, True), answer.stderr
+
+
+def test_a_java_that_is_too_old_is_named_with_its_version(tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_392\"' >&2\n")
+    java.chmod(java.stat().st_mode | stat.S_IEXEC)
+    answer = _run("ingest_catalog.py", "--feed", str(java), "--workspace", str(tmp_path), JAVA_HOME=str(tmp_path))
+    assert (answer.returncode, "is Java 8, Spark needs 17" in answer.stderr) == (2, True), answer.stderr
+    setup = subprocess.run(
+        [sys.executable, "-m", "spark.requirements"],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "JAVA_HOME": str(tmp_path)}, check=False,
+    )  # fmt: skip
+    assert (setup.returncode, "is Java 8, Spark needs 17" in setup.stderr) == (2, True)
+
+
+def test_java_versions_are_read_in_both_their_forms() -> None:
+    assert [parse_java_version(f'openjdk version "{text}"') for text in ("1.8.0_392", "17.0.15", "21")] == [8, 17, 21]
+    assert parse_java_version("no such thing") is None
+
+
+def test_pythons_that_are_not_supported_are_refused() -> None:
+    for version in ((3, 10), (3, 14)):
+        with pytest.raises(ConfigurationError, match=f"Python 3.{version[1]}"):
+            check_python(version)
+    check_python((3, 13))
+
+
+def test_a_workspace_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    answer = _run("ingest_catalog.py", "--feed", str(tmp_path), "--workspace", str(tmp_path / "file"))
+    assert (answer.returncode, "cannot write to the workspace" in answer.stderr) == (2, True), answer.stderr
+
+
+def test_a_bundle_with_one_byte_changed_is_refused(trained, tmp_path: Path) -> None:
+    import shutil
+
+    bundle = tmp_path / "bundle"
+    shutil.copytree(trained.student_folder, bundle)
+    graph = bundle / "onnx" / "model_int8.onnx"
+    data = bytearray(graph.read_bytes())
+    data[len(data) // 2] ^= 1
+    graph.write_bytes(data)
+    with pytest.raises(DamagedBundleError, match="model_int8.onnx has SHA-256"):
+        m5model.load(str(bundle))

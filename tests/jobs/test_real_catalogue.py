@@ -1,0 +1,46 @@
+"""A few hundred rows of each real catalogue through every stage. Skipped, by name, where the data is not present."""
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import distill_student, embed_catalog, ingest_catalog, publish_features, sample_training_set, train_model
+
+DATA = Path(os.environ.get("M5_REAL_CATALOGUE") or Path(__file__).parents[3] / "shared" / "data" / "catalogue")
+FILES = sorted(DATA.glob("*.parquet"))
+ROWS_OF_EACH = 250
+
+pytestmark = pytest.mark.skipif(not FILES, reason="the real catalogues (M5_REAL_CATALOGUE) are not present")
+
+
+def test_real_listings_go_the_whole_way_with_every_row_accounted_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "feeds").mkdir()
+    for file in FILES:
+        pq.write_table(pq.read_table(file).slice(0, ROWS_OF_EACH), tmp_path / "feeds" / file.name)
+    monkeypatch.setenv("M5_WORKSPACE", str(tmp_path / "workspace"))
+
+    def report(job, *arguments: str) -> dict:
+        assert job.main(list(arguments)) == 0
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    def lost(accounting: dict) -> int:
+        outcomes = ("written", "unchanged", "superseded", "rejected")
+        return accounting["rows_in"] - sum(accounting[k] for k in outcomes) - sum(accounting["left_out"].values())
+
+    tiny = ("--preset", "tiny", "--steps", "20", "--threads", "1")
+    ingested = report(ingest_catalog, "--feed", str(tmp_path / "feeds"))["accounting"]
+    assert (ingested["rows_in"], lost(ingested)) == (ROWS_OF_EACH * len(FILES), 0)
+    sampled = report(sample_training_set, "--plan", "natural")["accounting"]
+    assert (sampled["rows_in"], lost(sampled)) == (ingested["written"], 0)
+    assert report(train_model, *tiny)["rows_read"] == sampled["written"]
+    assert report(distill_student, *tiny, "--min-correlation", "-1")["rows_read"] == sampled["written"]
+    embedded = report(embed_catalog)["accounting"]
+    assert (embedded["rows_in"], embedded["written"], lost(embedded)) == (ingested["written"], ingested["written"], 0)
+    views = report(publish_features)["views"]
+    assert {view["rows_read"] for view in views.values()} == {embedded["written"]}
+    assert all(views[name]["rows_made"] == embedded["written"] for name in ("ctr", "search"))
