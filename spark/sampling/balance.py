@@ -109,7 +109,8 @@ def verify_balance(plan: BalancePlan, realised: Mapping[str, int]) -> None:
 def _check_shares(plan: BalancePlan, languages: int) -> None:
     if plan.cap * languages < 1 - 1e-9:
         raise ConfigurationError(
-            f"plan {plan.name!r} is impossible: {languages} languages at most {plan.cap:.0%} each make {plan.cap * languages:.0%}",
+            f"plan {plan.name!r} is impossible: {languages} languages at most {plan.cap:.0%} each make "
+            f"{plan.cap * languages:.0%}",
             next_step=f"raise the cap to at least {1 / languages:.2f}, or ingest more languages",
         )
     if plan.floor * languages > 1 + 1e-9:

@@ -45,7 +45,8 @@ def database() -> Iterator[str]:
 
 
 def test_processes_that_start_at_once_all_log_their_run_to_postgresql(database: str) -> None:
-    code = "import sys; from m5model.tracking import log_run; print(log_run(sys.argv[1], 'm5', sys.argv[2], {'a': 1}, {'loss': 2.5}))"
+    log = "print(log_run(sys.argv[1], 'm5', sys.argv[2], {'a': 1}, {'loss': 2.5}))"
+    code = f"import sys; from m5model.tracking import log_run; {log}"
     command = [sys.executable, "-c", code, database]
     processes = [subprocess.Popen([*command, f"run-{i}"], stdout=subprocess.PIPE, text=True) for i in range(2)]
     assert [process.communicate()[0].strip() for process in processes] == ["()", "()"]
