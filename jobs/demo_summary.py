@@ -69,7 +69,7 @@ def _bar(share: float, width: int = 24) -> str:
 def _print_models(workspace: Workspace) -> None:
     _heading("Models")
     for manifest in list_bundles(workspace):
-        sizes = {name: int(entry["bytes"]) / 1e6 for name, entry in manifest.files.items()}  # type: ignore[call-overload]
+        sizes = {name: int(entry["bytes"]) / 1e6 for name, entry in manifest.files.items()}  # type: ignore[arg-type]
         big = ", ".join(
             f"{name} {size:.1f} MB" for name, size in sizes.items() if name.endswith((".onnx", "model.safetensors"))
         )

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _work(argv: Sequence[str] | None) -> None:
     parser = new_parser("The whole flow on a sample catalogue of 15 locales.")
     parser.add_argument("--rows", type=int, default=12_000, help="listings of the sample catalogue, damaged records aside")
-    parser.add_argument("--steps", type=int, default=300, help="optimiser steps of the teacher, and of the student")
+    parser.add_argument("--steps", type=int, default=200, help="optimiser steps of the teacher, and of the student")
     arguments = parser.parse_args(argv)
     workspace = Workspace.resolve(arguments.workspace)
     started = time.monotonic()

@@ -34,7 +34,7 @@ def log_run(
         return (f"run {run_name} was not logged to MLflow: mlflow is not installed",)
     try:
         _log(tracking_uri, experiment, run_name, params, metrics, tags or {})
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ModuleNotFoundError) as error:  # the last: no driver
         return (f"run {run_name} was not logged to {redact(tracking_uri)}: {redact(str(error))}",)
     return ()
 

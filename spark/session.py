@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from pyspark import SparkConf, SparkContext
@@ -73,7 +74,7 @@ def s3_settings(paths: Iterable[str]) -> dict[str, str]:
 
 
 def _check_delta(session: SparkSession) -> None:
-    jvm = session.sparkContext._jvm
+    jvm: Any = session.sparkContext._jvm
     loader = jvm.org.apache.spark.util.Utils.getContextOrSparkClassLoader()
     if loader.getResource(DELTA_EXTENSION.replace(".", "/") + ".class") is None:
         session.stop()

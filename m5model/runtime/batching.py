@@ -23,7 +23,7 @@ def plan_batches(padded: np.ndarray, token_budget: int = DEFAULT_TOKEN_BUDGET) -
     """
     order = np.argsort(-padded, kind="stable")
     boundaries = np.flatnonzero(np.diff(padded[order])) + 1
-    batches = []
+    batches: list[Batch] = []
     for rows in np.split(order, boundaries):
         if not len(rows):
             continue

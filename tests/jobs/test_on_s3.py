@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not Path(SERVER).exists(), reason="S3 server ver
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A fresh bucket: s3a://m5."""
+    """A fresh bucket."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -42,8 +42,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         _wait_for_port(port)
         import boto3
 
-        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="m5")
-        yield "s3a://m5"
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="m5-tests")
+        yield "s3a://m5-tests"
         server.terminate()
         server.wait()
 
