@@ -46,7 +46,6 @@ def _work(argv: Sequence[str] | None) -> None:
     views = publish_features(spark, run.workspace, listings, of_space, source=source, settings=settings)
     run.run_id = f"publish-{sha256_hex(source.to_json().encode())[:12]}"
     run.report({"source": json.loads(source.to_json()), "views": {view.name: view.as_json() for view in views}})
-    spark.stop()
 
 
 def _parser() -> argparse.ArgumentParser:
