@@ -192,7 +192,7 @@ def test_the_job_publishes_the_space_of_the_newest_student_and_prints_its_report
     assert main(["--workspace", str(tmp_path), "--view", "duplicates", "--duplicate-threshold", "0.79"]) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["source"] == {"space_id": "space-a", "embeddings_version": 0, "listings_version": 0}
-    assert {view["name"]: view["rows_made"] for view in report["views"]} == {"duplicates": 3}
+    assert {name: view["rows_made"] for name, view in report["views"].items()} == {"duplicates": 3}
 
 
 def test_the_job_without_embeddings_ends_with_2_and_names_the_command(
