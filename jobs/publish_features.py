@@ -37,7 +37,10 @@ def _work(argv: Sequence[str] | None) -> None:
     space_id = arguments.space or read_manifest(find_bundle(run.workspace, None, "student")).space_id
     spark = build_session("m5 publish_features", paths=[run.workspace.root])
     paths = {name: run.workspace.table(name) for name in ("listings", "embeddings")}
-    made_by = {"listings": "spark-submit jobs/ingest_catalog.py --feed FEED", "embeddings": "spark-submit jobs/embed_catalog.py"}
+    made_by = {
+        "listings": "spark-submit jobs/ingest_catalog.py --feed FEED",
+        "embeddings": "spark-submit jobs/embed_catalog.py",
+    }
     now = {name: read_table(spark, path, made_by=made_by[name]) for name, path in paths.items()}
     versions = {name: table_version(spark, path) for name, path in paths.items()}
     listings, embeddings = (read_table(spark, paths[name], made_by=made_by[name], version=versions[name]) for name in now)

@@ -1,7 +1,9 @@
 """The model side of M5: text rendering, training, distillation, export, and the torch-free runtime.
 
-import m5model
-vectors = m5model.load("workspace/bundles/BUNDLE-ID").encode(["red cotton shirt"])   # float32 (1, d), unit length
+The toolkit's door:
+
+    import m5model
+    vectors = m5model.load("workspace/bundles/BUNDLE-ID").encode(["red cotton shirt"])   # float32 (1, d), unit length
 """
 
 from m5model.toolkit import load

@@ -1,19 +1,18 @@
-"""A few hundred rows of each real catalogue through every stage. Runs where M5_REAL_CATALOGUE names their folder."""
+"""A few hundred rows of each real catalogue through every stage. Runs where the catalogues are, and says so where not."""
 
 import json
-import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.inputs.listings import REAL_CATALOGUE
 from jobs import distill_student, embed_catalog, ingest_catalog, publish_features, sample_training_set, train_model
 
-DATA = Path(os.environ.get("M5_REAL_CATALOGUE", "/nonexistent"))
-FILES = sorted(DATA.glob("*.parquet"))
+FILES = sorted(REAL_CATALOGUE.glob("*.parquet"))
 ROWS_OF_EACH = 250
 
-pytestmark = pytest.mark.skipif(not FILES, reason="M5_REAL_CATALOGUE names no folder with the real catalogues")
+pytestmark = pytest.mark.skipif(not FILES, reason="no real catalogues here; M5_REAL_CATALOGUE names their folder")
 
 
 def test_real_listings_go_the_whole_way_with_every_row_accounted_for(
