@@ -1,4 +1,4 @@
-"""The only door to Delta tables: create, read, append, merge. Paths come from schemas.workspace, columns from schemas."""
+"""The only door to Delta tables: create, read, append, merge, delete. Paths come from schemas.workspace, columns from schemas."""
 
 from collections.abc import Mapping
 
@@ -74,20 +74,38 @@ def replace_table(spark: SparkSession, rows: DataFrame, path: str, properties: M
     return spark.read.format("delta").load(path).count()  # from the statistics in the log, not from the files
 
 
-def merge_rows(df: DataFrame, path: str, table: Table, *, update_when: str | None, prune: Column | None = None) -> None:
+def append_rows(df: DataFrame, path: str, table: Table) -> None:
+    """Add the rows of ``df`` in one commit. Not safe to repeat: the caller knows that their keys are new."""
+    df.select(*table.column_names).write.format("delta").mode("append").save(path)
+
+
+def merge_rows(
+    df: DataFrame,
+    path: str,
+    table: Table,
+    *,
+    update_when: str | None,
+    delete_marker: str | None = None,
+    prune: Column | None = None,
+) -> None:
     """Insert the rows of ``df`` whose key is new; update the others where ``update_when`` (SQL over t and s) holds.
 
-    Safe to repeat. ``prune`` narrows the target to what ``df`` can touch; keys must be unique in ``df``.
+    Rows whose column ``delete_marker`` is true delete their key instead. Safe to repeat. ``prune`` narrows the target to
+    what ``df`` can touch; keys must be unique in ``df``.
     """
     same_key = [F.col(f"t.{name}") == F.col(f"s.{name}") for name in table.key]
     condition = same_key[0]
     for part in [*same_key[1:], *([] if prune is None else [prune])]:
         condition = condition & part
-    target = DeltaTable.forPath(df.sparkSession, path).alias("t")
-    merge = target.merge(df.select(*table.column_names).alias("s"), condition)
+    source = df.select(*table.column_names, *([delete_marker] if delete_marker else []))
+    merge = DeltaTable.forPath(df.sparkSession, path).alias("t").merge(source.alias("s"), condition)
+    if delete_marker:
+        merge = merge.whenMatchedDelete(condition=f"s.{delete_marker}")
     if update_when is not None:
         merge = merge.whenMatchedUpdateAll(condition=update_when)
-    merge.whenNotMatchedInsertAll().execute()
+    inserted_when = f"NOT s.{delete_marker}" if delete_marker else None
+    columns = {name: f"s.{name}" for name in table.column_names}
+    merge.whenNotMatchedInsert(condition=inserted_when, values=dict[str, str | Column](columns)).execute()
 
 
 def delete_keys(keys: DataFrame, path: str, table: Table, *, prune: Column) -> None:
