@@ -1,4 +1,4 @@
-"""The only door to Delta tables: create, read, append, merge, delete. Paths come from schemas.workspace, columns from schemas."""
+"""The only door to Delta tables: create, read, append, merge, delete. Paths and columns come from schemas."""
 
 from collections.abc import Mapping
 
@@ -103,7 +103,7 @@ def merge_rows(
         merge = merge.whenMatchedDelete(condition=f"s.{delete_marker}")
     if update_when is not None:
         merge = merge.whenMatchedUpdateAll(condition=update_when)
-    inserted_when = f"NOT s.{delete_marker}" if delete_marker else None
+    inserted_when = F.expr(f"NOT s.{delete_marker}") if delete_marker else F.lit(True)
     columns = {name: f"s.{name}" for name in table.column_names}
     merge.whenNotMatchedInsert(condition=inserted_when, values=dict[str, str | Column](columns)).execute()
 

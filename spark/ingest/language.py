@@ -11,7 +11,7 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.functions import pandas_udf
-from pyspark.sql.types import FloatType, StringType, StructField, StructType
+from pyspark.sql.types import StringType
 
 from schemas.locales import LANGUAGES, LOCALES
 
@@ -35,17 +35,17 @@ def settle_language(df: DataFrame) -> DataFrame:
     """Adds ``language_source``, ``language_confidence`` and ``warnings``; detects ``language`` where it is not declared."""
     text = F.left(F.concat_ws(" ", "title", "description"), F.lit(DETECTION_CHARACTERS))
     undeclared = F.col("language").isNull()
-    df = df.withColumn("_detected", detect_language(F.when(undeclared, text)))
+    df = df.withColumn("_found", F.split(detect_language(F.when(undeclared, text)), " "))
     df = df.withColumn("language_source", F.when(undeclared, "detected").otherwise("declared"))
-    df = df.withColumn("language_confidence", F.col("_detected.confidence"))
-    df = df.withColumn("language", F.coalesce("language", "_detected.language"))
+    df = df.withColumn("language_confidence", F.col("_found")[1].cast("float"))
+    df = df.withColumn("language", F.coalesce(F.col("language"), F.col("_found")[0]))
     df = df.withColumn("_disagrees", ~undeclared & _is_in_another_script()).withColumn("_foreign", _is_foreign_to_locale())
     warned = F.array_compact(
         F.array(F.when(F.col("_disagrees"), "language_disagrees"), F.when(F.col("_foreign"), "language_not_of_locale"))
     )
     none = F.array().cast("array<string>")
     df = df.withColumn("warnings", F.when(F.col("_disagrees") | F.col("_foreign"), warned).otherwise(none))
-    return df.drop("_detected", "_disagrees", "_foreign")
+    return df.drop("_found", "_disagrees", "_foreign")
 
 
 def _is_in_another_script() -> Column:
@@ -65,15 +65,16 @@ def _is_foreign_to_locale() -> Column:
     return ~spoken & (F.coalesce("language_confidence", F.lit(1.0)) >= CONFIDENT)
 
 
-_DETECTED = StructType([StructField("language", StringType()), StructField("confidence", FloatType())])
-
-
-@pandas_udf(_DETECTED)  # type: ignore[call-overload]
-def detect_language(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
-    """Language and probability of each text; null stays null."""
+@pandas_udf(StringType())  # type: ignore[call-overload]
+def detect_language(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+    """Language and probability, with a space between, of each text; null stays null."""
     for texts in batches:
-        found = [(None, None) if text is None else _detector().classify(text) for text in texts]
-        yield pd.DataFrame(found, columns=_DETECTED.names)
+        yield pd.Series([None if text is None else _detect(text) for text in texts], dtype=object)
+
+
+def _detect(text: str) -> str:
+    language, confidence = _detector().classify(text)
+    return f"{language} {confidence:.4f}"
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ Most records are sound, and only a cheap look at them can say so. All texts of a
 the result, each only at what the one before could not clear: plain ASCII, letters of the ten languages, the exact suspicions.
 """
 
+import json
 from collections.abc import Iterator
 from functools import reduce
 from typing import Any
@@ -22,7 +23,7 @@ TEXTS = tuple(name for name in FEED_FIELDS if name not in ("bullets", "attribute
 
 # Possessive loops over one class: some nanoseconds a character. "&" and "<" may begin HTML.
 PLAIN = "^[ -%'-;=-~]++$"
-# Letters and signs of the ten languages that no repair touches: Latin without what mojibake leaves, Arabic, kana, CJK, full width.
+# What no repair touches in the ten languages: Latin letters that mojibake does not leave, Arabic, kana, CJK, full width.
 SOUND = (
     "^[ -%'-;=-~\u00c0-\u0151\u0154-\u015f\u0162-\u0177\u0179-\u017c\u017f-\u0191\u0193-\u024f"
     "\u0621-\u064a\u0660-\u0669\u3001-\u3098\u309b-\u30ff\u4e00-\u9fff\uff01-\uff9f]++$"
@@ -43,17 +44,17 @@ MISSPELLED_QUANTITY = f"(?m)^(?!{_ONE_SPELLING}$)[0-9]{{1,9}}(?:[.,][0-9]{{1,9}}
 def repair_texts(df: DataFrame) -> DataFrame:
     """Repair all texts of candidates; adds ``repairs`` (names, sorted). Texts that end up empty become null."""
     df = df.withColumn("_texts", _all_texts())
-    record = F.struct(*TEXTS, "bullets", F.map_entries("attributes").alias("attributes"))
-    df = df.withColumn("_repaired", _repair_records(F.when(needs_repair(F.col("_texts")), record)))
-    repaired = F.col("_repaired.repairs").isNotNull()
+    record = F.to_json(F.struct(*TEXTS, "bullets", F.map_entries("attributes").alias("attributes")))
+    df = df.withColumn("_answer", _repair_records(F.when(needs_repair(F.col("_texts")), record)))
+    df = df.withColumn("_repaired", F.from_json("_answer", _REPAIRED))
+    repaired = F.col("_answer").isNotNull()
     for name in (*TEXTS, "bullets"):
         df = df.withColumn(name, F.when(repaired, F.col(f"_repaired.{name}")).otherwise(F.col(name)))
     # Entries in the order of their names, so that equal maps are equal bytes.
     pairs = F.when(repaired, F.col("_repaired.attributes")).otherwise(F.sort_array(F.map_entries("attributes")))
     df = df.withColumn("attributes", F.map_from_entries(pairs))
-    return df.withColumn("repairs", F.coalesce(F.col("_repaired.repairs"), F.array().cast("array<string>"))).drop(
-        "_texts", "_repaired"
-    )
+    repairs = F.coalesce(F.col("_repaired.repairs"), F.array().cast("array<string>"))
+    return df.withColumn("repairs", repairs).drop("_texts", "_answer", "_repaired")
 
 
 def needs_repair(texts: Column) -> Column:
@@ -80,22 +81,18 @@ _REPAIRED = StructType(
 )
 
 
-@pandas_udf(_REPAIRED)  # type: ignore[call-overload]
-def _repair_records(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Rows that are null as a whole stay null."""
+@pandas_udf(StringType())  # type: ignore[call-overload]
+def _repair_records(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+    """Records as JSON, in and out: one column of nearly only nulls costs little to pass. Null stays null."""
     for batch in batches:
-        columns: dict[str, list[Any]] = {name: [None] * len(batch) for name in _REPAIRED.names}
-        filled = batch.notna().any(axis=1).to_numpy().nonzero()[0]
-        for row in filled:
-            for name, value in _repair_row(batch.iloc[row].to_dict()).items():
-                columns[name][row] = value
-        yield pd.DataFrame(columns, columns=_REPAIRED.names)
+        yield pd.Series([None if record is None else _repair_json(record) for record in batch], dtype=object)
 
 
-def _repair_row(row: dict[str, Any]) -> dict[str, Any]:
-    texts = {name: row[name] if isinstance(row[name], str) else None for name in TEXTS}
-    bullets, pairs = row["bullets"], row["attributes"]
-    attributes = None if pairs is None else [(pair["key"], pair["value"]) for pair in pairs]
-    record = repair_record(texts, None if bullets is None else list(bullets), attributes)
+def _repair_json(text: str) -> str:
+    row: dict[str, Any] = json.loads(text)
+    pairs = row.get("attributes")
+    attributes = None if pairs is None else [(pair["key"], pair.get("value")) for pair in pairs]
+    record = repair_record({name: row.get(name) for name in TEXTS}, row.get("bullets"), attributes)
     entries = None if record.attributes is None else [{"key": k, "value": v} for k, v in record.attributes.items()]
-    return {**record.texts, "bullets": record.bullets, "attributes": entries, "repairs": record.repairs}
+    answer = {**record.texts, "bullets": record.bullets, "attributes": entries, "repairs": record.repairs}
+    return json.dumps(answer, ensure_ascii=False)
