@@ -1,7 +1,7 @@
 """Repairs that save a record instead of rejecting it: the JVM finds the records that need any, Python makes them.
 
-Most records are sound, and only a cheap look at them can say so. All texts of a record are joined once; three patterns look at
-the result, each only at what the one before could not clear: plain ASCII, letters of the ten languages, the exact suspicions.
+Most records are sound, and only a cheap look at them can say so. All texts of a record are joined once; one pattern
+clears plain ASCII, and only what it does not clear is looked at for each kind of damage.
 """
 
 import json
@@ -23,18 +23,12 @@ TEXTS = tuple(name for name in FEED_FIELDS if name not in ("bullets", "attribute
 
 # Possessive loops over one class: some nanoseconds a character. "&" and "<" may begin HTML.
 PLAIN = "^[ -%'-;=-~]++$"
-# What no repair touches in the ten languages: Latin letters that mojibake does not leave, Arabic, kana, CJK, full width.
+# Characters that no repair touches by themselves: no control character, no white space but the blank, nothing composable.
 SOUND = (
-    "^[ -%'-;=-~\u00c0-\u0151\u0154-\u015f\u0162-\u0177\u0179-\u017c\u017f-\u0191\u0193-\u024f"
-    "\u0621-\u064a\u0660-\u0669\u3001-\u3098\u309b-\u30ff\u4e00-\u9fff\uff01-\uff9f]++$"
+    "^[ -~\u00a1-\u02ff\u0370-\u0652\u0656-\u10ff\u1200-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e\u2030-\u205e"
+    "\u2060-\u2125\u2127-\u2129\u212c-\u2fff\u3001-\u3098\u309b-\ud7ff\ufb00-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]++$"
 )
-SUSPECT = "|".join(
-    [
-        f"[{text_repairs.CONTROL}{text_repairs.SPACE}{text_repairs.COMPOSABLE}]",
-        text_repairs.MOJIBAKE,
-        f"(?i:{text_repairs.TAG}|{text_repairs.ENTITY})",
-    ]
-)
+HTML = f"(?i:{text_repairs.TAG}|{text_repairs.ENTITY})"
 _UNITS = "|".join(text_repairs.UNITS)
 _ONE_SPELLING = f"[0-9]{{1,9}}(?:\\.[0-9]{{1,9}})? (?:{'|'.join(text_repairs.UNITS.values())})"
 # One value a line: a number with a unit that is not yet in the one spelling.
@@ -60,7 +54,8 @@ def repair_texts(df: DataFrame) -> DataFrame:
 def needs_repair(texts: Column) -> Column:
     """True where a repair would change the record. Joined by one space, an empty or untrimmed text shows as two."""
     spaces = (texts == "") | texts.startswith(" ") | texts.endswith(" ") | texts.contains("  ")
-    suspect = ~texts.rlike(PLAIN) & ~texts.rlike(SOUND) & texts.rlike(SUSPECT)
+    may_be_html = (texts.contains("&") | texts.contains("<")) & texts.rlike(HTML)
+    suspect = ~texts.rlike(PLAIN) & (~texts.rlike(SOUND) | texts.rlike(text_repairs.MOJIBAKE) | may_be_html)
     holes = F.exists("bullets", F.isnull) | F.exists(F.map_values("attributes"), F.isnull)
     units = F.array_join(F.map_values("attributes"), "\n").rlike(MISSPELLED_QUANTITY)
     return reduce(Column.__or__, [F.coalesce(part, F.lit(False)) for part in (spaces, suspect, holes, units)])
