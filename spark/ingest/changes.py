@@ -33,6 +33,7 @@ class Settled:
     outcomes: Mapping[str, int]
     has_twins: bool
     news: int  # tombstones to be remembered
+    undeclared: int  # good records of the feed without a language
     absent: DataFrame | None = None  # listings that a complete feed lacks
     absent_count: int = 0
 
@@ -56,7 +57,7 @@ def settle_survey(survey: Survey, workspace: Workspace, *, full: bool) -> Iterat
     )
     good = survey.rows_in - survey.rejected
     if survey.repeated is None and not survey.tombstones and tombstones is None and listings.isEmpty():
-        yield Settled(entries=None, outcomes={"inserted": good}, has_twins=False, news=0)
+        yield Settled(entries=None, outcomes={"inserted": good}, has_twins=False, news=0, undeclared=survey.undeclared)
         return
     entries = survey.good.withColumn("rank", F.lit(1)).withColumn("has_twin", F.lit(False))
     ranked = entries if survey.repeated is None else rank_entries(survey.good, survey.repeated)
@@ -76,6 +77,7 @@ def settle_survey(survey: Survey, workspace: Workspace, *, full: bool) -> Iterat
             outcomes={row["outcome"]: row["rows"] for row in rows},
             has_twins=any(row["twins"] for row in rows),
             news=sum(row["news"] for row in rows),
+            undeclared=survey.undeclared,
             absent=absent,
             absent_count=absent.count() if absent is not None else 0,
         )
@@ -96,7 +98,7 @@ def write_changes(judged: DataFrame, settled: Settled, workspace: Workspace, run
         return Written()
     counts = Observation("written")
     counters = [F.count(F.when(F.col("language") == name, 1)).alias(name) for name in LANGUAGES]
-    rows = _stamp(hash_texts(settle_language(_select_changed(judged, settled, changed))), run_id)
+    rows = _stamp(hash_texts(settle_language(_select_changed(judged, settled, changed), detect=settled.undeclared > 0)), run_id)
     if not removed and not settled.outcomes.get("updated"):
         append_rows(rows.observe(counts, *counters), path, LISTINGS)
         return Written(languages={name: count for name, count in sorted(counts.get.items()) if count})

@@ -62,7 +62,7 @@ def listing_rules(limits: Limits) -> list[Rule]:
 
 
 def judge_candidates(df: DataFrame, limits: Limits) -> DataFrame:
-    """Adds ``reasons`` (empty for a good record) and ``detail``; ``deleted`` becomes the boolean ``is_tombstone``."""
+    """Adds ``is_bad``, ``reasons`` (empty for a good record) and ``detail``; ``deleted`` becomes the boolean ``is_tombstone``."""
     df = df.withColumn("is_tombstone", F.coalesce(F.lower("deleted") == "true", F.lit(False)))
     rules = listing_rules(limits)
     broken = [F.coalesce(rule.broken, F.lit(False)) for rule in rules]
@@ -71,16 +71,14 @@ def judge_candidates(df: DataFrame, limits: Limits) -> DataFrame:
         F.when(hit, F.concat(F.lit(f"{rule.reason}: "), F.left(rule.detail, F.lit(200))))
         for hit, rule in zip(broken, rules, strict=True)
     ]
-    # One look first: good records, nearly all, build no arrays.
+    # One look first: good records, nearly all, build no arrays. The id is never negative, and no optimiser knows it: else a
+    # filter on ``is_bad`` is pushed below the repairs and runs them twice.
     offends = F.col("unreadable").isNotNull() | F.array_contains(F.array(*broken), True)
-    df = df.withColumn("_offends", offends)
-    none = F.array().cast("array<string>")
+    df = df.withColumn("is_bad", offends & (F.monotonically_increasing_id() >= 0))
     all_reasons = F.array_compact(F.array(F.col("unreadable"), *reasons))
-    # Always true, and no optimiser may say so: else a filter on ``reasons`` is pushed below the repairs and runs them twice.
-    here = F.monotonically_increasing_id() >= 0
-    df = df.withColumn("reasons", F.when(F.col("_offends") & here, all_reasons).otherwise(none))
+    df = df.withColumn("reasons", F.when(F.col("is_bad"), all_reasons).otherwise(F.array().cast("array<string>")))
     detail = F.nullif(F.concat_ws("; ", *details), F.lit(""))
-    return df.withColumn("detail", F.when(F.col("_offends"), detail)).drop("_offends", "deleted")
+    return df.withColumn("detail", F.when(F.col("is_bad"), detail)).drop("deleted")
 
 
 def _ignoring(reason: str, broken: Column, detail: Column) -> Rule:

@@ -36,6 +36,7 @@ class Survey:
     repairs: Mapping[str, int]  # good records, by repair
     unreadable: int
     tombstones: int
+    undeclared: int  # good records without a language
     locales: tuple[str, ...]  # of records that are good, or bad with a key that could be read
 
     @property
@@ -48,7 +49,7 @@ class Survey:
 
 
 def is_good() -> Column:
-    return F.size("reasons") == 0
+    return ~F.col("is_bad")
 
 
 def judge_records(candidates: DataFrame, limits: Limits) -> DataFrame:
@@ -61,7 +62,9 @@ def judge_records(candidates: DataFrame, limits: Limits) -> DataFrame:
 def survey_records(judged: DataFrame) -> Iterator[Survey]:
     """One pass over judged records; what it keeps lies on the executors' disks until the context ends."""
     raw = F.when(~is_good(), F.col("raw")).alias("raw")
-    kept = judged.select(*ENTRY, "reasons", "detail", raw, "raw_format", "repairs").persist(StorageLevel.DISK_ONLY)
+    kept = judged.select(*ENTRY, "language", "is_bad", "reasons", "detail", raw, "raw_format", "repairs").persist(
+        StorageLevel.DISK_ONLY
+    )
     try:
         counts = Observation("survey")
         repeated = find_repeated_keys(kept.observe(counts, *_counters()).where(is_good())).persist(StorageLevel.DISK_ONLY)
@@ -77,6 +80,7 @@ def survey_records(judged: DataFrame) -> Iterator[Survey]:
 def _counters() -> list[Column]:
     bad = ~is_good()
     counters = {"rows_in": F.lit(1), "rejected": F.when(bad, 1), "tombstones": F.when(~bad & F.col("is_tombstone"), 1)}
+    counters["undeclared"] = F.when(~bad & F.col("language").isNull(), 1)
     counters |= {f"reason {name}": F.when(F.array_contains("reasons", name), 1) for name in REASONS}
     counters |= {f"repair {name}": F.when(~bad & F.array_contains("repairs", name), 1) for name in REPAIRS}
     return [*[F.count(counted).alias(name) for name, counted in counters.items()], F.collect_set("locale").alias("locales")]
@@ -94,5 +98,6 @@ def _survey(kept: DataFrame, repeated: DataFrame | None, counts: Observation) ->
         repairs={name: found[f"repair {name}"] for name in sorted(REPAIRS) if found[f"repair {name}"]},
         unreadable=sum(count for name, count in reasons.items() if name in UNREADABLE),
         tombstones=found["tombstones"],
+        undeclared=found["undeclared"],
         locales=tuple(sorted(found["locales"])),
     )
