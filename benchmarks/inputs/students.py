@@ -26,7 +26,7 @@ def make_student(folder: Path, preset_name: str, texts: list[str]) -> ModelBytes
     export_fp32(folder, folder / ONNX_FP32_FILE)
     rng = np.random.default_rng(0)
     ids = [rng.integers(5, tokenizer.get_vocab_size(), (8, 32)) for _ in range(CALIBRATION_CALLS)]
-    quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, "static", [TextBatch(i, np.ones_like(i), 8) for i in ids])
+    quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, "static", [TextBatch(i, np.ones_like(i)) for i in ids])
     return ModelBytes(
         graph=(folder / ONNX_INT8_FILE).read_bytes(),
         tokenizer=(folder / TOKENIZER_FILE).read_bytes(),
