@@ -108,6 +108,11 @@ class Encoder:
         starts = range(0, len(texts), CHUNK_ROWS)
         return _join([self._encode_chunk(texts[start : start + CHUNK_ROWS]) for start in starts], self.dimensions)
 
+    def measure_lengths(self, texts: list[str]) -> tuple[float, float]:
+        """Mean tokens of ``texts`` after truncation, and the share of them that is truncated. Nothing is encoded."""
+        tokens = tokenize(self._tokenizer, texts, self.max_tokens)
+        return float(tokens.counts_N.mean()), float(tokens.truncated_N.mean())
+
     def _encode_chunk(self, texts: list[str]) -> Encoded:
         tokens = tokenize(self._tokenizer, texts, self.max_tokens)
         counts_B = tokens.counts_N
