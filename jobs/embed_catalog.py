@@ -10,14 +10,15 @@ import sys
 from collections.abc import Sequence
 
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
-from schemas.report import JsonValue
+from schemas.report import JobReport, JsonValue
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_job(_work, argv)
+    return run_job(embed, argv)
 
 
-def _work(argv: Sequence[str] | None) -> None:
+def embed(argv: Sequence[str] | None) -> JobReport:
+    """The job, to be called by another that has set up the log."""
     parser = new_parser("Give every listing a vector of its present text.")
     parser.add_argument(
         "--bundle", metavar="ID-OR-PATH", help="student to embed with; the newest student of the workspace otherwise"
@@ -62,13 +63,13 @@ def _work(argv: Sequence[str] | None) -> None:
     identity: dict[str, JsonValue] = {"bundle": manifest.id, "space_id": model.space_id}
     if arguments.dry_run:
         plan = plan_catalog(spark, run.workspace, model, rendering, settings)
-        run.report({**identity, "dry_run": True, **plan.as_json(arguments.price_per_hour)})
+        report = run.report({**identity, "dry_run": True, **plan.as_json(arguments.price_per_hour)})
         spark.stop()
-        return
+        return report
     if arguments.run_id is None:
         run.run_id = default_run_id(pin_version(spark, run.workspace, None), model.space_id)
     result = embed_catalog(spark, run.workspace, model, rendering, settings)
-    run.report(
+    report = run.report(
         {
             **identity,
             "listings_version": result.listings_version,
@@ -78,6 +79,7 @@ def _work(argv: Sequence[str] | None) -> None:
         result.accounting,
     )
     spark.stop()
+    return report
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
 from m5model.bundles import find_bundle, read_manifest
 from schemas.features import FEATURE_VIEWS
+from schemas.report import JobReport
 from schemas.space import sha256_hex
 from spark.features.attributes import AttributeSettings
 from spark.features.brands import BrandSettings
@@ -22,10 +23,11 @@ from spark.neighbours import NeighbourSettings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_job(_work, argv)
+    return run_job(publish, argv)
 
 
-def _work(argv: Sequence[str] | None) -> None:
+def publish(argv: Sequence[str] | None) -> JobReport:
+    """The job, to be called by another that has set up the log."""
     arguments = _parser().parse_args(argv)
     settings = feature_settings(arguments)
     require_workspace(arguments)
@@ -48,7 +50,7 @@ def _work(argv: Sequence[str] | None) -> None:
     of_space = embeddings.where(embeddings.space_id == space_id)
     views = publish_features(spark, run.workspace, listings, of_space, source=source, settings=settings)
     run.run_id = f"publish-{sha256_hex(source.to_json().encode())[:12]}"
-    run.report({"source": json.loads(source.to_json()), "views": {view.name: view.as_json() for view in views}})
+    return run.report({"source": json.loads(source.to_json()), "views": {view.name: view.as_json() for view in views}})
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -164,6 +164,7 @@ def _run_waves(work: Work, model: Broadcast, writer: WaveWriter, settings: Embed
     totals, failures = EmbedTotals(), []
     all_rows = sum(work.rows_by_bucket.values())
     executors = max(1, work.pending.sparkSession.sparkContext.defaultParallelism // settings.threads)
+    log.info("starting: %s rows without a vector, in %d waves", f"{all_rows:,}", len(work.waves))
     for number, wave in enumerate(work.waves, start=1):
         failures += _run_wave(work.pending, wave, number, executors, model, writer, totals)
         done = totals.rows + totals.failed
