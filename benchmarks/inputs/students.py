@@ -9,7 +9,7 @@ from m5model.architecture import build_encoder, save_encoder
 from m5model.export.fp32 import export_fp32
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch
-from m5model.presets import get_preset
+from m5model.presets import EncoderPreset, get_preset
 from m5model.publishing import POOLING, publish_bundle, staging_folder
 from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime import RUNTIME
@@ -21,9 +21,9 @@ from schemas.workspace import Workspace
 CALIBRATION_CALLS = 8
 
 
-def make_student(folder: Path, preset_name: str, texts: list[str]) -> ModelBytes:
-    """Write checkpoint, vocabulary (learned from ``texts``) and both ONNX graphs into ``folder``."""
-    preset = get_preset(preset_name)
+def make_student(folder: Path, named: str | EncoderPreset, texts: list[str]) -> ModelBytes:
+    """Write checkpoint, vocabulary (learned from ``texts``) and both ONNX graphs of a preset into ``folder``."""
+    preset = get_preset(named) if isinstance(named, str) else named
     tokenizer = train_vocabulary(texts, preset.vocabulary_size)
     save_vocabulary(folder, tokenizer, preset.max_tokens)
     save_encoder(folder, build_encoder(preset), preset.max_tokens)
@@ -37,7 +37,7 @@ def make_student(folder: Path, preset_name: str, texts: list[str]) -> ModelBytes
         tokenizer=(folder / TOKENIZER_FILE).read_bytes(),
         max_tokens=preset.max_tokens,
         hidden_size=preset.hidden_size,
-        space_id=f"benchmark-{preset_name}",
+        space_id=f"benchmark-{preset.name}",
     )
 
 
