@@ -4,7 +4,8 @@ That holds because int8 scales are static, the graph pools by a product of matri
 call holds texts of one length, so that nothing is padded. Tensor suffixes: B rows, L tokens, D dimensions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,15 +106,27 @@ class Encoder:
 
     def encode_texts(self, texts: list[str]) -> Encoded:
         """Encode rendered texts, in chunks so that memory stays flat. A text that fails costs no other its vector."""
-        starts = range(0, len(texts), CHUNK_ROWS)
-        return _join([self._encode_chunk(texts[start : start + CHUNK_ROWS]) for start in starts], self.dimensions)
+        chunks = (texts[start : start + CHUNK_ROWS] for start in range(0, len(texts), CHUNK_ROWS))
+        return _join(list(self.encode_stream(chunks)), self.dimensions)
+
+    def encode_stream(self, chunks: Iterable[list[str]]) -> Iterator[Encoded]:
+        """Encode lists of texts, each as one. The next one is tokenised and queued before this one is waited for, so that
+        no thread is idle between them."""
+        queued: deque[Callable[[], Encoded]] = deque()
+        for chunk in chunks:
+            queued.append(self._start(chunk))
+            if len(queued) > 1:
+                yield queued.popleft()()
+        while queued:
+            yield queued.popleft()()
 
     def measure_lengths(self, texts: list[str]) -> tuple[float, float]:
         """Mean tokens of ``texts`` after truncation, and the share of them that is truncated. Nothing is encoded."""
         tokens = tokenize(self._tokenizer, texts, self.max_tokens)
         return float(tokens.counts_N.mean()), float(tokens.truncated_N.mean())
 
-    def _encode_chunk(self, texts: list[str]) -> Encoded:
+    def _start(self, texts: list[str]) -> Callable[[], Encoded]:
+        """Queue the calls for these texts; the function returned waits for them."""
         tokens = tokenize(self._tokenizer, texts, self.max_tokens)
         counts_B = tokens.counts_N
         batches = plan_batches(counts_B, self._token_budget)
@@ -125,14 +138,19 @@ class Encoder:
             computed_B[batch.rows] = batch.length
             failures.update(self._run_batch(batch, tokens, vectors_BD))
 
-        list(self._threads.map(run, batches))
-        return Encoded(
-            vectors_BD=vectors_BD,
-            token_counts=counts_B,
-            truncated=tokens.truncated_N,
-            computed_tokens=computed_B,
-            failures=dict(sorted(failures.items())),
-        )
+        calls = self._threads.map(run, batches)
+
+        def finish() -> Encoded:
+            list(calls)
+            return Encoded(
+                vectors_BD=vectors_BD,
+                token_counts=counts_B,
+                truncated=tokens.truncated_N,
+                computed_tokens=computed_B,
+                failures=dict(sorted(failures.items())),
+            )
+
+        return finish
 
     def _run_batch(self, batch: Batch, tokens: TokenizedTexts, vectors_BD: np.ndarray) -> dict[int, str]:
         """Fill in the vectors of a batch; returns failures by row. Where a call fails, its rows are tried one by one."""

@@ -3,6 +3,7 @@
 Each executor runs one Python worker (``spark.task.cpus`` is the executor's cores) with one session, and a thread per core.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -55,14 +56,19 @@ def embed_texts(texts: DataFrame, model: Broadcast) -> DataFrame:
 def encode_batches(batches: Iterator[pa.RecordBatch], encoder: Encoder) -> Iterator[pa.RecordBatch]:
     """The body of the task, without Spark."""
     family = instruction_set()
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        texts = batch.column("text")
-        encoded = encoder.encode_texts(texts.to_pylist())
+    waiting: deque[pa.RecordBatch] = deque()
+
+    def read_texts() -> Iterator[list[str]]:
+        for batch in batches:
+            if batch.num_rows:
+                waiting.append(batch)
+                yield batch.column("text").to_pylist()
+
+    for encoded in encoder.encode_stream(read_texts()):
+        batch = waiting.popleft()
         columns = {name: batch.column(name) for name in ("locale", "item_id", "fingerprint")} | {
             "vector": vectors_to_arrow(encoded),
-            "characters": pc.utf8_length(texts),
+            "characters": pc.utf8_length(batch.column("text")),
             "tokens": pa.array(encoded.token_counts, pa.int32()),
             "computed_tokens": pa.array(encoded.computed_tokens, pa.int32()),
             "truncated": pa.array(encoded.truncated),
