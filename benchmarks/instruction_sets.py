@@ -92,7 +92,7 @@ def record_vectors(family: str) -> None:
         make_student(Path(scratch), preset, texts)
         shutil.copy(Path(scratch) / ONNX_INT8_FILE, GRAPH)
         shutil.copy(Path(scratch) / TOKENIZER_FILE, RECORDED / TOKENIZER_FILE)
-    chosen = texts[:: len(texts) // TEXTS][:TEXTS]
+    chosen = texts[:: max(1, len(texts) // TEXTS)][:TEXTS]
     vectors = [vector.tobytes().hex() for vector in open_recorded().encode(chosen)]
     record = {"instruction_set": family, "onnxruntime": onnxruntime.__version__, "texts": chosen, "vectors": vectors}
     RECORD.write_text(json.dumps(record, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
