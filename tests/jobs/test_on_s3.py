@@ -34,7 +34,7 @@ def test_a_feed_on_s3_becomes_listings_a_training_set_and_embeddings_on_s3(s3: s
     workspace = f"{s3}/workspace"
     ingested = _run_job("ingest_catalog.py", "--workspace", workspace, "--feed", f"{s3}/feeds/*.jsonl")
     assert ingested["accounting"]["written"] == 20
-    sampled = _run_job("sample_training_set.py", "--workspace", workspace, "--plan", "natural")
+    sampled = _run_job("sample_training_set.py", "--workspace", workspace, "--plan", "natural", "--keep-duplicates")
     assert sampled["accounting"]["written"] == 20
     storage.upload_folder(trained.student_folder, f"{workspace}/bundles/{trained.student.id}")
     embedded = _run_job("embed_catalog.py", "--workspace", workspace)
