@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from inputs.catalogue import write_listings
 from inputs.embeddings import embed, read_vectors
+from inputs.frames import text_frame
 from inputs.listings import read_texts
 from inputs.students import make_student
 from pyspark.sql import SparkSession
@@ -24,9 +25,11 @@ from pyspark.sql import functions as F
 from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime.encoder import Encoder, ModelBytes
 from m5model.runtime.instruction_set import instruction_set
+from schemas.listing import LISTINGS
 from schemas.workspace import Workspace
 from spark.embedding.engine import EngineModel, embed_texts, encode_batches, engine_settings
 from spark.session import build_session
+from spark.tables import create_table, merge_rows, read_table
 
 PARTITIONS = (1, 2, 7, 64)
 Vectors = dict[str, np.ndarray]
@@ -90,8 +93,7 @@ def _random_sizes(rows: int) -> list[int]:
 
 
 def _in_partitions(spark: SparkSession, model: ModelBytes, texts: list[str], count: int) -> Vectors:
-    rows = [("US", str(i), str(i), text) for i, text in enumerate(texts)]
-    frame = spark.createDataFrame(rows, "locale string, item_id string, fingerprint string, text string").repartition(count)
+    frame = text_frame(spark, texts, count)
     broadcast = spark.sparkContext.broadcast(EngineModel(model=model, rendering=DEFAULT_RENDERING, threads=2))
     found = embed_texts(frame, broadcast).select("item_id", "vector").toPandas()
     return {name: np.asarray(vector, np.float32) for name, vector in zip(found["item_id"], found["vector"], strict=True)}
@@ -99,9 +101,6 @@ def _in_partitions(spark: SparkSession, model: ModelBytes, texts: list[str], cou
 
 def _full_and_incremental(spark: SparkSession, scratch: Path, model: ModelBytes, rows: int) -> tuple[dict, dict]:
     """All listings in one run, against a third of them first and the rest in a second run of small waves."""
-    from schemas.listing import LISTINGS
-    from spark.tables import create_table, merge_rows, read_table
-
     full, parts = Workspace(str(scratch / "full")), Workspace(str(scratch / "parts"))
     write_listings(spark, full, rows)
     embed(spark, full, model)

@@ -19,15 +19,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from inputs.frames import text_frame
 from inputs.listings import read_texts
 from inputs.memory import resident_mb
 from inputs.students import make_student
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
 from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime.encoder import ModelBytes, open_session
+from m5model.training.progress import say
 from schemas.bundle import ONNX_INT8_FILE, TOKENIZER_FILE
 from spark.embedding.engine import EngineModel, embed_texts, engine_settings
 from spark.session import build_session
@@ -90,7 +92,7 @@ def measure_engine_and_loop(
 ) -> tuple[EngineTimings, list[float]]:
     """In turn, so that a slower minute of the machine meets both."""
     spark = build_session("embed_throughput: engine", settings=engine_settings)
-    frame = as_frame(spark, texts, partitions=1).cache()
+    frame = text_frame(spark, texts, partitions=1).cache()
     frame.count()
     broadcast = spark.sparkContext.broadcast(EngineModel(model=model, rendering=DEFAULT_RENDERING, threads=cores))
     write_nowhere(embed_texts(frame.limit(WARM_UP_ROWS), broadcast))
@@ -185,7 +187,7 @@ def measure_predict_batch_udf(folder: Path, texts: list[str], max_tokens: int) -
         return predict
 
     embed = predict_batch_udf(make_predict, return_type=ArrayType(FloatType()), batch_size=32)
-    frame = as_frame(spark, texts, partitions=spark.sparkContext.defaultParallelism).cache()
+    frame = text_frame(spark, texts, partitions=spark.sparkContext.defaultParallelism).cache()
     frame.count()
     write_nowhere(frame.limit(WARM_UP_ROWS).select(embed("text")))
     seconds = timed(lambda: write_nowhere(frame.select(embed("text"))))
@@ -207,11 +209,6 @@ def measure_sentence_transformers(folder: Path, texts: list[str], cores: int) ->
     return seconds
 
 
-def as_frame(spark: SparkSession, texts: list[str], partitions: int) -> DataFrame:
-    rows = [("US", str(i), str(i), text) for i, text in enumerate(texts)]
-    return spark.createDataFrame(rows, "locale string, item_id string, fingerprint string, text string").repartition(partitions)
-
-
 def write_nowhere(frame: DataFrame) -> None:
     frame.write.format("noop").mode("overwrite").save()
 
@@ -220,10 +217,6 @@ def timed(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Each size is a workspace of its own, in one Spark session, smallest first. The l
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -61,7 +60,6 @@ def main() -> int:
         "driver_rss_growth_mb": round(growth["driver"], 1),
         "worker_rss_growth_mb": round(growth["worker"], 1),
         "rss_growth_mb": round(max(growth.values()), 1),
-        "driver_peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024, 1),
     }
     print(json.dumps(figures))
     return 0

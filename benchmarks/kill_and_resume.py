@@ -16,7 +16,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -27,8 +26,10 @@ from inputs.catalogue import write_listings
 from inputs.cluster import LocalCluster
 from inputs.embeddings import read_vectors
 from inputs.listings import read_texts
+from inputs.memory import python_workers
 from inputs.students import publish_student
 
+from m5model.training.progress import say
 from schemas.workspace import Workspace
 from spark.session import build_session
 
@@ -137,7 +138,7 @@ def kill(cluster: LocalCluster, job: "subprocess.Popen[bytes]", victim: str, dic
         cluster.kill_worker(number)
         cluster.start_worker(number)
         return True
-    workers = [process for process in Path("/proc").glob("[0-9]*") if is_python_worker(process, cluster.folder)]
+    workers = [process for process in python_workers() if is_of_cluster(process, cluster.folder)]
     if not workers:
         return False
     with contextlib.suppress(ProcessLookupError):
@@ -146,10 +147,10 @@ def kill(cluster: LocalCluster, job: "subprocess.Popen[bytes]", victim: str, dic
     return False
 
 
-def is_python_worker(process: Path, folder: Path) -> bool:
-    """A Python worker of an executor of this cluster."""
+def is_of_cluster(process: Path, folder: Path) -> bool:
+    """Whether a process works below the cluster's folder."""
     try:
-        return b"pyspark.daemon" in (process / "cmdline").read_bytes() and (process / "cwd").readlink().is_relative_to(folder)
+        return (process / "cwd").readlink().is_relative_to(folder)
     except OSError:  # it ended meanwhile
         return False
 
@@ -179,10 +180,6 @@ def compare(workspace: Workspace, expected: dict[tuple[str, str], bytes], tally:
     tally.rows_lost += len(expected.keys() - found.keys())
     tally.rows_duplicated += repeated + len(found.keys() - expected.keys())
     tally.vectors_differing += sum(found[key] != vector for key, vector in expected.items() if key in found)
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -25,10 +25,9 @@ from m5model.runtime.encoder import ModelBytes
 from schemas.listing import FEED_COLUMNS
 from schemas.workspace import Workspace
 from spark.embedding.engine import engine_settings
-from spark.features.publish import FeatureSettings, FeatureSource, publish_features
+from spark.features.publish import FeatureSettings, newest_source, publish_source
 from spark.ingest.ingest import ingest_feed
 from spark.session import build_session
-from spark.tables import read_table, table_version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +97,8 @@ def refresh(spark: SparkSession, workspace: Workspace, model: ModelBytes, feed: 
     embedded = embed(spark, workspace, model)
     seconds["embed"] = time.perf_counter() - started
     started = time.perf_counter()
-    publish(spark, workspace, model.space_id)
+    source = newest_source(spark, workspace, model.space_id)
+    publish_source(spark, workspace, source=source, settings=FeatureSettings())
     seconds["publish"] = time.perf_counter() - started
     timing = Timing(
         seconds=seconds,
@@ -108,17 +108,6 @@ def refresh(spark: SparkSession, workspace: Workspace, model: ModelBytes, feed: 
     )
     print({name: round(value, 1) for name, value in seconds.items()}, file=sys.stderr, flush=True)
     return timing
-
-
-def publish(spark: SparkSession, workspace: Workspace, space_id: str) -> None:
-    versions = {name: table_version(spark, workspace.table(name)) for name in ("listings", "embeddings")}
-    tables = {
-        name: read_table(spark, workspace.table(name), made_by="this benchmark", version=version)
-        for name, version in versions.items()
-    }
-    source = FeatureSource(space_id=space_id, embeddings_version=versions["embeddings"], listings_version=versions["listings"])
-    of_space = tables["embeddings"].where(F.col("space_id") == space_id)
-    publish_features(spark, workspace, tables["listings"], of_space, source=source, settings=FeatureSettings())
 
 
 def commits(workspace: Workspace) -> int:

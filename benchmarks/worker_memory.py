@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from inputs.frames import text_frame
 from inputs.listings import read_texts
 from inputs.memory import resident_mb
 from inputs.students import make_student
@@ -75,8 +76,7 @@ def worker_mb(model: ModelBytes, texts: list[str], threads: int) -> float:
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(ARROW_ROWS),
     }
     spark = build_session(f"worker_memory: {threads}", settings=lambda _: settings)
-    rows = [("US", str(i), str(i), text) for i, text in enumerate(texts)]
-    frame = spark.createDataFrame(rows, "locale string, item_id string, fingerprint string, text string").repartition(2)
+    frame = text_frame(spark, texts, 2)
     broadcast = spark.sparkContext.broadcast(EngineModel(model=model, rendering=DEFAULT_RENDERING, threads=threads))
     embed_texts(frame, broadcast).write.format("noop").mode("overwrite").save()
     peak = resident_mb()["worker"]

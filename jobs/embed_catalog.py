@@ -6,8 +6,10 @@ Killed and started again, it does only what is left. On a cluster set spark.exec
 that share one model.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
 from schemas.report import JobReport, JsonValue
@@ -19,27 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def embed(argv: Sequence[str] | None) -> JobReport:
     """The job, to be called by another that has set up the log."""
-    parser = new_parser("Give every listing a vector of its present text.")
-    parser.add_argument(
-        "--bundle", metavar="ID-OR-PATH", help="student to embed with; the newest student of the workspace otherwise"
-    )
-    parser.add_argument("--run-id", metavar="ID", help="name of the run; a hash of (listings version, space) otherwise")
-    parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="which of the student's graphs")
-    parser.add_argument("--rows-per-wave", type=int, metavar="N", help="rows of one commit; 25,000 a core otherwise")
-    parser.add_argument(
-        "--max-reject-share",
-        type=float,
-        default=0.05,
-        metavar="SHARE",
-        help="exit code 3 where the model fails on more (0 to 1)",
-    )
-    parser.add_argument(
-        "--price-per-hour", type=float, metavar="PRICE", help="of all executors together; adds costs to the report"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be done, in rows, tokens, time and cost; do nothing"
-    )
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
     require_workspace(arguments)
 
     from m5model.bundles import find_bundle, open_bundle
@@ -68,7 +50,7 @@ def embed(argv: Sequence[str] | None) -> JobReport:
         return report
     if arguments.run_id is None:
         run.run_id = default_run_id(pin_version(spark, run.workspace, None), model.space_id)
-    result = embed_catalog(spark, run.workspace, model, rendering, settings)
+    result = embed_catalog(spark, run.workspace, model, rendering, replace(settings, run_id=run.run_id))
     report = run.report(
         {
             **identity,
@@ -80,6 +62,30 @@ def embed(argv: Sequence[str] | None) -> JobReport:
     )
     spark.stop()
     return report
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("Give every listing a vector of its present text.")
+    parser.add_argument(
+        "--bundle", metavar="ID-OR-PATH", help="student to embed with; the newest student of the workspace otherwise"
+    )
+    parser.add_argument("--run-id", metavar="ID", help="name of the run; a hash of (listings version, space) otherwise")
+    parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="which of the student's graphs")
+    parser.add_argument("--rows-per-wave", type=int, metavar="N", help="rows of one commit; 25,000 a core otherwise")
+    parser.add_argument(
+        "--max-reject-share",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="exit code 3 where the model fails on more (0 to 1)",
+    )
+    parser.add_argument(
+        "--price-per-hour", type=float, metavar="PRICE", help="of all executors together; adds costs to the report"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, in rows, tokens, time and cost; do nothing"
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -5,8 +5,13 @@ from pathlib import Path
 
 def resident_mb() -> dict[str, float]:
     """Peak resident MB: "driver" is this process, "worker" the largest Python worker of Spark that lives."""
-    workers = [_peak_kb(folder) for folder in Path("/proc").glob("[0-9]*") if b"pyspark.daemon" in _command(folder)]
+    workers = [_peak_kb(process) for process in python_workers()]
     return {"driver": _peak_kb(Path("/proc/self")) / 1_024, "worker": max(workers, default=0) / 1_024}
+
+
+def python_workers() -> list[Path]:
+    """Spark's Python workers on this machine, as folders of /proc."""
+    return [process for process in Path("/proc").glob("[0-9]*") if b"pyspark.daemon" in _command(process)]
 
 
 def _command(process: Path) -> bytes:

@@ -4,9 +4,10 @@ is missing and nothing else."""
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pyspark import Broadcast, StorageLevel
@@ -60,7 +61,6 @@ class EmbedResult:
     totals: EmbedTotals
     removed: int  # vectors whose listing is gone
     listings_version: int
-    failures: list[Failure] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +70,10 @@ class Work:
     listings: DataFrame
     embeddings: DataFrame
     pending: DataFrame  # persisted
-    rows_by_bucket: dict[int, int]
+    rows: int  # of listings
+    rows_by_bucket: dict[int, int]  # of pending
     waves: list[Wave]
     buckets: int
-    listings_version: int
     path: str  # of the embeddings
 
 
@@ -89,23 +89,24 @@ def embed_catalog(
     run_id = settings.run_id or default_run_id(version, model.space_id)
     broadcast = spark.sparkContext.broadcast(EngineModel(model=model, rendering=rendering, threads=settings.threads))
     lease = Lease(workspace.leases(EMBEDDINGS.name), run_id) if workspace.is_remote else None
-    with lease or nullcontext(), find_work(spark, workspace, model, rendering, version, settings) as work:
-        writer = WaveWriter(path=work.path, space_id=model.space_id, run_id=run_id, buckets=work.buckets, lease=lease)
-        totals, failures = _run_waves(work, broadcast, writer, settings)
-        removed = _remove_orphans(work, model.space_id)
-        record_failures(spark, workspace, failures, space_id=model.space_id, run_id=run_id)
-    broadcast.unpersist()
-    rows_in = work.listings.count()
+    try:
+        with lease or nullcontext(), find_work(spark, workspace, model, rendering, version, settings) as work:
+            writer = WaveWriter(path=work.path, space_id=model.space_id, run_id=run_id, buckets=work.buckets, lease=lease)
+            totals, failures = _run_waves(work, broadcast, writer, settings)
+            removed = _remove_orphans(work, model.space_id)
+            record_failures(spark, workspace, failures, space_id=model.space_id, run_id=run_id)
+    finally:
+        broadcast.unpersist()
     refuse_many_failures(failures, totals.rows + totals.failed, settings.max_reject_share)
-    reasons = {name: sum(failure.reason == name for failure in failures) for name in {failure.reason for failure in failures}}
+    reasons = Counter(failure.reason for failure in failures)
     accounting = Accounting(
-        rows_in=rows_in,
+        rows_in=work.rows,
         written=totals.rows,
-        unchanged=rows_in - sum(work.rows_by_bucket.values()),
+        unchanged=work.rows - sum(work.rows_by_bucket.values()),
         rejected=len(failures),
         rejected_reasons=dict(sorted(reasons.items())),
     )
-    return EmbedResult(accounting=accounting, totals=totals, removed=removed, listings_version=version, failures=failures)
+    return EmbedResult(accounting=accounting, totals=totals, removed=removed, listings_version=version)
 
 
 def plan_catalog(
@@ -142,7 +143,8 @@ def find_work(
     """The pending texts, kept on the executors' disks in the order of their buckets, so that a wave skips the others'."""
     listings = read_table(spark, workspace.table(LISTINGS.name), made_by=MADE_BY, version=version)
     path = workspace.table(EMBEDDINGS.name)
-    create_table(spark, path, EMBEDDINGS, {BUCKETS_PROPERTY: str(choose_buckets(listings.count()))})
+    rows = listings.count()
+    create_table(spark, path, EMBEDDINGS, {BUCKETS_PROPERTY: str(choose_buckets(rows))})
     # A fixed version: what a lost executor held is computed again from the same files.
     embeddings = read_table(spark, path, made_by="jobs/embed_catalog.py", version=table_version(spark, path))
     buckets = int(table_properties(spark, path)[BUCKETS_PROPERTY])
@@ -153,8 +155,8 @@ def find_work(
         cores = max(settings.threads, spark.sparkContext.defaultParallelism)
         waves = plan_waves(rows_by_bucket, settings.rows_per_wave or ROWS_PER_WAVE_AND_CORE * cores)
         yield Work(
-            listings=listings, embeddings=embeddings, pending=pending, rows_by_bucket=rows_by_bucket, waves=waves,
-            buckets=buckets, listings_version=version, path=path,
+            listings=listings, embeddings=embeddings, pending=pending, rows=rows, rows_by_bucket=rows_by_bucket, waves=waves,
+            buckets=buckets, path=path,
         )  # fmt: skip
     finally:
         pending.unpersist()

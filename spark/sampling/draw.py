@@ -22,9 +22,9 @@ def draw_rows(listings: DataFrame, wanted: Mapping[Cell, int], available: Mappin
     from 0. Only rows below a hash threshold a little above what is needed are sorted, so a small set from a large table is
     cheap.
     """
-    whole = {cell: count // available[cell] for cell, count in wanted.items()}
-    rest = {cell: count % available[cell] for cell, count in wanted.items()}
-    near = _near_rows(listings, {cell: _threshold(rest[cell], available[cell], whole[cell]) for cell in wanted}, seed)
+    whole, rest = _whole_and_rest(wanted, available)
+    thresholds = {cell: _threshold(rest[cell], available[cell], whole[cell]) for cell in wanted}
+    near = _order_rows(listings, seed).where(F.col("_order") < _by_cell(thresholds))
     rank = F.row_number().over(Window.partitionBy(*CELL).orderBy("_order", *LISTING_KEY))
     copies = _by_cell(whole) + (rank <= _by_cell(rest)).cast("int")
     return _repeat_rows(near, copies)
@@ -35,13 +35,10 @@ def draw_tokens(listings: DataFrame, wanted: Mapping[Cell, int], available: Mapp
 
     A cell gets rows until the next would go beyond; it falls short by less than one row.
     """
-    whole = {cell: count // available[cell] for cell, count in wanted.items()}
-    rest = {cell: count % available[cell] for cell, count in wanted.items()}
-    everything = dict.fromkeys(wanted, _HASH_RANGE)
-    near = _near_rows(listings, everything, seed)
+    whole, rest = _whole_and_rest(wanted, available)
     so_far = Window.partitionBy(*CELL).orderBy("_order", *LISTING_KEY).rowsBetween(Window.unboundedPreceding, 0)
     copies = _by_cell(whole) + (F.sum("tokens").over(so_far) <= _by_cell(rest)).cast("int")
-    return _repeat_rows(near, copies)
+    return _repeat_rows(_order_rows(listings, seed), copies)
 
 
 def shape_training_rows(drawn: DataFrame) -> DataFrame:
@@ -51,10 +48,15 @@ def shape_training_rows(drawn: DataFrame) -> DataFrame:
     return drawn.withColumn("attributes", attributes).select(*TRAINING_ROWS.column_names)
 
 
-def _near_rows(listings: DataFrame, thresholds: Mapping[Cell, int], seed: int) -> DataFrame:
-    """Rows whose hash (``_order``) lies below their cell's threshold."""
-    order = F.pmod(F.xxhash64(F.lit(seed), *LISTING_KEY), F.lit(_HASH_RANGE))
-    return listings.withColumn("_order", order).where(F.col("_order") < _by_cell(thresholds))
+def _whole_and_rest(wanted: Mapping[Cell, int], available: Mapping[Cell, int]) -> tuple[dict[Cell, int], dict[Cell, int]]:
+    """How often everything a cell has fits into what is wanted of it, and what is left to draw then."""
+    whole = {cell: count // available[cell] for cell, count in wanted.items()}
+    return whole, {cell: count % available[cell] for cell, count in wanted.items()}
+
+
+def _order_rows(listings: DataFrame, seed: int) -> DataFrame:
+    """Adds ``_order``: the hash of (seed, key)."""
+    return listings.withColumn("_order", F.pmod(F.xxhash64(F.lit(seed), *LISTING_KEY), F.lit(_HASH_RANGE)))
 
 
 def _repeat_rows(rows: DataFrame, copies: Column) -> DataFrame:

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from m5model import storage
 from schemas.errors import ConfigurationError
 from schemas.report import JsonValue
+from spark.settings import require
 
 Unit = Literal["rows", "tokens"]
 
@@ -40,9 +41,7 @@ class BalancePlan:
             f"max_repeats is {self.max_repeats}, expected at least 1": self.max_repeats >= 1,
             f"unit is {self.unit!r}, expected {' or '.join(get_args(Unit))}": self.unit in get_args(Unit),
         }
-        problems = [problem for problem, holds in rules.items() if not holds]
-        if problems:
-            raise ConfigurationError(f"balance plan {self.name!r}: " + "; ".join(problems))
+        require(f"balance plan {self.name!r}", rules)
 
     def as_json(self) -> dict[str, JsonValue]:
         return asdict(self)

@@ -47,11 +47,16 @@ class SampleResult:
 class Stock:
     """What there is to draw from."""
 
-    rows: DataFrame  # persisted: without duplicates, with ``tokens``
+    labelled: DataFrame  # persisted: all listings, with ``duplicate`` and ``tokens``
     token_unit: str
     counts: Mapping[tuple[str, str, str | None], int]  # rows by (language, locale, duplicate label)
     tokens: Mapping[Cell, int]
     longest: int  # tokens of the longest row
+
+    @property
+    def rows(self) -> DataFrame:
+        """The listings that can be drawn."""
+        return self.labelled.where("duplicate IS NULL")
 
     def available(self, unit: str) -> dict[Cell, int]:
         """Rows or tokens that can be drawn, by (language, locale)."""
@@ -81,7 +86,7 @@ def sample_training_set(spark: SparkSession, workspace: Workspace, settings: Sam
         finally:
             drawn.unpersist()
     finally:
-        stock.rows.unpersist()
+        stock.labelled.unpersist()
 
 
 def take_stock(listings: DataFrame, settings: SampleSettings) -> Stock:
@@ -97,7 +102,7 @@ def take_stock(listings: DataFrame, settings: SampleSettings) -> Stock:
     ).collect()
     kept = [row for row in sums if row["duplicate"] is None]
     return Stock(
-        rows=rows.where("duplicate IS NULL"),
+        labelled=rows,
         token_unit=unit,
         counts={(row["language"], row["locale"], row["duplicate"]): row["rows"] for row in sums},
         tokens={(row["language"], row["locale"]): row["tokens"] for row in kept},
