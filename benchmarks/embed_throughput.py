@@ -1,9 +1,10 @@
-"""The engine inside Spark against a plain loop over onnxruntime and a plain ``predict_batch_udf``: same rows, model, cores.
+"""The engine inside Spark against a plain loop over onnxruntime, a plain ``predict_batch_udf`` and sentence-transformers.
 
-    python benchmarks/embed_throughput.py [--rows 6000] [--preset student-70m]
+    python benchmarks/embed_throughput.py [--rows 20000] [--preset student-70m]
 
-Spark's start and the loading of models are left out on all sides. Engine and loop are timed in turn, ``--rounds`` times;
-the medians are compared. The last line of stdout is one JSON object.
+Same rows, model and cores. Spark's start and the loading of models are left out on all sides. Engine and loop are timed in
+turn, ``--rounds`` times; the medians are compared. The two slow ones see the first ``--slow-rows`` of the same rows, which
+are in random order. The last line of stdout is one JSON object.
 """
 
 import argparse
@@ -18,14 +19,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from inputs.frames import text_frame
 from inputs.listings import read_texts
+from inputs.memory import resident_mb
 from inputs.students import make_student
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
 from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime.encoder import ModelBytes, open_session
+from m5model.training.progress import say
 from schemas.bundle import ONNX_INT8_FILE, TOKENIZER_FILE
 from spark.embedding.engine import EngineModel, embed_texts, engine_settings
 from spark.session import build_session
@@ -36,8 +40,9 @@ WARM_UP_ROWS = 64
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=6_000, help="listings (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=20_000, help="listings (default: %(default)s)")
     parser.add_argument("--preset", default="student-70m", help="size of the student (default: %(default)s)")
+    parser.add_argument("--slow-rows", type=int, default=2_000, help="rows for the slow ones (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="timings of engine and loop (default: %(default)s)")
     arguments = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
@@ -47,7 +52,9 @@ def main() -> int:
         say(f"{len(texts):,} {origin} listings; making a {arguments.preset} with random weights")
         model = make_student(folder, arguments.preset, read_texts(20_000, seed=1)[0])
         engine, loop = measure_engine_and_loop(folder, model, texts, cores, arguments.rounds)
-        udf_seconds = measure_predict_batch_udf(folder, texts, model.max_tokens)
+        slow_texts = texts[: arguments.slow_rows]
+        udf_rate = len(slow_texts) / measure_predict_batch_udf(folder, slow_texts, model.max_tokens)
+        sentence_transformers_rate = len(slow_texts) / measure_sentence_transformers(folder, slow_texts, cores)
     rows = len(texts)
     engine_rate, loop_rate = rows / statistics.median(engine.seconds), rows / statistics.median(loop)
     figures = {
@@ -59,8 +66,11 @@ def main() -> int:
         "engine_rows_per_s": round(engine_rate, 1),
         "loop_rows_per_s": round(loop_rate, 1),
         "engine_to_loop": round(engine_rate / loop_rate, 3),
-        "predict_batch_udf_rows_per_s": round(rows / udf_seconds, 1),
-        "engine_to_predict_batch_udf": round(engine_rate * udf_seconds / rows, 2),
+        "slow_rows": len(slow_texts),
+        "predict_batch_udf_rows_per_s": round(udf_rate, 1),
+        "engine_to_predict_batch_udf": round(engine_rate / udf_rate, 2),
+        "sentence_transformers_rows_per_s": round(sentence_transformers_rate, 1),
+        "engine_to_sentence_transformers": round(engine_rate / sentence_transformers_rate, 2),
         "padding_waste": round(engine.padding_waste, 4),
         "peak_rss_mb": round(engine.peak_rss_mb, 1),
     }
@@ -82,7 +92,7 @@ def measure_engine_and_loop(
 ) -> tuple[EngineTimings, list[float]]:
     """In turn, so that a slower minute of the machine meets both."""
     spark = build_session("embed_throughput: engine", settings=engine_settings)
-    frame = as_frame(spark, texts, partitions=1).cache()
+    frame = text_frame(spark, texts, partitions=1).cache()
     frame.count()
     broadcast = spark.sparkContext.broadcast(EngineModel(model=model, rendering=DEFAULT_RENDERING, threads=cores))
     write_nowhere(embed_texts(frame.limit(WARM_UP_ROWS), broadcast))
@@ -94,7 +104,7 @@ def measure_engine_and_loop(
             say(f"round {number + 1}: engine {timings.seconds[-1]:.1f} s, loop {loop_seconds[-1]:.1f} s")
     sums = embed_texts(frame, broadcast).agg(F.sum("tokens"), F.sum("computed_tokens")).collect()[0]
     timings.padding_waste = 1 - sums[0] / sums[1]
-    timings.peak_rss_mb = peak_worker_mb()
+    timings.peak_rss_mb = resident_mb()["worker"]
     spark.stop()
     return timings, loop_seconds
 
@@ -177,7 +187,7 @@ def measure_predict_batch_udf(folder: Path, texts: list[str], max_tokens: int) -
         return predict
 
     embed = predict_batch_udf(make_predict, return_type=ArrayType(FloatType()), batch_size=32)
-    frame = as_frame(spark, texts, partitions=spark.sparkContext.defaultParallelism).cache()
+    frame = text_frame(spark, texts, partitions=spark.sparkContext.defaultParallelism).cache()
     frame.count()
     write_nowhere(frame.limit(WARM_UP_ROWS).select(embed("text")))
     seconds = timed(lambda: write_nowhere(frame.select(embed("text"))))
@@ -186,9 +196,17 @@ def measure_predict_batch_udf(folder: Path, texts: list[str], max_tokens: int) -
     return seconds
 
 
-def as_frame(spark: SparkSession, texts: list[str], partitions: int) -> DataFrame:
-    rows = [("US", str(i), str(i), text) for i, text in enumerate(texts)]
-    return spark.createDataFrame(rows, "locale string, item_id string, fingerprint string, text string").repartition(partitions)
+def measure_sentence_transformers(folder: Path, texts: list[str], cores: int) -> float:
+    """Its torch backend on the same checkpoint (fp32), with its own defaults: batches of 32, sorted by length."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(cores)
+    model = SentenceTransformer(str(folder), device="cpu")
+    model.encode(texts[:WARM_UP_ROWS])
+    seconds = timed(lambda: model.encode(texts))
+    say(f"sentence-transformers {seconds:.1f} s")
+    return seconds
 
 
 def write_nowhere(frame: DataFrame) -> None:
@@ -199,23 +217,6 @@ def timed(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-
-
-def peak_worker_mb() -> float:
-    """Largest resident set that a Python worker of Spark has had, from /proc."""
-    peak = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            if b"pyspark.daemon" in (status.parent / "cmdline").read_bytes():
-                lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-                peak = max(peak, int(lines.get("VmHWM", "0 kB").split()[0]))
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # ended meanwhile
-    return peak / 1024
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def main() -> int:
 
 def _batch(preset: str, rows: int, tokens: int, seed: int) -> TextBatch:
     ids_BL = np.random.default_rng(seed).integers(5, get_preset(preset).vocabulary_size, (rows, tokens))
-    return TextBatch(ids_BL, np.ones_like(ids_BL), rows)
+    return TextBatch(ids_BL, np.ones_like(ids_BL))
 
 
 def _make_graphs(folder: Path, name: str) -> dict[str, Path]:

@@ -61,8 +61,8 @@ class Run:
 
     def report(
         self, figures: Mapping[str, JsonValue], accounting: Accounting | None = None, warnings: Sequence[str] = ()
-    ) -> None:
-        """Verify the accounting; write the report into the workspace, to MLflow, and as one line to stdout."""
+    ) -> JobReport:
+        """Verify the accounting; write the report into the workspace, to MLflow, and as one line to stdout. Returns it."""
         if accounting is not None:
             accounting.verify(self.job)
         report = JobReport(
@@ -80,6 +80,7 @@ class Run:
         text = json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n"
         storage.write_bytes(self.workspace.report(self.run_id), text.encode())
         print(report.to_line(), flush=True)
+        return report
 
     def _track(self, report: JobReport) -> tuple[str, ...]:
         """Log the report's numbers to MLflow; returns warnings."""
@@ -112,7 +113,7 @@ def require_workspace(arguments: argparse.Namespace) -> None:
         )
 
 
-def run_job(work: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None) -> int:
+def run_job(work: Callable[[Sequence[str] | None], object], argv: Sequence[str] | None) -> int:
     """Run a job's body with the log on stderr; an error that a person can act on becomes its exit code."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("py4j", "alembic", "mlflow", "datasets", "urllib3", "botocore", "httpx", "fsspec"):

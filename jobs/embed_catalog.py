@@ -6,17 +6,65 @@ Killed and started again, it does only what is left. On a cluster set spark.exec
 that share one model.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
+from schemas.report import JobReport, JsonValue
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_job(_work, argv)
+    return run_job(embed, argv)
 
 
-def _work(argv: Sequence[str] | None) -> None:
+def embed(argv: Sequence[str] | None) -> JobReport:
+    """The job, to be called by another that has set up the log."""
+    arguments = _parser().parse_args(argv)
+    require_workspace(arguments)
+
+    from m5model.bundles import find_bundle, open_bundle
+    from m5model.rendering import Rendering
+    from m5model.runtime.encoder import read_model
+    from spark.embedding.embed import EmbedSettings, default_run_id, embed_catalog, pin_version, plan_catalog
+    from spark.embedding.engine import engine_settings
+    from spark.parallelism import executor_cores
+    from spark.session import build_session
+
+    run = start_run("embed_catalog", arguments, arguments.run_id)
+    folder, manifest = open_bundle(find_bundle(run.workspace, arguments.bundle, "student"))
+    model, rendering = read_model(folder, manifest, arguments.precision), Rendering.from_json(manifest.rendering)
+    spark = build_session("m5 embed_catalog", paths=[run.workspace.root], settings=engine_settings)
+    settings = EmbedSettings(
+        threads=executor_cores(spark.sparkContext.getConf()) or 1,
+        run_id=arguments.run_id,
+        rows_per_wave=arguments.rows_per_wave,
+        max_reject_share=arguments.max_reject_share,
+    )
+    identity: dict[str, JsonValue] = {"bundle": manifest.id, "space_id": model.space_id}
+    if arguments.dry_run:
+        plan = plan_catalog(spark, run.workspace, model, rendering, settings)
+        report = run.report({**identity, "dry_run": True, **plan.as_json(arguments.price_per_hour)})
+        spark.stop()
+        return report
+    if arguments.run_id is None:
+        run.run_id = default_run_id(pin_version(spark, run.workspace, None), model.space_id)
+    result = embed_catalog(spark, run.workspace, model, rendering, replace(settings, run_id=run.run_id))
+    report = run.report(
+        {
+            **identity,
+            "listings_version": result.listings_version,
+            "removed": result.removed,
+            **result.totals.as_json(arguments.price_per_hour),
+        },
+        result.accounting,
+    )
+    spark.stop()
+    return report
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = new_parser("Give every listing a vector of its present text.")
     parser.add_argument(
         "--bundle", metavar="ID-OR-PATH", help="student to embed with; the newest student of the workspace otherwise"
@@ -24,49 +72,20 @@ def _work(argv: Sequence[str] | None) -> None:
     parser.add_argument("--run-id", metavar="ID", help="name of the run; a hash of (listings version, space) otherwise")
     parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="which of the student's graphs")
     parser.add_argument("--rows-per-wave", type=int, metavar="N", help="rows of one commit; 25,000 a core otherwise")
-    arguments = parser.parse_args(argv)
-    require_workspace(arguments)
-
-    from m5model.bundles import find_bundle, open_bundle
-    from m5model.rendering import Rendering
-    from m5model.runtime.encoder import read_model
-    from spark.embedding.embed import default_run_id, embed_catalog, pin_version
-    from spark.embedding.engine import engine_settings
-    from spark.parallelism import executor_cores
-    from spark.session import build_session
-
-    run = start_run("embed_catalog", arguments, arguments.run_id)
-    folder, manifest = open_bundle(find_bundle(run.workspace, arguments.bundle, "student"))
-    model = read_model(folder, manifest, arguments.precision)
-    spark = build_session("m5 embed_catalog", paths=[run.workspace.root], settings=engine_settings)
-    if arguments.run_id is None:
-        run.run_id = default_run_id(pin_version(spark, run.workspace, None), model.space_id)
-    result = embed_catalog(
-        spark,
-        run.workspace,
-        model,
-        Rendering.from_json(manifest.rendering),
-        threads=executor_cores(spark.sparkContext.getConf()) or 1,
-        run_id=run.run_id,
-        rows_per_wave=arguments.rows_per_wave,
+    parser.add_argument(
+        "--max-reject-share",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="exit code 3 where the model fails on more (0 to 1)",
     )
-    totals = result.totals
-    run.report(
-        {
-            "bundle": manifest.id,
-            "space_id": model.space_id,
-            "listings_version": result.listings_version,
-            "waves": result.waves,
-            "removed": result.removed,
-            "rows_per_s": round(totals.rows / totals.seconds, 1) if totals.seconds else 0.0,
-            "tokens": totals.tokens,
-            "padding_waste": round(totals.padding_waste, 4),
-            "truncated": totals.truncated,
-            "rows_by_locale": dict(sorted(totals.rows_by_locale.items())),
-        },
-        result.accounting,
+    parser.add_argument(
+        "--price-per-hour", type=float, metavar="PRICE", help="of all executors together; adds costs to the report"
     )
-    spark.stop()
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, in rows, tokens, time and cost; do nothing"
+    )
+    return parser
 
 
 if __name__ == "__main__":

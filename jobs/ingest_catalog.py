@@ -10,13 +10,15 @@ from collections.abc import Sequence
 
 from jobs.command_line import new_parser, run_job, start_run
 from schemas.errors import ConfigurationError
+from schemas.report import JobReport
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_job(_work, argv)
+    return run_job(ingest, argv)
 
 
-def _work(argv: Sequence[str] | None) -> None:
+def ingest(argv: Sequence[str] | None) -> JobReport:
+    """The job, to be called by another that has set up the log."""
     parser = new_parser("Bring feeds into the tables listings and listing_rejects.")
     parser.add_argument(
         "--feed",
@@ -55,7 +57,7 @@ def _work(argv: Sequence[str] | None) -> None:
         full=arguments.full,
     )
     empty = ("the feed holds no records",) if not result.accounting.rows_in else ()
-    run.report(
+    report = run.report(
         {
             "files": result.files,
             "inserted": result.inserted,
@@ -69,6 +71,7 @@ def _work(argv: Sequence[str] | None) -> None:
         (*empty, *result.warnings),
     )
     spark.stop()
+    return report
 
 
 if __name__ == "__main__":

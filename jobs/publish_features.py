@@ -13,42 +13,34 @@ from collections.abc import Sequence
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
 from m5model.bundles import find_bundle, read_manifest
 from schemas.features import FEATURE_VIEWS
+from schemas.report import JobReport
 from schemas.space import sha256_hex
 from spark.features.attributes import AttributeSettings
 from spark.features.brands import BrandSettings
 from spark.features.duplicates import DuplicateSettings
-from spark.features.publish import FeatureSettings, FeatureSource, publish_features
+from spark.features.publish import FeatureSettings, newest_source, publish_source
 from spark.neighbours import NeighbourSettings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_job(_work, argv)
+    return run_job(publish, argv)
 
 
-def _work(argv: Sequence[str] | None) -> None:
+def publish(argv: Sequence[str] | None) -> JobReport:
+    """The job, to be called by another that has set up the log."""
     arguments = _parser().parse_args(argv)
     settings = feature_settings(arguments)
     require_workspace(arguments)
 
     from spark.session import build_session
-    from spark.tables import read_table, table_version
 
     run = start_run("publish_features", arguments)
     space_id = arguments.space or read_manifest(find_bundle(run.workspace, None, "student")).space_id
     spark = build_session("m5 publish_features", paths=[run.workspace.root])
-    paths = {name: run.workspace.table(name) for name in ("listings", "embeddings")}
-    made_by = {
-        "listings": "spark-submit jobs/ingest_catalog.py --feed FEED",
-        "embeddings": "spark-submit jobs/embed_catalog.py",
-    }
-    now = {name: read_table(spark, path, made_by=made_by[name]) for name, path in paths.items()}
-    versions = {name: table_version(spark, path) for name, path in paths.items()}
-    listings, embeddings = (read_table(spark, paths[name], made_by=made_by[name], version=versions[name]) for name in now)
-    source = FeatureSource(space_id=space_id, embeddings_version=versions["embeddings"], listings_version=versions["listings"])
-    of_space = embeddings.where(embeddings.space_id == space_id)
-    views = publish_features(spark, run.workspace, listings, of_space, source=source, settings=settings)
+    source = newest_source(spark, run.workspace, space_id)
+    views = publish_source(spark, run.workspace, source=source, settings=settings)
     run.run_id = f"publish-{sha256_hex(source.to_json().encode())[:12]}"
-    run.report({"source": json.loads(source.to_json()), "views": {view.name: view.as_json() for view in views}})
+    return run.report({"source": json.loads(source.to_json()), "views": {view.name: view.as_json() for view in views}})
 
 
 def _parser() -> argparse.ArgumentParser:

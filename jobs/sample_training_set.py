@@ -21,15 +21,17 @@ def _work(argv: Sequence[str] | None) -> None:
     parser.add_argument(
         "--plan",
         default="cap-floor",
-        help="balance plan: cap-floor (no language above 25%%, each at least 5%%), natural, or a JSON file (rows, cap, floor)",
+        help="cap-floor (no language above 25%%, each at least 5%%), multinomial, unimax, natural, or a JSON file with the "
+        "keys plan (one of these), rows, floor, cap, exponent, max_repeats, unit (rows or tokens)",
     )
     parser.add_argument("--seed", type=int, default=0, help="which rows are drawn")
     parser.add_argument("--vocabulary", metavar="BUNDLE", help="bundle whose vocabulary counts tokens; characters otherwise")
+    parser.add_argument("--keep-duplicates", action="store_true", help="draw exact and near duplicates, too")
     arguments = parser.parse_args(argv)
 
     from m5model.bundles import find_bundle
-    from spark.sampling.balance import read_plan
-    from spark.sampling.sample import sample_training_set
+    from spark.sampling.plans import read_plan
+    from spark.sampling.sample import SampleSettings, sample_training_set
     from spark.session import build_session
 
     require_workspace(arguments)
@@ -37,9 +39,14 @@ def _work(argv: Sequence[str] | None) -> None:
     run = start_run("sample_training_set", arguments)
     vocabulary = find_bundle(run.workspace, arguments.vocabulary, "student") if arguments.vocabulary else None
     spark = build_session("m5 sample_training_set", paths=[run.workspace.root])
-    result = sample_training_set(
-        spark, run.workspace, name=arguments.name, plan=plan, seed=arguments.seed, vocabulary=vocabulary
+    settings = SampleSettings(
+        name=arguments.name,
+        plan=plan,
+        seed=arguments.seed,
+        vocabulary=vocabulary,
+        keep_duplicates=arguments.keep_duplicates,
     )
+    result = sample_training_set(spark, run.workspace, settings)
     manifest = result.manifest
     run.report(
         {
@@ -48,6 +55,8 @@ def _work(argv: Sequence[str] | None) -> None:
             "content_hash": manifest.content_hash,
             "available_rows_by_language": dict(manifest.available_rows_by_language),
             "rows_by_language": dict(manifest.rows_by_language),
+            "listings_by_language": dict(manifest.listings_by_language),
+            "duplicates_by_locale": {name: dict(counts) for name, counts in manifest.duplicates_by_locale.items()},
             "rows_by_locale": dict(manifest.rows_by_locale),
             "token_unit": manifest.token_unit,
             "tokens_by_language": dict(manifest.tokens_by_language),

@@ -42,9 +42,13 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def pool(hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-    """Mean over the tokens that the mask keeps, scaled to unit length: (B, D) float32."""
-    weight_BL1 = mask_BL.to(torch.float32).unsqueeze(-1)
-    mean_BD = (hidden_BLD.float() * weight_BL1).sum(1) / weight_BL1.sum(1)
+    """Mean over the tokens that the mask keeps, scaled to unit length: (B, D) float32.
+
+    The sum is a product of matrices on purpose: onnxruntime's ReduceSum adds up in another order where there is one row
+    only, its MatMul does not, so a text gets the same bytes alone and in a batch.
+    """
+    weight_B1L = mask_BL.to(torch.float32).unsqueeze(1)
+    mean_BD = (weight_B1L @ hidden_BLD.float()).squeeze(1) / weight_B1L.sum(2)
     return mean_BD / torch.linalg.vector_norm(mean_BD, dim=-1, keepdim=True)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from m5model import storage
 from m5model.bundles import hash_files, read_manifest, write_manifest
 from m5model.rendering import Rendering
-from m5model.runtime.grid import GRID
+from m5model.runtime import RUNTIME
 from schemas.bundle import ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE, WEIGHTS_FILE, BundleManifest
 from schemas.report import JsonValue
 from schemas.space import VectorSpace, sha256_hex
@@ -67,6 +67,6 @@ def _space_id(files: dict[str, dict[str, JsonValue]], draft: BundleManifest, gra
         pooling=draft.pooling,
         weights_sha256=str(files[graph]["sha256"]),
         quantization=quantization,
-        grid=GRID,
+        runtime=RUNTIME,
     )
     return space.space_id

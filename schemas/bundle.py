@@ -35,7 +35,7 @@ class BundleManifest:
     max_tokens: int  # tokens, special ones included
     pooling: str
     rendering: Mapping[str, JsonValue]  # see m5model.rendering.Rendering
-    grid: str
+    runtime: str
     quantization: str  # "none" where there is no int8 graph
     training_set: Mapping[str, str] | None  # name, version, content_hash
     parent: str | None  # the teacher's bundle id

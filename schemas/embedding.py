@@ -1,4 +1,4 @@
-"""The ``embeddings`` table: one unit vector per listing and space."""
+"""The ``embeddings`` table: one unit vector per listing and space. And the listings that the model failed on."""
 
 import pyarrow as pa
 
@@ -6,8 +6,9 @@ from schemas.listing import ITEM_ID, LOCALE
 from schemas.tables import INSTANT, TEXT, VECTOR, Column, Table
 
 # The key's hash bucket is the partition: a wave writes whole buckets, so its MERGE reads those buckets and nothing else.
-# 64 buckets keep files near 128 MB at about 5 million vectors of 384 dimensions; larger catalogues want more.
-DEFAULT_BUCKETS = 64
+# The number is fixed when the table is made. 100,000 vectors of 384 dimensions are a file of about 150 MB.
+ROWS_PER_BUCKET = 100_000
+MIN_BUCKETS, MAX_BUCKETS = 8, 8_192
 BUCKETS_PROPERTY = "m5.buckets"
 
 EMBEDDINGS = Table(
@@ -25,3 +26,30 @@ EMBEDDINGS = Table(
     key=("locale", "item_id", "space_id"),
     partition_by=("bucket",),
 )
+
+# Why a listing has no vector. The listing itself stays where it is.
+FAILURES = {
+    "model_failed": "onnxruntime ended the call with an error",
+    "not_finite": "the vector holds NaN or infinity",
+}
+
+EMBEDDING_REJECTS = Table(
+    name="embedding_rejects",
+    columns=(
+        LOCALE,
+        ITEM_ID,
+        Column(name="space_id", type=TEXT, meaning="the vector space that it has no vector in", nullable=False),
+        Column(name="fingerprint", type=TEXT, meaning="hash of the rendered text that failed", nullable=False),
+        Column(name="reason", type=TEXT, meaning="a name from schemas.embedding.FAILURES", nullable=False),
+        Column(name="detail", type=TEXT, meaning="what the model said"),
+        Column(name="rejected_at", type=INSTANT, meaning="when the run tried it last", nullable=False),
+        Column(name="run_id", type=TEXT, meaning="the embed run that tried it last", nullable=False),
+    ),
+    key=("locale", "item_id", "space_id"),
+)
+
+
+def choose_buckets(rows: int) -> int:
+    """Buckets of a new table for a catalogue of ``rows`` listings: a power of two."""
+    wanted = max(1, -(-rows // ROWS_PER_BUCKET))
+    return min(MAX_BUCKETS, max(MIN_BUCKETS, 1 << (wanted - 1).bit_length()))

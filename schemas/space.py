@@ -20,7 +20,7 @@ class VectorSpace:
     pooling: str  # "mean"
     weights_sha256: str  # of the model file that runs
     quantization: str  # "none" or e.g. "int8-static"
-    grid: str  # name of the grid of padded lengths, see m5model.runtime.grid
+    runtime: str  # how texts are cut into calls and computed, see m5model.runtime.RUNTIME
 
     @property
     def space_id(self) -> str:

@@ -27,8 +27,9 @@ TRAINING_ROWS = Table(
         Column(name="category", type=TEXT, meaning="category path"),
         Column(name="attributes", type=ATTRIBUTE_LIST, meaning="structured attributes, sorted by name"),
         Column(name="content_hash", type=TEXT, meaning="the listing's content hash", nullable=False),
+        Column(name="copy", type=pa.int32(), meaning="0, and 1, 2, … where the plan repeats a listing"),
     ),
-    key=("locale", "item_id"),
+    key=("locale", "item_id", "copy"),
 )
 
 
@@ -48,7 +49,9 @@ class TrainingSetManifest:
     content_hash: str  # SHA-256 over the sorted row hashes
     available_rows_by_language: Mapping[str, int]
     rows_by_language: Mapping[str, int]
+    listings_by_language: Mapping[str, int]  # rows without their copies
     rows_by_locale: Mapping[str, int]
+    duplicates_by_locale: Mapping[str, Mapping[str, int]]  # rows, exact_duplicate, near_duplicate; zeros where they were kept
     token_unit: str  # "characters", or "tokens of BUNDLE-ID"
     tokens_by_language: Mapping[str, int]
     tokens_by_locale: Mapping[str, int]

@@ -57,6 +57,10 @@ class Workspace:
         """What an embed run fixed at its first start, so that a restart sees the same listings."""
         return f"{self.reports}/{run_id}.pin.json"
 
+    def leases(self, table: str) -> str:
+        """Who writes to a table on object storage, one file per holder, see m5model.lease."""
+        return f"{self.root}/leases/{table}"
+
     @property
     def checkpoints(self) -> str:
         return f"{self.root}/checkpoints"

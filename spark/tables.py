@@ -1,7 +1,19 @@
 """The only door to Delta tables: create, read, append, merge, delete. Paths and columns come from schemas."""
 
-from collections.abc import Mapping
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
 
+from delta.exceptions import (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    MetadataChangedException,
+    ProtocolChangedException,
+)
 from delta.tables import DeltaTable
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -11,6 +23,21 @@ from pyspark.sql.types import StructType
 
 from schemas.errors import ConfigurationError
 from schemas.tables import Table
+
+log = logging.getLogger(__name__)
+
+# Another writer's commit came between (they share no base class). A commit that is safe to repeat is repeated.
+CONFLICTS = (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    MetadataChangedException,
+    ProtocolChangedException,
+)
+COMMIT_ATTEMPTS = 12
+CREATION_SECONDS = 10.0
 
 # Kept off so that every Delta reader, not only Spark's, can open the tables.
 READABLE_EVERYWHERE = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
@@ -33,8 +60,10 @@ def create_table(spark: SparkSession, path: str, table: Table, properties: Mappi
     for name, value in {**READABLE_EVERYWHERE, **table.properties, **(properties or {})}.items():
         builder = builder.property(name, value)
     try:
-        builder.execute()
+        commit_beside_others(builder.execute, path)
     except AnalysisException as error:
+        if _appears(spark, path):  # another run is making the same table at this moment
+            return
         raise ConfigurationError(
             f"cannot make the table {path}: {_first_line(error)}", next_step="check that the folder is empty and can be written"
         ) from error
@@ -97,15 +126,19 @@ def merge_rows(
     condition = same_key[0]
     for part in [*same_key[1:], *([] if prune is None else [prune])]:
         condition = condition & part
+    columns = dict[str, str | Column]({name: f"s.{name}" for name in table.column_names})
     source = df.select(*table.column_names, *([delete_marker] if delete_marker else []))
-    merge = DeltaTable.forPath(df.sparkSession, path).alias("t").merge(source.alias("s"), condition)
-    if delete_marker:
-        merge = merge.whenMatchedDelete(condition=f"s.{delete_marker}")
-    if update_when is not None:
-        merge = merge.whenMatchedUpdateAll(condition=update_when)
     inserted_when = F.expr(f"NOT s.{delete_marker}") if delete_marker else F.lit(True)
-    columns = {name: f"s.{name}" for name in table.column_names}
-    merge.whenNotMatchedInsert(condition=inserted_when, values=dict[str, str | Column](columns)).execute()
+
+    def merge() -> None:
+        builder = DeltaTable.forPath(df.sparkSession, path).alias("t").merge(source.alias("s"), condition)
+        if delete_marker:
+            builder = builder.whenMatchedDelete(condition=f"s.{delete_marker}")
+        if update_when is not None:
+            builder = builder.whenMatchedUpdate(condition=update_when, set=columns)
+        builder.whenNotMatchedInsert(condition=inserted_when, values=columns).execute()
+
+    commit_beside_others(merge, path)
 
 
 def delete_keys(keys: DataFrame, path: str, table: Table, *, prune: Column) -> None:
@@ -113,7 +146,46 @@ def delete_keys(keys: DataFrame, path: str, table: Table, *, prune: Column) -> N
     condition = prune
     for name in table.key:
         condition = condition & (F.col(f"t.{name}") == F.col(f"s.{name}"))
-    DeltaTable.forPath(keys.sparkSession, path).alias("t").merge(keys.alias("s"), condition).whenMatchedDelete().execute()
+
+    def delete() -> None:
+        DeltaTable.forPath(keys.sparkSession, path).alias("t").merge(keys.alias("s"), condition).whenMatchedDelete().execute()
+
+    commit_beside_others(delete, path)
+
+
+def replace_rows(rows: DataFrame, path: str, table: Table, *, where: str) -> None:
+    """Replace all rows for which ``where`` (SQL) holds by ``rows``, in one commit. All of ``rows`` must fulfil it."""
+    writer = rows.select(*table.column_names).write.format("delta").mode("overwrite").option("replaceWhere", where)
+    commit_beside_others(lambda: writer.save(path), path)
+
+
+def commit_beside_others(commit: Callable[[], object], path: str) -> None:
+    """Run a commit that is safe to repeat, again after another writer was faster. Raises ConfigurationError in the end."""
+    for attempt in range(COMMIT_ATTEMPTS):
+        try:
+            commit()
+            return
+        except CONFLICTS as conflict:
+            log.info("another writer of %s was faster (%s): once more", path, type(conflict).__name__)
+            time.sleep(random.uniform(0, min(2**attempt, 30)))
+    raise ConfigurationError(
+        f"{COMMIT_ATTEMPTS} commits to {path} met another writer's", next_step="let fewer jobs write to the table at once"
+    )
+
+
+def count_by(df: DataFrame, column: str) -> dict[str, int]:
+    """Rows by value of a column of few values, sorted by value."""
+    return dict(sorted((str(row[0]), row[1]) for row in df.groupBy(column).count().collect()))
+
+
+def _appears(spark: SparkSession, path: str) -> bool:
+    """True as soon as there is a table; False after CREATION_SECONDS without one."""
+    deadline = time.monotonic() + CREATION_SECONDS
+    while not table_exists(spark, path):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
 
 
 def _first_line(error: Exception) -> str:

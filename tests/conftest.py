@@ -117,7 +117,15 @@ def _write_training_set(
         "token_unit": "characters",
         "files": hashes,
     }
-    counts = ("available_rows_by_language", "rows_by_language", "rows_by_locale", "tokens_by_language", "tokens_by_locale")
+    counts = (
+        "available_rows_by_language",
+        "rows_by_language",
+        "listings_by_language",
+        "duplicates_by_locale",
+        "rows_by_locale",
+        "tokens_by_language",
+        "tokens_by_locale",
+    )
     values |= {count: {} for count in counts} | manifest_values
     (folder / MANIFEST_FILE).write_text(to_json(TrainingSetManifest(**values)), encoding="utf-8")  # type: ignore[arg-type]
     return folder

@@ -15,7 +15,7 @@ REAL_CATALOGUE = Path(os.environ.get("M5_REAL_CATALOGUE") or Path(__file__).pare
 def read_texts(rows: int, seed: int = 0) -> tuple[list[str], str]:
     """``rows`` rendered listings, drawn at random, and where they are from ("real" or "sample")."""
     origin = "real" if list(REAL_CATALOGUE.glob("*.parquet")) else "sample"
-    texts = _real_texts() if origin == "real" else _sample_texts(rows)
+    texts = _real_texts() if origin == "real" else sample_texts(rows)
     chosen = np.random.default_rng(seed).choice(len(texts), size=rows, replace=rows > len(texts))
     return [texts[i] for i in chosen], origin
 
@@ -25,7 +25,7 @@ def _real_texts() -> list[str]:
     return [render(row) for file in files for row in pq.read_table(file).to_pylist()]
 
 
-def _sample_texts(rows: int) -> list[str]:
+def sample_texts(rows: int) -> list[str]:
     from jobs.make_sample_catalog import main as make_sample_catalog
 
     with tempfile.TemporaryDirectory() as folder:

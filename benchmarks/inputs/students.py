@@ -1,5 +1,6 @@
 """A student of any preset with random weights and a real vocabulary: speed does not depend on what a model has learned."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +9,21 @@ from m5model.architecture import build_encoder, save_encoder
 from m5model.export.fp32 import export_fp32
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch
-from m5model.presets import get_preset
+from m5model.presets import EncoderPreset, get_preset
+from m5model.publishing import POOLING, publish_bundle, staging_folder
+from m5model.rendering import DEFAULT_RENDERING
+from m5model.runtime import RUNTIME
 from m5model.runtime.encoder import ModelBytes
 from m5model.vocabulary import save_vocabulary, train_vocabulary
-from schemas.bundle import ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE
+from schemas.bundle import ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE, BundleManifest
+from schemas.workspace import Workspace
 
 CALIBRATION_CALLS = 8
 
 
-def make_student(folder: Path, preset_name: str, texts: list[str]) -> ModelBytes:
-    """Write checkpoint, vocabulary (learned from ``texts``) and both ONNX graphs into ``folder``."""
-    preset = get_preset(preset_name)
+def make_student(folder: Path, named: str | EncoderPreset, texts: list[str]) -> ModelBytes:
+    """Write checkpoint, vocabulary (learned from ``texts``) and both ONNX graphs of a preset into ``folder``."""
+    preset = get_preset(named) if isinstance(named, str) else named
     tokenizer = train_vocabulary(texts, preset.vocabulary_size)
     save_vocabulary(folder, tokenizer, preset.max_tokens)
     save_encoder(folder, build_encoder(preset), preset.max_tokens)
@@ -26,11 +31,40 @@ def make_student(folder: Path, preset_name: str, texts: list[str]) -> ModelBytes
     export_fp32(folder, folder / ONNX_FP32_FILE)
     rng = np.random.default_rng(0)
     ids = [rng.integers(5, tokenizer.get_vocab_size(), (8, 32)) for _ in range(CALIBRATION_CALLS)]
-    quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, "static", [TextBatch(i, np.ones_like(i), 8) for i in ids])
+    quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, "static", [TextBatch(i, np.ones_like(i)) for i in ids])
     return ModelBytes(
         graph=(folder / ONNX_INT8_FILE).read_bytes(),
         tokenizer=(folder / TOKENIZER_FILE).read_bytes(),
         max_tokens=preset.max_tokens,
         hidden_size=preset.hidden_size,
-        space_id=f"benchmark-{preset_name}",
+        space_id=f"benchmark-{preset.name}",
     )
+
+
+def publish_student(workspace: Workspace, preset_name: str, texts: list[str]) -> BundleManifest:
+    """``make_student``'s folder as a bundle of the workspace, for jobs that want one."""
+    preset = get_preset(preset_name)
+    with staging_folder(workspace) as folder:
+        make_student(folder, preset_name, texts)
+        draft = BundleManifest(
+            id="",
+            space_id="",
+            space_id_fp32="",
+            kind="student",
+            preset=preset_name,
+            created_at=datetime.now(UTC).isoformat(),
+            parameters=0,
+            hidden_size=preset.hidden_size,
+            layers=preset.layers,
+            vocabulary_size=preset.vocabulary_size,
+            max_tokens=preset.max_tokens,
+            pooling=POOLING,
+            rendering=DEFAULT_RENDERING.as_json(),
+            runtime=RUNTIME,
+            quantization="int8-static",
+            training_set=None,
+            parent=None,
+            gate={},
+            files={},
+        )
+        return publish_bundle(workspace, folder, draft)

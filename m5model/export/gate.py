@@ -97,7 +97,7 @@ def torch_vectors(folder: Path, batches: Sequence[TextBatch]) -> np.ndarray:
     encoder = load_encoder(folder)
     with torch.inference_mode():
         vectors = [
-            sentence_vectors(encoder, torch.from_numpy(batch.ids_BL), torch.from_numpy(batch.mask_BL))[: batch.texts].numpy()
+            sentence_vectors(encoder, torch.from_numpy(batch.ids_BL), torch.from_numpy(batch.mask_BL)).numpy()
             for batch in batches
         ]
     return np.concatenate(vectors)
@@ -106,7 +106,7 @@ def torch_vectors(folder: Path, batches: Sequence[TextBatch]) -> np.ndarray:
 def onnx_vectors(graph: Path, batches: Sequence[TextBatch]) -> np.ndarray:
     """Vectors (n, D) float32 of a graph in the session that executors use."""
     session = open_session(graph.read_bytes())
-    return np.concatenate([session.run([OUTPUT], batch.feed())[0][: batch.texts] for batch in batches])
+    return np.concatenate([session.run([OUTPUT], batch.feed())[0] for batch in batches])
 
 
 def pair_correlation(first_BD: np.ndarray, second_BE: np.ndarray) -> float:

@@ -1,27 +1,42 @@
 """Texts to vectors with one onnxruntime session. A vector depends on its text alone, never on its neighbours in a batch.
 
-That holds because int8 scales are static, every text is padded to its own place on a fixed grid, and a model is never
-called with a single row (a lone text is computed beside a copy of itself). Tensor suffixes: B rows, L tokens, D dimensions.
+That holds because int8 scales are static, the graph pools by a product of matrices (m5model.architecture.pool), and every
+call holds texts of one length, so that nothing is padded. Tensor suffixes: B rows, L tokens, D dimensions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from tokenizers import Tokenizer
 
 from m5model.rendering import Rendering, render
 from m5model.runtime.batching import DEFAULT_TOKEN_BUDGET, Batch, plan_batches
-from m5model.runtime.grid import padded_lengths
+from m5model.runtime.tokens import TokenizedTexts, tokenize
 from schemas.bundle import ONNX_FILES, TOKENIZER_FILE, BundleManifest, Precision
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, ModelInputError
 
 # Rows that are tokenised and held at a time: 8,192 x 768 x 4 B is 25 MB of vectors.
 CHUNK_ROWS = 8_192
+
+# Reasons why a text gets no vector, see schemas.embedding.
+MODEL_FAILED = "model_failed"
+NOT_FINITE = "not_finite"
+MESSAGE_CHARACTERS = 300
+
+# onnxruntime's fused kernels of these are slower than their parts: 197 ms a call with them, 166 ms without (student-70m,
+# 26 x 39 tokens). They round differently, so leaving them out is part of m5model.runtime.RUNTIME.
+SLOW_FUSIONS = ("SkipLayerNormFusion", "BiasGeluFusion")
+
+# onnxruntime's errors share no base class; these are the ones that a call can end with.
+MODEL_ERRORS = (ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.RuntimeException, ort_errors.EPFail)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +57,8 @@ class Encoded:
     vectors_BD: np.ndarray  # float32, unit length
     token_counts: np.ndarray  # (B,) int64, special tokens included, after truncation
     truncated: np.ndarray  # (B,) bool
-    computed_tokens: np.ndarray  # (B,) int64, padding and the copy beside a lone row included
+    computed_tokens: np.ndarray  # (B,) int64, padding included
+    failures: Mapping[int, str]  # row → what the model said of its text; its vector is zeros
 
 
 def read_model(folder: Path, manifest: BundleManifest, precision: Precision) -> ModelBytes:
@@ -80,63 +96,120 @@ class Encoder:
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="m5-encode")
 
     def encode(self, listings: Iterable[Mapping[str, Any] | str]) -> np.ndarray:
-        """Unit vectors of listings (mappings with at least a title) or plain strings: float32 (n, d), in their order."""
-        return self.encode_texts([render(listing, self._rendering) for listing in listings]).vectors_BD
+        """Unit vectors of listings (mappings with at least a title) or plain strings: float32 (n, d), in their order.
+
+        Raises ModelInputError where the model fails on one of them.
+        """
+        encoded = self.encode_texts([render(listing, self._rendering) for listing in listings])
+        for row, reason in encoded.failures.items():
+            raise ModelInputError(f"the model fails on text {row}: {reason}", next_step="leave it out, or shorten it")
+        return encoded.vectors_BD
 
     def encode_texts(self, texts: list[str]) -> Encoded:
-        """Encode rendered texts, in chunks so that memory stays flat."""
-        chunks = [self._encode_chunk(texts[start : start + CHUNK_ROWS]) for start in range(0, len(texts), CHUNK_ROWS)]
-        if not chunks:
-            return Encoded(
-                vectors_BD=np.empty((0, self.dimensions), np.float32),
-                token_counts=np.empty(0, np.int64),
-                truncated=np.empty(0, bool),
-                computed_tokens=np.empty(0, np.int64),
-            )
-        return Encoded(
-            vectors_BD=np.concatenate([chunk.vectors_BD for chunk in chunks]),
-            token_counts=np.concatenate([chunk.token_counts for chunk in chunks]),
-            truncated=np.concatenate([chunk.truncated for chunk in chunks]),
-            computed_tokens=np.concatenate([chunk.computed_tokens for chunk in chunks]),
-        )
+        """Encode rendered texts, in chunks so that memory stays flat. A text that fails costs no other its vector."""
+        chunks = (texts[start : start + CHUNK_ROWS] for start in range(0, len(texts), CHUNK_ROWS))
+        return _join(list(self.encode_stream(chunks)), self.dimensions)
 
-    def _encode_chunk(self, texts: list[str]) -> Encoded:
-        token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
-        full_counts = np.fromiter((len(ids) for ids in token_ids), np.int64, len(token_ids))
-        counts = np.minimum(full_counts, self.max_tokens)
-        padded = padded_lengths(counts, self.max_tokens)
-        batches = plan_batches(padded, self._token_budget)
-        computed = padded.copy()
-        computed[[batch.rows[0] for batch in batches if len(batch.rows) == 1]] *= 2
-        vectors_BD = np.empty((len(texts), self.dimensions), np.float32)
+    def encode_stream(self, chunks: Iterable[list[str]]) -> Iterator[Encoded]:
+        """Encode lists of texts, each as one. The next one is tokenised and queued before this one is waited for, so that
+        no thread is idle between them."""
+        queued: deque[Callable[[], Encoded]] = deque()
+        for chunk in chunks:
+            queued.append(self._start(chunk))
+            if len(queued) > 1:
+                yield queued.popleft()()
+        while queued:
+            yield queued.popleft()()
+
+    def measure_lengths(self, texts: list[str]) -> tuple[float, float]:
+        """Mean tokens of ``texts`` after truncation, and the share of them that is truncated. Nothing is encoded."""
+        tokens = tokenize(self._tokenizer, texts, self.max_tokens)
+        return float(tokens.counts_N.mean()), float(tokens.truncated_N.mean())
+
+    def _start(self, texts: list[str]) -> Callable[[], Encoded]:
+        """Queue the calls for these texts; the function returned waits for them."""
+        tokens = tokenize(self._tokenizer, texts, self.max_tokens)
+        counts_B = tokens.counts_N
+        batches = plan_batches(counts_B, self._token_budget)
+        vectors_BD = np.zeros((len(texts), self.dimensions), np.float32)
+        computed_B = np.zeros_like(counts_B)
+        failures: dict[int, str] = {}
 
         def run(batch: Batch) -> None:
-            vectors_BD[batch.rows] = self._run_batch(batch, token_ids, counts)
+            computed_B[batch.rows] = batch.length
+            failures.update(self._run_batch(batch, tokens, vectors_BD))
 
-        list(self._threads.map(run, batches))
-        return Encoded(
-            vectors_BD=vectors_BD, token_counts=counts, truncated=full_counts > self.max_tokens, computed_tokens=computed
-        )
+        calls = self._threads.map(run, batches)
 
-    def _run_batch(self, batch: Batch, token_ids: list[list[int]], counts: np.ndarray) -> np.ndarray:
-        rows = batch.rows if len(batch.rows) > 1 else np.repeat(batch.rows, 2)  # one row alone would get other bytes
-        ids_BL = np.zeros((len(rows), batch.padded_length), np.int64)
-        for i, row in enumerate(rows):
-            ids_BL[i, : counts[row]] = _truncate(token_ids[row], self.max_tokens)
-        mask_BL = (np.arange(batch.padded_length) < counts[rows, None]).astype(np.int64)
-        vectors_BD = self._session.run(["sentence_embedding"], {"input_ids": ids_BL, "attention_mask": mask_BL})[0]
-        return vectors_BD[: len(batch.rows)]
+        def finish() -> Encoded:
+            list(calls)
+            return Encoded(
+                vectors_BD=vectors_BD,
+                token_counts=counts_B,
+                truncated=tokens.truncated_N,
+                computed_tokens=computed_B,
+                failures=dict(sorted(failures.items())),
+            )
+
+        return finish
+
+    def _run_batch(self, batch: Batch, tokens: TokenizedTexts, vectors_BD: np.ndarray) -> dict[int, str]:
+        """Fill in the vectors of a batch; returns failures by row. Where a call fails, its rows are tried one by one."""
+        try:
+            vectors = self._call(batch, tokens)
+        except MODEL_ERRORS as error:
+            if len(batch.rows) == 1:
+                return {int(batch.rows[0]): f"{MODEL_FAILED}: {str(error)[:MESSAGE_CHARACTERS]}"}
+            alone = [Batch(batch.rows[i : i + 1], batch.length) for i in range(len(batch.rows))]
+            return {row: reason for one in alone for row, reason in self._run_batch(one, tokens, vectors_BD).items()}
+        finite_B = np.isfinite(vectors).all(axis=1)
+        vectors_BD[batch.rows[finite_B]] = vectors[finite_B]
+        return {int(row): NOT_FINITE for row in batch.rows[~finite_B]}
+
+    def _call(self, batch: Batch, tokens: TokenizedTexts) -> np.ndarray:
+        ids_BL = tokens.cut_batch(batch.rows, batch.length)
+        inputs = {"input_ids": ids_BL, "attention_mask": np.ones_like(ids_BL)}
+        return self._session.run(["sentence_embedding"], inputs)[0]
+
+
+def _join(chunks: list[Encoded], dimensions: int) -> Encoded:
+    if len(chunks) == 1:
+        return chunks[0]
+    starts = np.cumsum([0, *(len(chunk.token_counts) for chunk in chunks)])
+    empty = np.empty(0, np.int64)
+    return Encoded(
+        vectors_BD=np.concatenate([np.empty((0, dimensions), np.float32), *(chunk.vectors_BD for chunk in chunks)]),
+        token_counts=np.concatenate([empty, *(chunk.token_counts for chunk in chunks)]),
+        truncated=np.concatenate([empty.astype(bool), *(chunk.truncated for chunk in chunks)]),
+        computed_tokens=np.concatenate([empty, *(chunk.computed_tokens for chunk in chunks)]),
+        failures={
+            int(start) + row: reason
+            for start, chunk in zip(starts, chunks, strict=False)
+            for row, reason in chunk.failures.items()
+        },
+    )
+
+
+@cache
+def _register_arena() -> None:
+    """One arena for the process that grows by what is asked for. By default it grows by powers of two: with two threads that
+    was 80 MB more for student-70m, and no faster."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    as_requested = {"max_mem": 0, "arena_extend_strategy": 1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
+    onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(as_requested))
 
 
 def open_session(graph: bytes, threads: int = 1) -> onnxruntime.InferenceSession:
     """A CPU session whose calls use ``threads`` threads each and never spin while they wait."""
+    _register_arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # a plan per shape: there are thousands of shapes
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
-def _truncate(ids: list[int], max_tokens: int) -> list[int]:
-    """Keep the closing special token, as Hugging Face tokenizers do when they truncate."""
-    return ids if len(ids) <= max_tokens else [*ids[: max_tokens - 1], ids[-1]]
+    return onnxruntime.InferenceSession(
+        graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(SLOW_FUSIONS)
+    )

@@ -11,7 +11,7 @@ from m5model.architecture import build_encoder, count_parameters, save_encoder
 from m5model.presets import EncoderPreset
 from m5model.publishing import NO_QUANTIZATION, POOLING, publish_bundle, staging_folder
 from m5model.rendering import DEFAULT_RENDERING
-from m5model.runtime.grid import GRID
+from m5model.runtime import RUNTIME
 from m5model.training.batches import TokenRows, tokenize_rows
 from m5model.training.checkpoints import Checkpoints
 from m5model.training.config import TrainingConfig
@@ -132,7 +132,7 @@ def draft_manifest(kind: str, pretrained: Pretrained, preset: EncoderPreset, tra
         max_tokens=preset.max_tokens,
         pooling=POOLING,
         rendering=DEFAULT_RENDERING.as_json(),
-        grid=GRID,
+        runtime=RUNTIME,
         quantization=NO_QUANTIZATION,
         training_set=training_set.reference,
         parent=None,

@@ -4,7 +4,10 @@ is missing and nothing else."""
 import json
 import logging
 import time
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pyspark import Broadcast, StorageLevel
@@ -12,18 +15,22 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from m5model import storage
+from m5model.lease import Lease
 from m5model.rendering import Rendering
 from m5model.runtime.encoder import ModelBytes
-from schemas.embedding import BUCKETS_PROPERTY, DEFAULT_BUCKETS, EMBEDDINGS
+from schemas.embedding import BUCKETS_PROPERTY, EMBEDDINGS, choose_buckets
 from schemas.listing import LISTINGS
 from schemas.report import Accounting
 from schemas.space import sha256_hex
 from schemas.workspace import Workspace
 from spark.embedding.engine import ARROW_ROWS, EngineModel, embed_texts
-from spark.embedding.pending import find_orphans, find_pending, key_bucket
-from spark.embedding.waves import Wave, plan_waves
-from spark.ingest.ingest import count_by
-from spark.tables import create_table, delete_keys, merge_rows, read_table, table_properties, table_version
+from spark.embedding.failures import Failure, collect_failures, record_failures, refuse_many_failures
+from spark.embedding.pending import find_orphans, find_pending
+from spark.embedding.plan import EmbedPlan, plan_embedding
+from spark.embedding.totals import EmbedTotals, WaveTiming, sum_rows
+from spark.embedding.waves import Wave, plan_waves, select_wave
+from spark.embedding.writer import WaveWriter
+from spark.tables import count_by, create_table, delete_keys, read_table, table_properties, table_version
 
 log = logging.getLogger(__name__)
 
@@ -31,23 +38,18 @@ MADE_BY = "jobs/ingest_catalog.py --feed FEED"
 
 # A commit costs 1 to 4 s: at 100 rows/s and core, 25,000 rows a core are some minutes of work per wave.
 ROWS_PER_WAVE_AND_CORE = 25_000
+# A task of fewer rows matches lengths badly; more tasks than executors let a fast executor take over from a slow one.
+MIN_TASK_ROWS, TASKS_PER_EXECUTOR = 1_024, 4
 
 
-@dataclass(kw_only=True)
-class EmbedTotals:
-    """What the waves of a run add up to."""
+@dataclass(frozen=True, kw_only=True)
+class EmbedSettings:
+    """How a run goes about it."""
 
-    rows: int = 0
-    seconds: float = 0.0
-    tokens: int = 0
-    computed_tokens: int = 0
-    truncated: int = 0
-    rows_by_locale: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def padding_waste(self) -> float:
-        """Share of computed tokens that were padding."""
-        return 1 - self.tokens / self.computed_tokens if self.computed_tokens else 0.0
+    threads: int  # of an executor
+    run_id: str | None = None  # a hash of (listings version, space) otherwise
+    rows_per_wave: int | None = None
+    max_reject_share: float = 0.05  # of the texts tried
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,45 +58,65 @@ class EmbedResult:
 
     accounting: Accounting
     totals: EmbedTotals
-    waves: int
     removed: int  # vectors whose listing is gone
     listings_version: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What there is to do, counted."""
+
+    listings: DataFrame
+    embeddings: DataFrame
+    pending: DataFrame  # persisted
+    rows: int  # of listings
+    rows_by_bucket: dict[int, int]  # of pending
+    waves: list[Wave]
+    buckets: int
+    path: str  # of the embeddings
+
+
 def embed_catalog(
-    spark: SparkSession,
-    workspace: Workspace,
-    model: ModelBytes,
-    rendering: Rendering,
-    *,
-    threads: int,
-    run_id: str | None = None,
-    rows_per_wave: int | None = None,
+    spark: SparkSession, workspace: Workspace, model: ModelBytes, rendering: Rendering, settings: EmbedSettings
 ) -> EmbedResult:
-    """Give every listing a vector of its present text in the model's space, and take away vectors of removed listings."""
-    version = pin_version(spark, workspace, run_id)
-    listings = read_table(spark, workspace.table(LISTINGS.name), made_by=MADE_BY, version=version)
-    path = workspace.table(EMBEDDINGS.name)
-    create_table(spark, path, EMBEDDINGS, {BUCKETS_PROPERTY: str(DEFAULT_BUCKETS)})
-    embeddings = read_table(spark, path, made_by="jobs/embed_catalog.py")
-    buckets = int(table_properties(spark, path)[BUCKETS_PROPERTY])
-    pending = find_pending(listings, embeddings, rendering=rendering, space_id=model.space_id, buckets=buckets)
-    pending = pending.persist(StorageLevel.DISK_ONLY)
-    broadcast = spark.sparkContext.broadcast(EngineModel(model=model, rendering=rendering, threads=threads))
+    """Give every listing a vector of its present text in the model's space, and take away vectors of removed listings.
+
+    Raises BadDataError where the model fails on more than ``max_reject_share`` of the texts (the others have their vectors
+    then), ConfigurationError where another run holds the lease of a table on object storage.
+    """
+    version = pin_version(spark, workspace, settings.run_id)
+    run_id = settings.run_id or default_run_id(version, model.space_id)
+    broadcast = spark.sparkContext.broadcast(EngineModel(model=model, rendering=rendering, threads=settings.threads))
+    lease = Lease(workspace.leases(EMBEDDINGS.name), run_id) if workspace.is_remote else None
     try:
-        rows_by_bucket = {int(bucket): rows for bucket, rows in count_by(pending, "bucket").items()}
-        per_wave = rows_per_wave or ROWS_PER_WAVE_AND_CORE * max(threads, spark.sparkContext.defaultParallelism)
-        waves = plan_waves(rows_by_bucket, per_wave)
-        run = run_id or default_run_id(version, model.space_id)
-        writer = WaveWriter(path=path, space_id=model.space_id, run_id=run, buckets=buckets)
-        totals = _run_waves(pending, waves, broadcast, writer)
+        with lease or nullcontext(), find_work(spark, workspace, model, rendering, version, settings) as work:
+            writer = WaveWriter(path=work.path, space_id=model.space_id, run_id=run_id, buckets=work.buckets, lease=lease)
+            totals, failures = _run_waves(work, broadcast, writer, settings)
+            removed = _remove_orphans(work, model.space_id)
+            record_failures(spark, workspace, failures, space_id=model.space_id, run_id=run_id)
     finally:
         broadcast.unpersist()
-        pending.unpersist()
-    removed = _remove_orphans(listings, embeddings, path, model.space_id)
-    rows_in = listings.count()
-    accounting = Accounting(rows_in=rows_in, written=totals.rows, unchanged=rows_in - sum(rows_by_bucket.values()))
-    return EmbedResult(accounting=accounting, totals=totals, waves=len(waves), removed=removed, listings_version=version)
+    refuse_many_failures(failures, totals.rows + totals.failed, settings.max_reject_share)
+    reasons = Counter(failure.reason for failure in failures)
+    accounting = Accounting(
+        rows_in=work.rows,
+        written=totals.rows,
+        unchanged=work.rows - sum(work.rows_by_bucket.values()),
+        rejected=len(failures),
+        rejected_reasons=dict(sorted(reasons.items())),
+    )
+    return EmbedResult(accounting=accounting, totals=totals, removed=removed, listings_version=version)
+
+
+def plan_catalog(
+    spark: SparkSession, workspace: Workspace, model: ModelBytes, rendering: Rendering, settings: EmbedSettings
+) -> EmbedPlan:
+    """What ``embed_catalog`` would do. Nothing is written, but for an empty table where there is none."""
+    version = pin_version(spark, workspace, None)
+    with find_work(spark, workspace, model, rendering, version, settings) as work:
+        rows = sum(work.rows_by_bucket.values())
+        cores = spark.sparkContext.defaultParallelism
+        return plan_embedding(work.pending, model, rendering, rows=rows, waves=len(work.waves), cores=cores)
 
 
 def default_run_id(listings_version: int, space_id: str) -> str:
@@ -113,76 +135,82 @@ def pin_version(spark: SparkSession, workspace: Workspace, run_id: str | None) -
     return int(json.loads(storage.read_bytes(pin))["listings_version"])
 
 
-@dataclass(frozen=True, kw_only=True)
-class WaveWriter:
-    """Writes the vectors of one wave in one commit that is safe to repeat."""
+@contextmanager
+def find_work(
+    spark: SparkSession, workspace: Workspace, model: ModelBytes, rendering: Rendering, version: int, settings: EmbedSettings
+) -> Iterator[Work]:
+    """The pending texts, kept on the executors' disks in the order of their buckets, so that a wave skips the others'."""
+    listings = read_table(spark, workspace.table(LISTINGS.name), made_by=MADE_BY, version=version)
+    path = workspace.table(EMBEDDINGS.name)
+    rows = listings.count()
+    create_table(spark, path, EMBEDDINGS, {BUCKETS_PROPERTY: str(choose_buckets(rows))})
+    # A fixed version: what a lost executor held is computed again from the same files.
+    embeddings = read_table(spark, path, made_by="jobs/embed_catalog.py", version=table_version(spark, path))
+    buckets = int(table_properties(spark, path)[BUCKETS_PROPERTY])
+    pending = find_pending(listings, embeddings, rendering=rendering, space_id=model.space_id, buckets=buckets)
+    pending = pending.repartition("bucket").sortWithinPartitions("bucket").persist(StorageLevel.DISK_ONLY)
+    try:
+        rows_by_bucket = {int(bucket): rows for bucket, rows in count_by(pending, "bucket").items()}
+        cores = max(settings.threads, spark.sparkContext.defaultParallelism)
+        waves = plan_waves(rows_by_bucket, settings.rows_per_wave or ROWS_PER_WAVE_AND_CORE * cores)
+        yield Work(
+            listings=listings, embeddings=embeddings, pending=pending, rows=rows, rows_by_bucket=rows_by_bucket, waves=waves,
+            buckets=buckets, path=path,
+        )  # fmt: skip
+    finally:
+        pending.unpersist()
 
-    path: str
-    space_id: str
-    run_id: str
-    buckets: int
 
-    def write(self, embedded: DataFrame, wave: Wave, started: datetime) -> None:
-        rows = embedded.withColumn("bucket", key_bucket(self.buckets)).withColumn("space_id", F.lit(self.space_id))
-        rows = rows.withColumn("run_id", F.lit(self.run_id)).withColumn("embedded_at", F.lit(started))
-        prune = F.col("t.bucket").isin(*wave.buckets) & (F.col("t.space_id") == self.space_id)
-        merge_rows(rows, self.path, EMBEDDINGS, update_when="s.fingerprint <> t.fingerprint", prune=prune)
-
-
-def _run_waves(pending: DataFrame, waves: list[Wave], model: Broadcast, writer: WaveWriter) -> EmbedTotals:
-    totals = EmbedTotals()
-    all_rows = sum(wave.rows for wave in waves)
-    for number, wave in enumerate(waves, start=1):
-        started = time.monotonic()
-        _run_wave(pending, wave, model, writer, totals)
-        totals.seconds += time.monotonic() - started
-        rate = totals.rows / totals.seconds
-        left = (all_rows - totals.rows) / rate
+def _run_waves(work: Work, model: Broadcast, writer: WaveWriter, settings: EmbedSettings) -> tuple[EmbedTotals, list[Failure]]:
+    totals, failures = EmbedTotals(), []
+    all_rows = sum(work.rows_by_bucket.values())
+    executors = max(1, work.pending.sparkSession.sparkContext.defaultParallelism // settings.threads)
+    log.info("starting: %s rows without a vector, in %d waves", f"{all_rows:,}", len(work.waves))
+    for number, wave in enumerate(work.waves, start=1):
+        failures += _run_wave(work.pending, wave, number, executors, model, writer, totals)
+        done = totals.rows + totals.failed
         log.info(
             "wave %d of %d: %s of %s rows, %.0f rows/s, %.0f s left",
             number,
-            len(waves),
-            f"{totals.rows:,}",
+            len(work.waves),
+            f"{done:,}",
             f"{all_rows:,}",
-            rate,
-            left,
+            totals.rows_per_s,
+            (all_rows - done) / totals.rows_per_s,
         )
-    return totals
+    return totals, failures
 
 
-def _run_wave(pending: DataFrame, wave: Wave, model: Broadcast, writer: WaveWriter, totals: EmbedTotals) -> None:
-    started = datetime.now(UTC)
-    texts = pending.where(F.col("bucket").isin(*wave.buckets))
-    partitions = max(1, -(-wave.rows // ARROW_ROWS))
-    embedded = embed_texts(texts.repartition(partitions, "locale", "item_id"), model).persist(StorageLevel.DISK_ONLY)
+def _run_wave(
+    pending: DataFrame, wave: Wave, number: int, executors: int, model: Broadcast, writer: WaveWriter, totals: EmbedTotals
+) -> list[Failure]:
+    started, clock = datetime.now(UTC), time.monotonic()
+    texts = select_wave(pending, wave).repartition(count_tasks(wave.rows, executors), "locale", "item_id")
+    embedded = embed_texts(texts, model).persist(StorageLevel.DISK_ONLY)
     try:
-        _add_totals(embedded, wave, totals)
-        writer.write(embedded, wave, started)
+        before = totals.rows + totals.failed, totals.failed
+        totals.add(sum_rows(embedded))
+        failures = collect_failures(embedded) if totals.failed > before[1] else []
+        committing = time.monotonic()
+        writer.write(embedded.where(F.col("failure").isNull()), wave, started)
     finally:
         embedded.unpersist()
+    now = time.monotonic()
+    rows = totals.rows + totals.failed - before[0]
+    totals.waves.append(WaveTiming(wave=number, rows=rows, seconds=now - clock, commit_seconds=now - committing))
+    return failures
 
 
-def _add_totals(embedded: DataFrame, wave: Wave, totals: EmbedTotals) -> None:
-    sums = embedded.groupBy("locale").agg(
-        F.count(F.lit(1)).alias("rows"),
-        F.sum("tokens").alias("tokens"),
-        F.sum("computed_tokens").alias("computed_tokens"),
-        F.sum(F.col("truncated").cast("int")).alias("truncated"),
-    )
-    rows = 0
-    for row in sums.collect():
-        totals.rows_by_locale[row["locale"]] = totals.rows_by_locale.get(row["locale"], 0) + row["rows"]
-        totals.tokens += row["tokens"]
-        totals.computed_tokens += row["computed_tokens"]
-        totals.truncated += row["truncated"]
-        rows += row["rows"]
-    totals.rows += rows
+def count_tasks(rows: int, executors: int) -> int:
+    """Tasks of a wave: a multiple of the executors, of at most ARROW_ROWS rows each, several an executor if there is enough."""
+    wanted = max(-(-rows // ARROW_ROWS), min(rows // MIN_TASK_ROWS, TASKS_PER_EXECUTOR * executors), 1)
+    return -(-wanted // executors) * executors if wanted > 1 else 1
 
 
-def _remove_orphans(listings: DataFrame, embeddings: DataFrame, path: str, space_id: str) -> int:
-    orphans = find_orphans(listings, embeddings, space_id=space_id)
+def _remove_orphans(work: Work, space_id: str) -> int:
+    orphans = find_orphans(work.listings, work.embeddings, space_id=space_id)
     by_bucket = {int(bucket): rows for bucket, rows in count_by(orphans, "bucket").items()}
     if by_bucket:
         prune = F.col("t.bucket").isin(*by_bucket) & (F.col("t.space_id") == space_id)
-        delete_keys(orphans.select(*EMBEDDINGS.key), path, EMBEDDINGS, prune=prune)
+        delete_keys(orphans.select(*EMBEDDINGS.key), work.path, EMBEDDINGS, prune=prune)
     return sum(by_bucket.values())

@@ -3,23 +3,28 @@
 Each executor runs one Python worker (``spark.task.cpus`` is the executor's cores) with one session, and a thread per core.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark import Broadcast, SparkConf
 from pyspark.sql import DataFrame
 
 from m5model.rendering import Rendering
-from m5model.runtime.encoder import Encoder, ModelBytes
+from m5model.runtime.encoder import Encoded, Encoder, ModelBytes
+from m5model.runtime.instruction_set import instruction_set
 from spark.parallelism import executor_cores
 
+# A row has either a vector or a failure: "REASON: what the model said".
 EMBEDDED_COLUMNS = (
-    "locale string, item_id string, fingerprint string, vector array<float>, tokens int, computed_tokens int, truncated boolean"
+    "locale string, item_id string, fingerprint string, vector array<float>, characters int, tokens int, computed_tokens int, "
+    "truncated boolean, failure string, instruction_set string"
 )
 
-# Rows sorted by length together: more wastes less on half-filled calls; 8,192 x 768 x 4 B is 25 MB of vectors.
+# Rows whose lengths are matched together: more leaves fewer half-filled calls; 8,192 x 768 x 4 B is 25 MB of vectors.
 ARROW_ROWS = 8_192
 
 
@@ -50,24 +55,38 @@ def embed_texts(texts: DataFrame, model: Broadcast) -> DataFrame:
 
 def encode_batches(batches: Iterator[pa.RecordBatch], encoder: Encoder) -> Iterator[pa.RecordBatch]:
     """The body of the task, without Spark."""
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        encoded = encoder.encode_texts(batch.column("text").to_pylist())
+    family = instruction_set()
+    waiting: deque[pa.RecordBatch] = deque()
+
+    def read_texts() -> Iterator[list[str]]:
+        for batch in batches:
+            if batch.num_rows:
+                waiting.append(batch)
+                yield batch.column("text").to_pylist()
+
+    for encoded in encoder.encode_stream(read_texts()):
+        batch = waiting.popleft()
         columns = {name: batch.column(name) for name in ("locale", "item_id", "fingerprint")} | {
-            "vector": vectors_to_arrow(encoded.vectors_BD),
+            "vector": vectors_to_arrow(encoded),
+            "characters": pc.utf8_length(batch.column("text")),
             "tokens": pa.array(encoded.token_counts, pa.int32()),
             "computed_tokens": pa.array(encoded.computed_tokens, pa.int32()),
             "truncated": pa.array(encoded.truncated),
+            "failure": pa.array([encoded.failures.get(row) for row in range(batch.num_rows)], pa.string())
+            if encoded.failures
+            else pa.nulls(batch.num_rows, pa.string()),
+            "instruction_set": pa.repeat(family, batch.num_rows),
         }
         yield pa.RecordBatch.from_pydict(columns)
 
 
-def vectors_to_arrow(vectors_BD: np.ndarray) -> pa.ListArray:
-    """float32 (B, D) → list<float> of B rows, without a copy of the values."""
-    rows, dimensions = vectors_BD.shape
+def vectors_to_arrow(encoded: Encoded) -> pa.ListArray:
+    """float32 (B, D) → list<float> of B rows, null where the model failed, without a copy of the values."""
+    rows, dimensions = encoded.vectors_BD.shape
     offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * dimensions)
-    return pa.ListArray.from_arrays(offsets, pa.array(vectors_BD.ravel()))
+    failed = np.zeros(rows, bool)
+    failed[list(encoded.failures)] = True
+    return pa.ListArray.from_arrays(offsets, pa.array(encoded.vectors_BD.ravel()), mask=pa.array(failed))
 
 
 _encoders: dict[tuple[str, int], Encoder] = {}

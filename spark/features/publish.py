@@ -13,8 +13,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_type
 
+from schemas.embedding import EMBEDDINGS
 from schemas.errors import ConfigurationError, SpaceMismatchError
 from schemas.features import DECLARATION_PROPERTY, FEATURE_VIEWS, SOURCE_PROPERTY, FeatureView
+from schemas.listing import LISTINGS
 from schemas.report import JsonValue
 from schemas.workspace import Workspace
 from spark.features.attributes import AttributeSettings, build_attributes
@@ -24,10 +26,14 @@ from spark.features.duplicates import DuplicateSettings, build_duplicates
 from spark.features.search import build_search
 from spark.neighbours import NeighbourSettings, find_neighbours, require_one_space
 from spark.settings import require
-from spark.tables import replace_table, table_properties
+from spark.tables import read_table, replace_table, table_properties, table_version
 
 SETTINGS_PROPERTY = "m5.settings"
 RECIPE = 1  # raise it when the same source and settings would give other rows
+MADE_BY = {
+    LISTINGS.name: "spark-submit jobs/ingest_catalog.py --feed FEED",
+    EMBEDDINGS.name: "spark-submit jobs/embed_catalog.py",
+}
 FROM_NEIGHBOURS = ("duplicates", "attributes")
 
 
@@ -93,6 +99,28 @@ class PublishedView:
 
     def as_json(self) -> dict[str, JsonValue]:
         return asdict(self)
+
+
+def newest_source(spark: SparkSession, workspace: Workspace, space_id: str) -> FeatureSource:
+    """The tables as they are now. Raises ``ConfigurationError`` naming the job to run where there is none."""
+    for name, job in MADE_BY.items():
+        read_table(spark, workspace.table(name), made_by=job)  # says so where there is no table
+    versions = {name: table_version(spark, workspace.table(name)) for name in MADE_BY}
+    return FeatureSource(
+        space_id=space_id, embeddings_version=versions[EMBEDDINGS.name], listings_version=versions[LISTINGS.name]
+    )
+
+
+def publish_source(
+    spark: SparkSession, workspace: Workspace, *, source: FeatureSource, settings: FeatureSettings
+) -> list[PublishedView]:
+    """``publish_features`` of the workspace's own tables at the versions of ``source``."""
+    versions = {LISTINGS.name: source.listings_version, EMBEDDINGS.name: source.embeddings_version}
+    listings, embeddings = (
+        read_table(spark, workspace.table(name), made_by=MADE_BY[name], version=version) for name, version in versions.items()
+    )
+    of_space = embeddings.where(F.col("space_id") == source.space_id)
+    return publish_features(spark, workspace, listings, of_space, source=source, settings=settings)
 
 
 def publish_features(

@@ -18,7 +18,12 @@ def hash_contents(df: DataFrame) -> DataFrame:
 
 def hash_texts(df: DataFrame) -> DataFrame:
     """Adds ``text_hash``."""
-    return df.withColumn("text_hash", F.sha2(F.lower(F.concat_ws("\n", "title", "bullets", "description")), 256))
+    return df.withColumn("text_hash", F.sha2(normalised_text(), 256))
+
+
+def normalised_text() -> Column:
+    """What duplicates are found by: title, bullets and description, case-folded."""
+    return F.lower(F.concat_ws("\n", "title", "bullets", "description"))
 
 
 def _as_texts(name: str) -> list[Column]:

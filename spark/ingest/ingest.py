@@ -120,8 +120,3 @@ def _refuse_bad_feed(survey: Survey, max_reject_share: float, workspace: Workspa
         next_step=f"look at {workspace.table(LISTING_REJECTS.name)} (kept whole), mend the feed, or raise --max-reject-share; "
         "listings were left as they were",
     )
-
-
-def count_by(df: DataFrame, column: str) -> dict[str, int]:
-    """Rows by value of a column of few values, sorted by value."""
-    return dict(sorted((str(row[0]), row[1]) for row in df.groupBy(column).count().collect()))

@@ -62,7 +62,7 @@ def listing_rules(limits: Limits) -> list[Rule]:
 
 
 def judge_candidates(df: DataFrame, limits: Limits) -> DataFrame:
-    """Adds ``is_bad``, ``reasons`` (empty for a good record) and ``detail``; ``deleted`` becomes the boolean ``is_tombstone``."""
+    """Adds ``is_bad``, ``reasons`` (empty for a good record), ``detail``; ``deleted`` becomes the boolean ``is_tombstone``."""
     df = df.withColumn("is_tombstone", F.coalesce(F.lower("deleted") == "true", F.lit(False)))
     rules = listing_rules(limits)
     broken = [F.coalesce(rule.broken, F.lit(False)) for rule in rules]

@@ -2,34 +2,36 @@
 
 from collections.abc import Iterator
 
-import pyarrow as pa
+import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.functions import pandas_udf
+from pyspark.sql.types import LongType
 
 from m5model.bundles import open_bundle
 from m5model.rendering import DEFAULT_RENDERING
 from schemas.bundle import TOKENIZER_FILE
 from spark.rendering import render_listings
 
+CHARACTERS = "characters"
 
-def count_tokens(listings: DataFrame, vocabulary: str | None) -> tuple[DataFrame, str]:
-    """Rows of (locale, language, tokens) and the unit's name. ``vocabulary`` is a bundle's path."""
-    texts = render_listings(listings, DEFAULT_RENDERING).select("locale", "language", "text")
+
+def add_tokens(listings: DataFrame, vocabulary: str | None) -> tuple[DataFrame, str]:
+    """``listings`` with a column ``tokens`` (int64), and the unit's name. ``vocabulary`` is a bundle's path."""
+    rendered = render_listings(listings, DEFAULT_RENDERING)
     if vocabulary is None:
-        return texts.select("locale", "language", F.length("text").cast("long").alias("tokens")), "characters"
+        return rendered.withColumn("tokens", F.length("text").cast("long")).drop("text", "fingerprint"), CHARACTERS
     folder, manifest = open_bundle(vocabulary)
     tokenizer_json = (folder / TOKENIZER_FILE).read_bytes()
 
-    def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    @pandas_udf(LongType())  # type: ignore[call-overload]
+    def count(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_buffer(tokenizer_json)
+        tokenizer.no_padding()
         tokenizer.no_truncation()
-        for batch in batches:
-            encodings = tokenizer.encode_batch_fast(batch.column("text").to_pylist())
-            lengths = pa.array([len(encoding.ids) for encoding in encodings], pa.int64())
-            yield pa.RecordBatch.from_arrays(
-                [batch.column("locale"), batch.column("language"), lengths], ["locale", "language", "tokens"]
-            )
+        for texts in batches:
+            yield pd.Series([len(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts.tolist())], dtype="int64")
 
-    return texts.mapInArrow(count, "locale string, language string, tokens bigint"), f"tokens of {manifest.id}"
+    return rendered.withColumn("tokens", count("text")).drop("text", "fingerprint"), f"tokens of {manifest.id}"

@@ -1,7 +1,6 @@
 """Training-set versions: immutable folders that own their files. The manifest is written last and makes a version real."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame
@@ -70,8 +69,3 @@ def utc_now() -> str:
 def _file_count(rows: int) -> int:
     """Files of about 500,000 rows: a few hundred MB, fit for streaming."""
     return max(1, round(rows / 500_000))
-
-
-def count_pairs(df: DataFrame, column: str, value: str) -> Mapping[str, int]:
-    """Sum of ``value`` by ``column``, sorted."""
-    return dict(sorted((str(row[0]), int(row[1])) for row in df.groupBy(column).agg(F.sum(value)).collect()))

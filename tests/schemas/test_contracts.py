@@ -31,7 +31,13 @@ def test_the_workspace_is_the_flag_then_the_environment_then_the_default() -> No
 
 def test_every_part_of_a_space_changes_its_id() -> None:
     space = VectorSpace(
-        rendering="r", vocabulary_sha256="v", max_tokens=128, pooling="mean", weights_sha256="w", quantization="none", grid="g"
+        rendering="r",
+        vocabulary_sha256="v",
+        max_tokens=128,
+        pooling="mean",
+        weights_sha256="w",
+        quantization="none",
+        runtime="r",
     )
     others = {replace(space, **{f.name: 9 if f.name == "max_tokens" else "other"}).space_id for f in fields(space)}
     assert len(others | {space.space_id}) == len(fields(space)) + 1

@@ -170,7 +170,7 @@ def student(tmp_path: Path) -> None:
         max_tokens=8,
         pooling="mean",
         rendering={},
-        grid="",
+        runtime="",
         quantization="none",
         training_set=None,
         parent=None,
