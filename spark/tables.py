@@ -3,7 +3,9 @@
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from delta.exceptions import (
     ConcurrentAppendException,
@@ -157,6 +159,40 @@ def replace_rows(rows: DataFrame, path: str, table: Table, *, where: str) -> Non
     """Replace all rows for which ``where`` (SQL) holds by ``rows``, in one commit. All of ``rows`` must fulfil it."""
     writer = rows.select(*table.column_names).write.format("delta").mode("overwrite").option("replaceWhere", where)
     commit_beside_others(lambda: writer.save(path), path)
+
+
+def delete_where(spark: SparkSession, path: str, where: str) -> None:
+    """Delete the rows for which ``where`` (SQL) holds. Safe to repeat."""
+    commit_beside_others(lambda: DeltaTable.forPath(spark, path).delete(where), path)
+
+
+def version_times(spark: SparkSession, path: str) -> dict[int, datetime]:
+    """When each version that the log still knows was committed."""
+    history = DeltaTable.forPath(spark, path).history().select("version", F.unix_micros("timestamp").alias("micros"))
+    return {row["version"]: datetime.fromtimestamp(row["micros"] / 1e6, UTC) for row in history.orderBy("version").collect()}
+
+
+def removable_files(spark: SparkSession, path: str, hours: float) -> int:
+    """Files that ``vacuum_table`` would delete; Delta's dry run names at most 1,000."""
+    with _short_history(spark):
+        return int(spark.sql(f"VACUUM delta.`{path}` RETAIN {hours:.3f} HOURS DRY RUN").count())
+
+
+def vacuum_table(spark: SparkSession, path: str, hours: float) -> None:
+    """Delete the files that no version of the last ``hours`` needs. Older versions cannot be read afterwards."""
+    with _short_history(spark):
+        spark.sql(f"VACUUM delta.`{path}` RETAIN {hours:.3f} HOURS")
+
+
+@contextmanager
+def _short_history(spark: SparkSession) -> Iterator[None]:
+    """Delta refuses less than a week by itself; here the policies decide, and references are looked at."""
+    name = "spark.databricks.delta.retentionDurationCheck.enabled"
+    spark.conf.set(name, "false")
+    try:
+        yield
+    finally:
+        spark.conf.unset(name)
 
 
 def commit_beside_others(commit: Callable[[], object], path: str) -> None:

@@ -31,10 +31,29 @@ def parse_csv_rows(df: DataFrame) -> DataFrame:
     columns = [name for name in df.columns if name not in (CORRUPT, "file")]
     bytes_of = {name: F.encode(F.col(f"`{name}`"), "ISO-8859-1").cast("string") for name in columns}
     row = F.to_json(F.struct(*[F.make_valid_utf8(text).alias(name) for name, text in bytes_of.items()]))
-    cells = {name: F.nullif(bytes_of[name], F.lit("")) if name in bytes_of else F.lit(None).cast("string") for name in NAMES}
     invalid_utf8 = reduce(Column.__or__, [F.coalesce(~F.is_valid_utf8(text), F.lit(False)) for text in bytes_of.values()])
-    malformed = F.col(CORRUPT).isNotNull()
-    variants = {name: F.try_parse_json(F.when(~invalid_utf8, cells[name])) for name in LISTS + MAPS}
+    return _candidates_of_cells(
+        df,
+        bytes_of,
+        raw=F.coalesce(F.encode(F.col(CORRUPT), "ISO-8859-1"), row.cast("binary")),
+        unreadable=F.when(F.col(CORRUPT).isNotNull(), "invalid_record").when(invalid_utf8, "invalid_utf8"),
+    )
+
+
+def parse_csv_rejects(df: DataFrame) -> DataFrame:
+    """Rejected CSV rows (``raw``, ``reasons``, ``file``) → candidates. Raw is the row as a JSON object of its cells.
+
+    A row that did not fit its header is no object and stays unreadable; of one with invalid UTF-8 the bytes are lost.
+    """
+    cells = F.from_json(F.col("raw").cast("string"), "map<string,string>")
+    unreadable = F.when(cells.isNull(), "invalid_record").when(F.array_contains("reasons", "invalid_utf8"), "invalid_utf8")
+    bytes_of = {name: F.try_element_at(cells, F.lit(name)) for name in NAMES}
+    return _candidates_of_cells(df, bytes_of, raw=F.col("raw"), unreadable=unreadable)
+
+
+def _candidates_of_cells(df: DataFrame, texts: dict[str, Column], *, raw: Column, unreadable: Column) -> DataFrame:
+    cells = {name: F.nullif(texts[name], F.lit("")) if name in texts else F.lit(None).cast("string") for name in NAMES}
+    variants = {name: F.try_parse_json(F.when(unreadable.isNull(), cells[name])) for name in LISTS + MAPS}
     wrong = [
         F.when(cells[name].isNotNull() & (variants[name].isNull() | is_wrong_variant(name, variants[name])), F.lit(name))
         for name in LISTS + MAPS
@@ -42,9 +61,9 @@ def parse_csv_rows(df: DataFrame) -> DataFrame:
     return candidates_of(
         df,
         {name: from_variant(name, variants[name]) if name in variants else cells[name] for name in NAMES},
-        raw=F.coalesce(F.encode(F.col(CORRUPT), "ISO-8859-1"), row.cast("binary")),
+        raw=raw,
         raw_format="csv",
-        unreadable=F.when(malformed, "invalid_record").when(invalid_utf8, "invalid_utf8"),
+        unreadable=unreadable,
         wrong_types=wrong,
     )
 
