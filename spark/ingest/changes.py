@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from schemas.listing import LISTING_KEY, LISTING_TOMBSTONES, LISTINGS
-from schemas.locales import LANGUAGES, LOCALES
+from schemas.locales import LOCALES
 from schemas.workspace import Workspace
 from spark.ingest.hashing import hash_texts
 from spark.ingest.language import settle_language
 from spark.ingest.settle import find_absent, rank_entries, settle_entries
 from spark.ingest.survey import Survey, is_good
-from spark.tables import append_rows, create_table, merge_rows, read_table, table_exists
+from spark.tables import append_rows, count_by, create_table, merge_rows, read_table, table_exists
 
 MADE_BY = "jobs/ingest_catalog.py"
 IDENTITY = (*LISTING_KEY, "content_hash")
@@ -96,22 +96,23 @@ def write_changes(judged: DataFrame, settled: Settled, workspace: Workspace, run
     removed = settled.outcomes.get("deleted", 0) + settled.absent_count
     if not changed and not removed:
         return Written()
-    counts = Observation("written")
-    counters = [F.count(F.when(F.col("language") == name, 1)).alias(name) for name in LANGUAGES]
-    rows = _stamp(hash_texts(settle_language(_select_changed(judged, settled, changed), detect=settled.undeclared > 0)), run_id)
+    selected = settle_language(_select_changed(judged, settled, changed), detect=settled.undeclared > 0)
+    rows = _stamp(hash_texts(selected), run_id).select(*LISTINGS.column_names)
     if not removed and not settled.outcomes.get("updated"):
-        append_rows(rows.observe(counts, *counters), path, LISTINGS)
-        return Written(languages={name: count for name, count in sorted(counts.get.items()) if count})
-    # A merge reads its source twice: the languages are counted on rows that are kept for that.
-    kept = rows.select(*LISTINGS.column_names).persist(StorageLevel.DISK_ONLY)
+        append_rows(rows, path, LISTINGS)
+    else:
+        _merge(rows, settled, path)
+    written = read_table(judged.sparkSession, path, made_by=MADE_BY).where(F.col("run_id") == run_id)
+    return Written(languages=count_by(written, "language") if changed else {})
+
+
+def _merge(rows: DataFrame, settled: Settled, path: str) -> None:
+    kept = rows.persist(StorageLevel.DISK_ONLY)  # a merge reads its source twice
     try:
-        counted = kept.groupBy("language").count().collect() if changed else []
         source = kept.withColumn("_delete", F.lit(False)).unionByName(_deletions(settled), allowMissingColumns=True)
-        update_when = "s.content_hash <> t.content_hash"
-        merge_rows(source, path, LISTINGS, update_when=update_when, delete_marker="_delete")
+        merge_rows(source, path, LISTINGS, update_when="s.content_hash <> t.content_hash", delete_marker="_delete")
     finally:
         kept.unpersist()
-    return Written(languages=dict(sorted((row["language"], row["count"]) for row in counted)))
 
 
 def _select_changed(judged: DataFrame, settled: Settled, changed: int) -> DataFrame:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from schemas.listing import LISTING_KEY
@@ -66,11 +66,11 @@ def survey_records(judged: DataFrame) -> Iterator[Survey]:
         StorageLevel.DISK_ONLY
     )
     try:
-        counts = Observation("survey")
-        repeated = find_repeated_keys(kept.observe(counts, *_counters()).where(is_good())).persist(StorageLevel.DISK_ONLY)
+        # Counted on what was kept: an observation's figures can count a lost executor's records twice.
+        counts = kept.agg(*_counters()).collect()[0]
+        repeated = find_repeated_keys(kept.where(is_good())).persist(StorageLevel.DISK_ONLY)
         try:
-            has_repeats = repeated.count() > 0
-            yield _survey(kept, repeated if has_repeats else None, counts)
+            yield _survey(kept, None if repeated.isEmpty() else repeated, counts)
         finally:
             repeated.unpersist()
     finally:
@@ -86,8 +86,7 @@ def _counters() -> list[Column]:
     return [*[F.count(counted).alias(name) for name, counted in counters.items()], F.collect_set("locale").alias("locales")]
 
 
-def _survey(kept: DataFrame, repeated: DataFrame | None, counts: Observation) -> Survey:
-    found = counts.get
+def _survey(kept: DataFrame, repeated: DataFrame | None, found: Row) -> Survey:
     reasons = {name: found[f"reason {name}"] for name in sorted(REASONS) if found[f"reason {name}"]}
     return Survey(
         records=kept,
