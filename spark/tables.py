@@ -186,13 +186,22 @@ def vacuum_table(spark: SparkSession, path: str, hours: float) -> None:
 
 @contextmanager
 def _short_history(spark: SparkSession) -> Iterator[None]:
-    """Delta refuses less than a week by itself; here the policies decide, and references are looked at."""
-    name = "spark.databricks.delta.retentionDurationCheck.enabled"
-    spark.conf.set(name, "false")
+    """Delta refuses less than a week by itself; here the policies decide, and references are looked at.
+
+    Its listing of files starts 10,000 tasks by default, whatever there is to list: half a minute on a small machine.
+    """
+    changed = {
+        "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(4 * spark.sparkContext.defaultParallelism),
+    }
+    before = {name: spark.conf.get(name, None) for name in changed}
+    for name, value in changed.items():
+        spark.conf.set(name, value)
     try:
         yield
     finally:
-        spark.conf.unset(name)
+        for name, old in before.items():
+            spark.conf.unset(name) if old is None else spark.conf.set(name, old)
 
 
 def commit_beside_others(commit: Callable[[], object], path: str) -> None:
