@@ -53,6 +53,10 @@ class Workspace:
     def report(self, run_id: str) -> str:
         return f"{self.reports}/{run_id}.json"
 
+    def page(self, run_id: str) -> str:
+        """A report for people."""
+        return f"{self.reports}/{run_id}.html"
+
     def pin(self, run_id: str) -> str:
         """What an embed run fixed at its first start, so that a restart sees the same listings."""
         return f"{self.reports}/{run_id}.pin.json"
