@@ -2,8 +2,8 @@
 
     python benchmarks/balance_plans.py [--rows 60000] [--vocabulary BUNDLE]
 
-Listings are ingested, duplicates are left out, and each plan is drawn and pinned as a set of its own: cap-floor at its largest size
-without repeats, the others at ``--rows``, where small languages repeat as often as the plan allows. The last line of stdout is one
+Duplicates are left out, and each plan is drawn and pinned as a set of its own: cap-floor at its largest size without
+repeats, the others at ``--rows``, where small languages repeat as often as the plan allows. The last line of stdout is one
 JSON object; the same as a table goes to stderr.
 """
 
@@ -67,11 +67,8 @@ def as_figures(manifest: TrainingSetManifest) -> dict[str, object]:
 
 def as_table(manifests: dict[str, TrainingSetManifest]) -> str:
     """A line a language: share of the rows, repeats and tokens under each plan."""
-    head = (
-        "| language | available | "
-        + " | ".join(f"{name}: share, repeats, {m.token_unit}" for name, m in manifests.items())
-        + " |"
-    )
+    columns = " | ".join(f"{name}: share, repeats, {manifest.token_unit}" for name, manifest in manifests.items())
+    head = f"| language | available | {columns} |"
     lines = [head, "|---" * (2 + len(manifests)) + "|"]
     any_one = next(iter(manifests.values()))
     for language, available in any_one.available_rows_by_language.items():

@@ -4,8 +4,8 @@
 
 Same session, cores and files; Spark's start is left out, and both have run on a small feed before. ``ingest_to_copy`` is the
 copy's rows/s over ingest's where the feed declares its languages, ``ingest_to_copy_detecting`` where no record does. A second
-ingest of the same feed, which finds nothing new, is timed as well. ``survey_share`` is the first pass's part of the time: reading,
-repairing and judging every record; the rest settles and writes. The last line of stdout is one JSON object.
+ingest of the same feed, which finds nothing new, is timed as well. ``survey_share`` is the first pass's part of that: reading,
+repairing and judging every record; the rest settles against the table. The last line of stdout is one JSON object.
 """
 
 import argparse

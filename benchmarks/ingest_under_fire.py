@@ -2,10 +2,10 @@
 
     python benchmarks/ingest_under_fire.py [--feeds 10000]
 
-Each feed is a JSON Lines or CSV file of some sample listings whose bytes are mutated: flipped, cut, doubled, swapped, spliced with
-control characters, quotes, braces and invalid UTF-8. Feeds are ingested some hundred at a time. Of every line of JSON is checked
-where it ended; of CSV, where damage moves the borders of records, the accounting and the tables' counts. The last line of
-stdout is one JSON object.
+Each feed is a JSON Lines or CSV file of some listings whose bytes are mutated: flipped, cut, doubled, spliced with control
+characters, quotes, braces and invalid UTF-8. Feeds are ingested some hundred at a time. Of every line of JSON is checked where
+it ended; of CSV, where damage moves the borders of records, the accounting and the tables' counts. The last line of stdout
+is one JSON object.
 """
 
 import argparse
@@ -28,20 +28,8 @@ from spark.session import build_session
 BATCH = 500
 RECORDS = 6
 SPLICES = (
-    b"\x00",
-    b"\xff\xfe",
-    b'"',
-    b"}",
-    b"{",
-    b"\\",
-    b"\n",
-    b"\r\n",
-    b",",
-    b"null",
-    b"\xc3",
-    b"\xed\xa0\x80",
-    b"[[",
-    b"\xef\xbb\xbf",
+    *(b"\x00", b"\xff\xfe", b'"', b"}", b"{", b"\\", b"\n", b"\r\n", b",", b"null"),
+    *(b"\xc3", b"\xed\xa0\x80", b"[[", b"\xef\xbb\xbf"),
 )
 
 
