@@ -19,6 +19,7 @@ from pathlib import Path
 from unittest import mock
 
 from inputs.feeds import write_feed
+from inputs.memory import live_heap_mb
 from pyspark.sql import SparkSession
 
 from m5model.training.progress import say
@@ -43,10 +44,10 @@ def main() -> int:
             bench.ingest(WARM_UP_ROWS, declared=declared)
         bench.copy(WARM_UP_ROWS)
         small = bench.ingest(tenth, declared=True)
-        small_heap = bench.heap_mb()
+        small_heap = live_heap_mb(spark)
         copied = bench.copy(rows)
         large = bench.ingest(rows, declared=True)
-        large_heap = bench.heap_mb()
+        large_heap = live_heap_mb(spark)
         again = bench.ingest(rows, declared=True, again=True)
         survey = bench.survey_seconds
         small_copied = bench.copy(tenth)
@@ -105,12 +106,6 @@ class Bench:
         seconds = time.monotonic() - started
         say(f"copy: {rows:,} in {seconds:.1f} s")
         return seconds
-
-    def heap_mb(self) -> float:
-        """What lives on the heap of the JVM, which is driver and executor here, after a collection."""
-        runtime = self._spark._jvm.java.lang.Runtime.getRuntime()  # type: ignore[union-attr]
-        runtime.gc()
-        return float(runtime.totalMemory() - runtime.freeMemory()) / (1 << 20)
 
     def _feed(self, rows: int, declared: bool) -> str:
         path = self._folder / f"{rows}-{'declared' if declared else 'undeclared'}"
