@@ -53,8 +53,9 @@ def ingest_feed(
     """Bring a feed into the workspace. Doing it twice changes nothing.
 
     Rejects are written before the good rows. Where more than ``max_reject_share`` of the records is rejected, ``listings``
-    stays as it was and BadDataError names the reasons; ConfigurationError where another ingest is at work. A ``full`` feed is complete for the locales it contains: what it lacks
-    of them is deleted, unless some of its records could not be read, for those may be what seems to be absent.
+    stays as it was and BadDataError names the reasons. A ``full`` feed is complete for the locales it contains: what it lacks
+    of them is deleted, unless some of its records could not be read, for those may be what seems to be absent. Raises
+    ConfigurationError where another ingest is at work.
     """
     files = find_feed_files(feed)
     create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
