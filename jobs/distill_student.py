@@ -40,7 +40,8 @@ def _work(argv: Sequence[str] | None) -> None:
 
     from m5model.distillation.config import DistillationConfig
     from m5model.distillation.student import distill_student
-    from m5model.training_sets import find_training_set, open_training_set
+    from m5model.set_versions import find_training_set
+    from m5model.training_sets import open_training_set
 
     run = start_run("distill_student", arguments)
     preset = get_preset(arguments.preset)

@@ -34,6 +34,11 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
         metavar="SHARE",
         help="end with exit code 3 where more is rejected (0 to 1)",
     )
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="the feed is complete for the locales it contains: listings of theirs that it lacks are deleted",
+    )
     arguments = parser.parse_args(argv)
     if not 0 <= arguments.max_reject_share <= 1:
         raise ConfigurationError(f"--max-reject-share is {arguments.max_reject_share}, expected 0 to 1")
@@ -43,18 +48,27 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
 
     run = start_run("ingest_catalog", arguments)
     spark = build_session("m5 ingest_catalog", paths=[run.workspace.root, *arguments.feed])
-    result = ingest_feed(spark, run.workspace, arguments.feed, run_id=run.run_id, max_reject_share=arguments.max_reject_share)
+    result = ingest_feed(
+        spark,
+        run.workspace,
+        arguments.feed,
+        run_id=run.run_id,
+        max_reject_share=arguments.max_reject_share,
+        full=arguments.full,
+    )
     empty = ("the feed holds no records",) if not result.accounting.rows_in else ()
     report = run.report(
         {
             "files": result.files,
             "inserted": result.inserted,
             "updated": result.updated,
+            "deleted": result.deleted,
+            "deleted_as_absent": result.deleted_as_absent,
             "repairs": dict(result.repairs),
             "languages": dict(result.languages),
         },
         result.accounting,
-        empty,
+        (*empty, *result.warnings),
     )
     spark.stop()
     return report

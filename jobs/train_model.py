@@ -23,9 +23,10 @@ def _work(argv: Sequence[str] | None) -> None:
     arguments = parser.parse_args(argv)
     require_workspace(arguments)
 
+    from m5model.set_versions import find_training_set
     from m5model.training.config import TrainingConfig
     from m5model.training.teacher import train_teacher
-    from m5model.training_sets import find_training_set, open_training_set
+    from m5model.training_sets import open_training_set
 
     run = start_run("train_model", arguments)
     preset = get_preset(arguments.preset)

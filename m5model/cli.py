@@ -2,6 +2,8 @@
 
 m5 inspect BUNDLE            check every byte, say what it is and what it passed
 m5 encode BUNDLE "a text"    vectors as JSON Lines, or into a .npy file
+m5 sets list                 the versions of the workspace's training sets
+m5 sets diff OLD NEW         rows added, gone and changed, and the languages' shares
 """
 
 import argparse
@@ -11,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from m5model import inspection, toolkit
+from m5model import inspection, set_listing, toolkit
 from m5model.bundles import find_bundle
+from m5model.set_versions import compare_versions, find_training_set, list_training_sets
 from schemas.errors import ConfigurationError, M5Error
 from schemas.workspace import Workspace
 
@@ -29,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="m5", description="M5's toolkit: look into bundles and encode with them.")
+    parser = argparse.ArgumentParser(prog="m5", description="M5's toolkit: bundles and training sets, without Spark.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     inspect = _add_command(commands, "inspect", _inspect, "check every byte of a bundle and print what it is")
     inspect.add_argument("--json", action="store_true", help="print the manifest as one JSON object")
@@ -38,7 +41,40 @@ def _parser() -> argparse.ArgumentParser:
     encode.add_argument("--out", metavar="FILE.npy", help="write a float32 array (texts, dimensions) instead of JSON Lines")
     encode.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="which graph runs (default: %(default)s)")
     encode.add_argument("--threads", type=int, default=1, help="calls side by side; changes no vector (default: %(default)s)")
+    sets = commands.add_parser("sets", help="list and compare versions of training sets").add_subparsers(
+        dest="sets_command", required=True, metavar="list|diff"
+    )
+    listed = _add_sets_command(sets, "list", _list_sets, "the versions that there are, oldest first")
+    listed.add_argument("--json", action="store_true", help="one JSON object a line: the manifests")
+    compared = _add_sets_command(sets, "diff", _compare_sets, "rows added, gone and changed from OLD to NEW")
+    compared.add_argument("old", metavar="OLD", help="NAME/VERSION, or NAME for its newest version, or a path")
+    compared.add_argument("new", metavar="NEW", help="the same")
+    compared.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _add_sets_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    summary: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary)
+    command.add_argument("--workspace", help="where sets lie (default: $M5_WORKSPACE, else ./workspace)")
+    command.set_defaults(run=run)
+    return command
+
+
+def _list_sets(arguments: argparse.Namespace) -> None:
+    manifests = list_training_sets(Workspace.resolve(arguments.workspace))
+    sys.stdout.write(set_listing.manifests_as_lines(manifests) if arguments.json else set_listing.manifests_as_table(manifests))
+
+
+def _compare_sets(arguments: argparse.Namespace) -> None:
+    workspace = Workspace.resolve(arguments.workspace)
+    found = compare_versions(find_training_set(workspace, arguments.old), find_training_set(workspace, arguments.new))
+    as_json = json.dumps(found.as_json(), ensure_ascii=False) + "\n"
+    sys.stdout.write(as_json if arguments.json else set_listing.difference_as_text(found))
 
 
 def _add_command(

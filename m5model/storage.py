@@ -121,6 +121,13 @@ def place_folder(staging: Path, path: str) -> bool:
     return True
 
 
+def delete_file(path: str) -> None:
+    """Delete the file; nothing happens where there is none."""
+    filesystem, inner = open_filesystem(path)
+    if filesystem.get_file_info(inner).type == pafs.FileType.File:
+        filesystem.delete_file(inner)
+
+
 def delete_folder(path: str) -> None:
     """Delete ``path`` with all that is below it; nothing happens where there is none."""
     filesystem, inner = open_filesystem(path)

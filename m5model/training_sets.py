@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, load_dataset
+from datasets import Dataset, IterableDataset, load_dataset
 
 from m5model import storage
 from m5model.rendering import DEFAULT_RENDERING, Rendering, render
-from schemas.errors import BadDataError, ConfigurationError
-from schemas.manifests import from_json
-from schemas.training_set import MANIFEST_FILE, TrainingSetManifest
-from schemas.workspace import Workspace
+from m5model.set_versions import read_manifest
+from schemas.errors import BadDataError
+from schemas.training_set import TrainingSetManifest
 
 HELD_OUT_SHARE = 0.05
 MINIMUM_HELD_OUT = 8
 MINIMUM_ROWS = 32
+STREAM_BUFFER_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -34,38 +34,9 @@ class TrainingSet:
         return {"name": self.manifest.name, "version": self.manifest.version, "content_hash": self.manifest.content_hash}
 
 
-def find_training_set(workspace: Workspace, reference: str | None) -> str:
-    """Path of the set that ``reference`` names: NAME/VERSION, NAME (its newest version) or a path; the newest of all if None.
-
-    Raises ConfigurationError naming the sets that there are.
-    """
-    if reference is not None and storage.exists(f"{reference}/{MANIFEST_FILE}"):
-        return reference
-    names = storage.list_folders(workspace.training_sets)
-    known = [f"{name}/{version}" for name in names for version in storage.list_folders(f"{workspace.training_sets}/{name}")]
-    known = [name for name in known if storage.exists(f"{workspace.training_sets}/{name}/{MANIFEST_FILE}")]
-    fitting = [name for name in known if reference is None or name == reference or name.split("/")[0] == reference]
-    if not fitting:
-        wanted = "no training set" if reference is None else f"no training set {reference!r}"
-        raise ConfigurationError(
-            f"{wanted} in {workspace.training_sets}: there is {', '.join(known) or 'none'}",
-            next_step="run jobs/sample_training_set.py, or give one of these",
-        )
-    newest = max(fitting, key=lambda name: (read_manifest(f"{workspace.training_sets}/{name}").created_at, name))
-    return f"{workspace.training_sets}/{newest}"
-
-
-def read_manifest(path: str) -> TrainingSetManifest:
-    where = f"{path}/{MANIFEST_FILE}"
-    return from_json(TrainingSetManifest, storage.read_bytes(where).decode(), where)
-
-
 def open_training_set(path: str, rendering: Rendering = DEFAULT_RENDERING) -> TrainingSet:
     """Check every file's SHA-256 and the row count, render the rows, and split them. Raises BadDataError for a damaged set."""
-    manifest = read_manifest(path)
-    folder = storage.local_copy(path, manifest.files)
-    _verify(folder, manifest)
-    files = [str(folder / name) for name in sorted(manifest.files) if name.endswith(".parquet")]
+    manifest, files = _checked_files(path)
     rows = load_dataset("parquet", data_files={"train": files}, split="train")
     if len(rows) != manifest.rows or manifest.rows < MINIMUM_ROWS:
         raise BadDataError(
@@ -75,6 +46,27 @@ def open_training_set(path: str, rendering: Rendering = DEFAULT_RENDERING) -> Tr
     rendered = _render_rows(rows, manifest, rendering)
     held_out = held_out_mask(np.asarray(rendered["key"], np.int64))
     return TrainingSet(manifest, rendered.select(np.flatnonzero(~held_out)), rendered.select(np.flatnonzero(held_out)))
+
+
+def stream_training_set(path: str, *, seed: int, epoch: int = 0, skip: int = 0) -> IterableDataset:
+    """All rows of the set (columns of schemas.training_set.TRAINING_ROWS) in an order of (version, seed, epoch) alone.
+
+    For sets larger than the disk's page cache: files in shuffled order, rows shuffled within a buffer, nothing held but that
+    buffer. ``skip`` rows are left out at the start, so a run that stopped after step N of B rows goes on with ``skip=N * B``.
+    Raises BadDataError for a damaged set.
+    """
+    manifest, files = _checked_files(path)
+    rows = load_dataset("parquet", data_files={"train": files}, split="train", streaming=True)
+    order = hashlib.sha256(f"{manifest.content_hash} {seed} {epoch}".encode()).digest()
+    return rows.shuffle(seed=int.from_bytes(order[:4], "big"), buffer_size=STREAM_BUFFER_ROWS).skip(skip)
+
+
+def _checked_files(path: str) -> tuple[TrainingSetManifest, list[str]]:
+    """The manifest and the local paths of its Parquet files, each of which has the SHA-256 that the manifest says."""
+    manifest = read_manifest(path)
+    folder = storage.local_copy(path, manifest.files)
+    _verify(folder, manifest)
+    return manifest, [str(folder / name) for name in sorted(manifest.files) if name.endswith(".parquet")]
 
 
 def key_hash(locale: str, item_id: str) -> int:

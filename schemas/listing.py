@@ -1,5 +1,7 @@
 """A listing: one catalogue item in one locale. What feeds may bring, and the ``listings`` table that they end in."""
 
+import pyarrow as pa
+
 from schemas.tables import INSTANT, TEXT, TEXT_MAP, TEXTS, Column, Table
 
 LISTING_KEY = ("locale", "item_id")
@@ -23,6 +25,15 @@ FEED_COLUMNS = (
     Column(name="updated_at", type=INSTANT, meaning="the record's own time; the newest record of a key wins"),
 )
 
+# A feed's record may also carry this field: true makes the record a tombstone, which needs no title.
+DELETED = "deleted"
+FEED_FIELDS = (*(column.name for column in FEED_COLUMNS), DELETED)
+
+WARNINGS: dict[str, str] = {
+    "language_disagrees": "the text is written in another script than the declared language is",
+    "language_not_of_locale": "the language, declared or detected with confidence, is none of those that the locale speaks",
+}
+
 LISTINGS = Table(
     name="listings",
     columns=(
@@ -33,11 +44,18 @@ LISTINGS = Table(
             meaning="declared, or detected from the text where the feed does not say",
             nullable=False,
         ),
+        Column(
+            name="language_confidence",
+            type=pa.float32(),
+            unit="probability",
+            meaning="the detector's, 0 to 1; null where the language was declared",
+        ),
+        Column(name="warnings", type=TEXTS, meaning="names from schemas.listing.WARNINGS; a warning never rejects a record"),
         Column(name="repairs", type=TEXTS, meaning="names of the repairs that ingest made, see schemas.reject.REPAIRS"),
         Column(
             name="content_hash",
             type=TEXT,
-            meaning="SHA-256 over all feed columns, hex: did the catalogue change?",
+            meaning="SHA-256 over all columns as the feed brought them, repaired, hex: did the catalogue change?",
             nullable=False,
         ),
         Column(
@@ -48,6 +66,24 @@ LISTINGS = Table(
         ),
         Column(name="ingested_at", type=INSTANT, meaning="when this content was written", nullable=False),
         Column(name="run_id", type=TEXT, meaning="the ingest run that wrote this content", nullable=False),
+    ),
+    key=LISTING_KEY,
+    partition_by=("locale",),
+    properties={"delta.enableChangeDataFeed": "true"},
+)
+
+# What was deleted, so that a late record older than its deletion stays out. Rows stay when the listing comes back.
+LISTING_TOMBSTONES = Table(
+    name="listing_tombstones",
+    columns=(
+        LOCALE,
+        ITEM_ID,
+        Column(
+            name="deleted_at",
+            type=INSTANT,
+            meaning="the tombstone's own time, else the deleted listing's; null where neither had one: any record returns",
+        ),
+        Column(name="run_id", type=TEXT, meaning="the ingest run that brought the tombstone", nullable=False),
     ),
     key=LISTING_KEY,
     partition_by=("locale",),

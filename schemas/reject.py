@@ -26,6 +26,8 @@ REASONS: dict[str, str] = UNREADABLE | RULES
 
 REPAIRS: dict[str, str] = {
     "mojibake": "text that had been decoded with the wrong character set was decoded again (ftfy)",
+    "html": "HTML tags and entities that were left in a text were resolved",
+    "units": "a value that is a number and a unit got one spelling: 1,5KG is 1.5 kg",
     "control_characters": "null bytes and other control characters were removed",
     "unicode_nfc": "text was brought into Unicode normalisation form C",
     "whitespace": "runs of white space became one space, ends were trimmed",

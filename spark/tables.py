@@ -1,9 +1,11 @@
-"""The only door to Delta tables: create, read, append, merge. Paths come from schemas.workspace, columns from schemas."""
+"""The only door to Delta tables: create, read, append, merge, delete. Paths and columns come from schemas."""
 
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from delta.exceptions import (
     ConcurrentAppendException,
@@ -103,22 +105,40 @@ def replace_table(spark: SparkSession, rows: DataFrame, path: str, properties: M
     return spark.read.format("delta").load(path).count()  # from the statistics in the log, not from the files
 
 
-def merge_rows(df: DataFrame, path: str, table: Table, *, update_when: str | None, prune: Column | None = None) -> None:
+def append_rows(df: DataFrame, path: str, table: Table) -> None:
+    """Add the rows of ``df`` in one commit. Not safe to repeat: the caller knows that their keys are new."""
+    df.select(*table.column_names).write.format("delta").mode("append").save(path)
+
+
+def merge_rows(
+    df: DataFrame,
+    path: str,
+    table: Table,
+    *,
+    update_when: str | None,
+    delete_marker: str | None = None,
+    prune: Column | None = None,
+) -> None:
     """Insert the rows of ``df`` whose key is new; update the others where ``update_when`` (SQL over t and s) holds.
 
-    Safe to repeat. ``prune`` narrows the target to what ``df`` can touch; keys must be unique in ``df``.
+    Rows whose column ``delete_marker`` is true delete their key instead. Safe to repeat. ``prune`` narrows the target to
+    what ``df`` can touch; keys must be unique in ``df``.
     """
     same_key = [F.col(f"t.{name}") == F.col(f"s.{name}") for name in table.key]
     condition = same_key[0]
     for part in [*same_key[1:], *([] if prune is None else [prune])]:
         condition = condition & part
+    columns = dict[str, str | Column]({name: f"s.{name}" for name in table.column_names})
+    source = df.select(*table.column_names, *([delete_marker] if delete_marker else []))
+    inserted_when = F.expr(f"NOT s.{delete_marker}") if delete_marker else F.lit(True)
 
     def merge() -> None:
-        target = DeltaTable.forPath(df.sparkSession, path).alias("t")
-        builder = target.merge(df.select(*table.column_names).alias("s"), condition)
+        builder = DeltaTable.forPath(df.sparkSession, path).alias("t").merge(source.alias("s"), condition)
+        if delete_marker:
+            builder = builder.whenMatchedDelete(condition=f"s.{delete_marker}")
         if update_when is not None:
-            builder = builder.whenMatchedUpdateAll(condition=update_when)
-        builder.whenNotMatchedInsertAll().execute()
+            builder = builder.whenMatchedUpdate(condition=update_when, set=columns)
+        builder.whenNotMatchedInsert(condition=inserted_when, values=columns).execute()
 
     commit_beside_others(merge, path)
 
@@ -141,6 +161,49 @@ def replace_rows(rows: DataFrame, path: str, table: Table, *, where: str) -> Non
     commit_beside_others(lambda: writer.save(path), path)
 
 
+def delete_where(spark: SparkSession, path: str, where: str) -> None:
+    """Delete the rows for which ``where`` (SQL) holds. Safe to repeat."""
+    commit_beside_others(lambda: DeltaTable.forPath(spark, path).delete(where), path)
+
+
+def version_times(spark: SparkSession, path: str) -> dict[int, datetime]:
+    """When each version that the log still knows was committed."""
+    history = DeltaTable.forPath(spark, path).history().select("version", F.unix_micros("timestamp").alias("micros"))
+    return {row["version"]: datetime.fromtimestamp(row["micros"] / 1e6, UTC) for row in history.orderBy("version").collect()}
+
+
+def removable_files(spark: SparkSession, path: str, hours: float) -> int:
+    """Files that ``vacuum_table`` would delete; Delta's dry run names at most 1,000."""
+    with _short_history(spark):
+        return int(spark.sql(f"VACUUM delta.`{path}` RETAIN {hours:.3f} HOURS DRY RUN").count())
+
+
+def vacuum_table(spark: SparkSession, path: str, hours: float) -> None:
+    """Delete the files that no version of the last ``hours`` needs. Older versions cannot be read afterwards."""
+    with _short_history(spark):
+        spark.sql(f"VACUUM delta.`{path}` RETAIN {hours:.3f} HOURS")
+
+
+@contextmanager
+def _short_history(spark: SparkSession) -> Iterator[None]:
+    """Delta refuses less than a week by itself; here the policies decide, and references are looked at.
+
+    Its listing of files starts 10,000 tasks by default, whatever there is to list: half a minute on a small machine.
+    """
+    changed = {
+        "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(4 * spark.sparkContext.defaultParallelism),
+    }
+    before = {name: spark.conf.get(name, None) for name in changed}
+    for name, value in changed.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, old in before.items():
+            spark.conf.unset(name) if old is None else spark.conf.set(name, old)
+
+
 def commit_beside_others(commit: Callable[[], object], path: str) -> None:
     """Run a commit that is safe to repeat, again after another writer was faster. Raises ConfigurationError in the end."""
     for attempt in range(COMMIT_ATTEMPTS):
@@ -153,6 +216,11 @@ def commit_beside_others(commit: Callable[[], object], path: str) -> None:
     raise ConfigurationError(
         f"{COMMIT_ATTEMPTS} commits to {path} met another writer's", next_step="let fewer jobs write to the table at once"
     )
+
+
+def count_by(df: DataFrame, column: str) -> dict[str, int]:
+    """Rows by value of a column of few values, sorted by value."""
+    return dict(sorted((str(row[0]), row[1]) for row in df.groupBy(column).count().collect()))
 
 
 def _appears(spark: SparkSession, path: str) -> bool:

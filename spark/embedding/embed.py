@@ -30,8 +30,7 @@ from spark.embedding.plan import EmbedPlan, plan_embedding
 from spark.embedding.totals import EmbedTotals, WaveTiming, sum_rows
 from spark.embedding.waves import Wave, plan_waves, select_wave
 from spark.embedding.writer import WaveWriter
-from spark.ingest.ingest import count_by
-from spark.tables import create_table, delete_keys, read_table, table_properties, table_version
+from spark.tables import count_by, create_table, delete_keys, read_table, table_properties, table_version
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
-"""Feed files of any format become candidates: the feed's columns, typed, beside the raw record and what was unreadable.
+"""Records of any format become candidates: the feed's columns, typed, beside the raw record and what was unreadable.
 
-A candidate has every column of schemas.listing.FEED_COLUMNS (``updated_at`` still as text), and
+A candidate has every field of schemas.listing.FEED_FIELDS (``updated_at`` and ``deleted`` still as text), and
     raw            binary   the record as it stood, kept only for rejects
     raw_format     string   json or csv
     source_file    string
@@ -10,62 +10,20 @@ A candidate has every column of schemas.listing.FEED_COLUMNS (``updated_at`` sti
 
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, MapType, StringType, StructField, StructType, TimestampType
+from pyspark.sql.types import ArrayType, BooleanType, DataType, MapType, StringType, TimestampType
 
-from m5model import storage
-from schemas.listing import FEED_COLUMNS
-from schemas.reject import MAX_RECORD_BYTES
-from spark.ingest.sources import FeedFiles
+from schemas.listing import FEED_FIELDS
 
 LISTS = ("bullets",)
 MAPS = ("attributes",)
-NAMES = tuple(column.name for column in FEED_COLUMNS)
+NAMES = FEED_FIELDS
 TEXTS = tuple(name for name in NAMES if name not in LISTS + MAPS)
 
 # Integers are accepted where a key is expected: many catalogues number their items.
-TEXT_TYPES = {"item_id": ("STRING", "BIGINT")}
-JSON_OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
+TEXT_TYPES = {"item_id": ("STRING", "BIGINT"), "deleted": ("STRING", "BOOLEAN")}
 CORRUPT = "_corrupt"
-
-
-def read_candidates(spark: SparkSession, files: FeedFiles) -> DataFrame:
-    """All records of all files, in one frame."""
-    frames = []
-    if files.json:
-        frames.append(parse_json_lines(spark.read.text(files.json, lineSep="\n").withColumn("file", F.input_file_name())))
-    frames += [parse_csv_rows(_read_csv(spark, group)) for group in _group_by_header(files.csv)]
-    frames += [parse_parquet_rows(_read_parquet(spark, group)) for group in _group_by_schema(spark, files.parquet)]
-    return reduce(DataFrame.unionByName, frames)
-
-
-def parse_json_lines(df: DataFrame) -> DataFrame:
-    """``value`` (one line of JSON) and ``file`` → candidates. Blank lines are not records."""
-    line = F.regexp_replace("value", "^\ufeff", "")  # a byte order mark, as some editors leave at a file's start
-    df = df.where(F.length(F.trim("value")) > 0).withColumn("line", line)
-    too_large = F.octet_length("value") > MAX_RECORD_BYTES
-    invalid_utf8 = ~F.is_valid_utf8("value")
-    # Inside brackets, so that anything behind the object (a second record, garbage) makes the parse fail.
-    schema = f"array<struct<{', '.join(f'{name}: variant' for name in NAMES)}>>"
-    text = F.when(~(too_large | invalid_utf8), F.concat(F.lit("["), F.col("line"), F.lit("]")))
-    df = df.withColumn("docs", F.from_json(text, schema, JSON_OPTIONS))
-    df = df.withColumn("doc", F.when(F.size("docs") == 1, F.col("docs")[0]))
-    truncated = ~F.rtrim("line").endswith("}")
-    unreadable = (
-        F.when(too_large, "record_too_large")
-        .when(invalid_utf8, "invalid_utf8")
-        .when(F.col("doc").isNull() & truncated, "truncated_record")
-        .when(F.col("doc").isNull(), "invalid_record")
-    )
-    return _candidates(
-        df,
-        {name: _from_variant(name, F.col(f"doc.{name}")) for name in NAMES},
-        raw=F.col("value").cast("binary"),
-        raw_format="json",
-        unreadable=unreadable,
-        wrong_types=[F.when(_is_wrong_variant(name, F.col(f"doc.{name}")), F.lit(name)) for name in NAMES],
-    )
 
 
 def parse_csv_rows(df: DataFrame) -> DataFrame:
@@ -73,20 +31,39 @@ def parse_csv_rows(df: DataFrame) -> DataFrame:
     columns = [name for name in df.columns if name not in (CORRUPT, "file")]
     bytes_of = {name: F.encode(F.col(f"`{name}`"), "ISO-8859-1").cast("string") for name in columns}
     row = F.to_json(F.struct(*[F.make_valid_utf8(text).alias(name) for name, text in bytes_of.items()]))
-    cells = {name: F.nullif(bytes_of[name], F.lit("")) if name in bytes_of else F.lit(None).cast("string") for name in NAMES}
     invalid_utf8 = reduce(Column.__or__, [F.coalesce(~F.is_valid_utf8(text), F.lit(False)) for text in bytes_of.values()])
-    malformed = F.col(CORRUPT).isNotNull()
-    variants = {name: F.try_parse_json(F.when(~invalid_utf8, cells[name])) for name in LISTS + MAPS}
+    return _candidates_of_cells(
+        df,
+        bytes_of,
+        raw=F.coalesce(F.encode(F.col(CORRUPT), "ISO-8859-1"), row.cast("binary")),
+        unreadable=F.when(F.col(CORRUPT).isNotNull(), "invalid_record").when(invalid_utf8, "invalid_utf8"),
+    )
+
+
+def parse_csv_rejects(df: DataFrame) -> DataFrame:
+    """Rejected CSV rows (``raw``, ``reasons``, ``file``) → candidates. Raw is the row as a JSON object of its cells.
+
+    A row that did not fit its header is no object and stays unreadable; of one with invalid UTF-8 the bytes are lost.
+    """
+    cells = F.from_json(F.col("raw").cast("string"), "map<string,string>")
+    unreadable = F.when(cells.isNull(), "invalid_record").when(F.array_contains("reasons", "invalid_utf8"), "invalid_utf8")
+    bytes_of = {name: F.try_element_at(cells, F.lit(name)) for name in NAMES}
+    return _candidates_of_cells(df, bytes_of, raw=F.col("raw"), unreadable=unreadable)
+
+
+def _candidates_of_cells(df: DataFrame, texts: dict[str, Column], *, raw: Column, unreadable: Column) -> DataFrame:
+    cells = {name: F.nullif(texts[name], F.lit("")) if name in texts else F.lit(None).cast("string") for name in NAMES}
+    variants = {name: F.try_parse_json(F.when(unreadable.isNull(), cells[name])) for name in LISTS + MAPS}
     wrong = [
-        F.when(cells[name].isNotNull() & (variants[name].isNull() | _is_wrong_variant(name, variants[name])), F.lit(name))
+        F.when(cells[name].isNotNull() & (variants[name].isNull() | is_wrong_variant(name, variants[name])), F.lit(name))
         for name in LISTS + MAPS
     ]
-    return _candidates(
+    return candidates_of(
         df,
-        {name: _from_variant(name, variants[name]) if name in variants else cells[name] for name in NAMES},
-        raw=F.coalesce(F.encode(F.col(CORRUPT), "ISO-8859-1"), row.cast("binary")),
+        {name: from_variant(name, variants[name]) if name in variants else cells[name] for name in NAMES},
+        raw=raw,
         raw_format="csv",
-        unreadable=F.when(malformed, "invalid_record").when(invalid_utf8, "invalid_utf8"),
+        unreadable=unreadable,
         wrong_types=wrong,
     )
 
@@ -98,9 +75,9 @@ def parse_parquet_rows(df: DataFrame) -> DataFrame:
     filled = {name: F.col(f"`{name}`") if fits[name] else F.lit(None) for name in NAMES}
     wrong = [F.when(F.col(f"`{name}`").isNotNull(), F.lit(name)) for name in NAMES if name in types and not fits[name]]
     row = F.to_json(F.struct(*[F.col(f"`{name}`") for name in types if name != "file"]))
-    return _candidates(
+    return candidates_of(
         df,
-        {name: filled[name].cast(_candidate_type(name)) for name in NAMES},
+        {name: filled[name].cast(candidate_type(name)) for name in NAMES},
         raw=row.cast("binary"),
         raw_format="json",
         unreadable=F.lit(None).cast("string"),
@@ -108,9 +85,10 @@ def parse_parquet_rows(df: DataFrame) -> DataFrame:
     )
 
 
-def _candidates(
+def candidates_of(
     df: DataFrame, values: dict[str, Column], *, raw: Column, raw_format: str, unreadable: Column, wrong_types: list[Column]
 ) -> DataFrame:
+    """``df`` (with the column ``file``) as candidates. ``wrong_types`` are null or the name of a field."""
     wrong = F.array_compact(F.array(*wrong_types)) if wrong_types else F.array().cast("array<string>")
     return df.select(
         *[value.alias(name) for name, value in values.items()],
@@ -122,16 +100,16 @@ def _candidates(
     )
 
 
-def _candidate_type(name: str) -> str:
+def candidate_type(name: str) -> str:
     return "array<string>" if name in LISTS else "map<string,string>" if name in MAPS else "string"
 
 
-def _from_variant(name: str, variant: Column) -> Column:
+def from_variant(name: str, variant: Column) -> Column:
     """Null where the variant holds another type: the caller has named that already."""
-    return F.when(~_is_wrong_variant(name, variant), variant.try_cast(_candidate_type(name)))
+    return F.when(~is_wrong_variant(name, variant), variant.try_cast(candidate_type(name)))
 
 
-def _is_wrong_variant(name: str, variant: Column) -> Column:
+def is_wrong_variant(name: str, variant: Column) -> Column:
     """JSON null and an absent field are no value, hence never a wrong type."""
     kind = F.schema_of_variant(variant)
     if name in LISTS:
@@ -151,34 +129,6 @@ def _fits(name: str, data_type: DataType) -> bool:
         return isinstance(data_type, MapType) and isinstance(data_type.keyType, StringType)
     if name == "updated_at" and isinstance(data_type, TimestampType):
         return True
+    if name == "deleted" and isinstance(data_type, BooleanType):
+        return True
     return isinstance(data_type, StringType) or (name == "item_id" and data_type.typeName() in ("long", "integer"))
-
-
-def _read_csv(spark: SparkSession, group: tuple[tuple[str, ...], list[str]]) -> DataFrame:
-    header, files = group
-    schema = StructType([StructField(name, StringType()) for name in (*header, CORRUPT)])
-    reader = spark.read.schema(schema).option("header", "true").option("multiLine", "true").option("escape", '"')
-    reader = reader.option("encoding", "ISO-8859-1").option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", CORRUPT)
-    return reader.csv(files).withColumn("file", F.input_file_name())
-
-
-def _group_by_header(files: list[str]) -> list[tuple[tuple[str, ...], list[str]]]:
-    """CSV files with the same header are read together."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for file in files:
-        header = storage.read_first_line(file).decode("utf-8-sig", errors="replace").strip()
-        if header:
-            groups.setdefault(tuple(name.strip().strip('"') for name in header.split(",")), []).append(file)
-    return list(groups.items())
-
-
-def _read_parquet(spark: SparkSession, files: list[str]) -> DataFrame:
-    return spark.read.parquet(*files).withColumn("file", F.input_file_name())
-
-
-def _group_by_schema(spark: SparkSession, files: list[str]) -> list[list[str]]:
-    """Parquet files with the same columns and types are read together."""
-    groups: dict[str, list[str]] = {}
-    for file in files:
-        groups.setdefault(spark.read.parquet(file).schema.json(), []).append(file)
-    return list(groups.values())

@@ -1,46 +1,90 @@
-"""The language of each listing: what the feed declares, else what the text says (py3langid, offline, 10 languages)."""
+"""The language of each listing: what the feed declares, else what the text says (py3langid, offline, 10 languages).
+
+A declaration is checked by script alone, in the JVM; a disagreement is a warning (schemas.listing.WARNINGS), never a rejection.
+"""
 
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.functions import pandas_udf
 from pyspark.sql.types import StringType
 
-from schemas.locales import LANGUAGES
+from schemas.locales import LANGUAGES, LOCALES
 
 # A detector gains nothing from more text than this.
 DETECTION_CHARACTERS = 400
+# A detection below this is not held against a locale: titles of two words and a brand say little.
+CONFIDENT = 0.9
+
+# A text is in such a script where it has several of its letters in a row: a brand's one sign is not a language.
+SCRIPTS = {"ar": "[\u0621-\u064a]{3}", "ja": "[\u3041-\u30ff\u4e00-\u9fff]{2}"}
+LATIN = "[A-Za-z\u00c0-\u024f]{3}"
 
 
 def normalise_language(df: DataFrame) -> DataFrame:
     """``de-DE`` and ``DE`` become ``de``."""
-    return df.withColumn("language", F.lower(F.regexp_replace("language", "[-_].*$", "")))
+    primary = F.substring_index(F.substring_index("language", "-", 1), "_", 1)
+    return df.withColumn("language", F.lower(primary))
 
 
-def settle_language(df: DataFrame) -> DataFrame:
-    """Adds ``language_source``; detects ``language`` where the feed does not declare it. Declared rows cost nothing."""
+def settle_language(df: DataFrame, *, detect: bool = True) -> DataFrame:
+    """Adds ``language_source``, ``language_confidence`` and ``warnings``; detects ``language`` where it is not declared.
+
+    ``detect`` is false where all records declare one: then no text travels to Python.
+    """
     text = F.left(F.concat_ws(" ", "title", "description"), F.lit(DETECTION_CHARACTERS))
     undeclared = F.col("language").isNull()
-    df = df.withColumn("_detected", detect_language(F.when(undeclared, text)))
+    found = detect_language(F.when(undeclared, text)) if detect else F.lit(None).cast("string")
+    df = df.withColumn("_found", F.split(found, " "))
     df = df.withColumn("language_source", F.when(undeclared, "detected").otherwise("declared"))
-    return df.withColumn("language", F.coalesce("language", "_detected")).drop("_detected")
+    df = df.withColumn("language_confidence", F.col("_found")[1].cast("float"))
+    df = df.withColumn("language", F.coalesce(F.col("language"), F.col("_found")[0]))
+    df = df.withColumn("_disagrees", ~undeclared & _is_in_another_script()).withColumn("_foreign", _is_foreign_to_locale())
+    warned = F.array_compact(
+        F.array(F.when(F.col("_disagrees"), "language_disagrees"), F.when(F.col("_foreign"), "language_not_of_locale"))
+    )
+    none = F.array().cast("array<string>")
+    df = df.withColumn("warnings", F.when(F.col("_disagrees") | F.col("_foreign"), warned).otherwise(none))
+    return df.drop("_found", "_disagrees", "_foreign")
+
+
+def _is_in_another_script() -> Column:
+    """The title has letters of another script and none of the declared language's own."""
+    own = F.lit(False)
+    for language, letters in SCRIPTS.items():
+        own = F.when(F.col("language") == language, ~F.col("title").rlike(letters) & F.col("title").rlike(LATIN)).otherwise(own)
+    ascii_only = F.octet_length("title") == F.length("title")
+    foreign = ~ascii_only & ~F.col("title").rlike(LATIN) & F.col("title").rlike("|".join(SCRIPTS.values()))
+    return F.coalesce(F.when(F.col("language").isin(*SCRIPTS), own).otherwise(foreign), F.lit(False))
+
+
+def _is_foreign_to_locale() -> Column:
+    spoken = F.lit(False)
+    for locale in LOCALES.values():
+        spoken = spoken | ((F.col("locale") == locale.code) & F.col("language").isin(*locale.languages))
+    return ~spoken & (F.coalesce("language_confidence", F.lit(1.0)) >= CONFIDENT)
 
 
 @pandas_udf(StringType())  # type: ignore[call-overload]
 def detect_language(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-    """Null stays null."""
+    """Language and probability, with a space between, of each text; null stays null."""
     for texts in batches:
-        yield texts.map(lambda text: _detector().classify(text)[0], na_action="ignore").astype(object)
+        yield pd.Series([None if text is None else _detect(text) for text in texts], dtype=object)
+
+
+def _detect(text: str) -> str:
+    language, confidence = _detector().classify(text)
+    return f"{language} {confidence:.4f}"
 
 
 @lru_cache(maxsize=1)
 def _detector() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     identifier.set_languages(list(LANGUAGES))
     return identifier

@@ -1,10 +1,13 @@
 """Every rule that a record must pass, compiled into one array of reasons: one projection, whatever the number of rules.
 
-A rule is a name from schemas.reject and the condition under which a record breaks it. A condition that is NULL does not
-break its rule: an absent optional field is never an offence, and absence of a required one has a rule of its own.
+A rule is a name from schemas.reject and the condition under which a record breaks it. What NULL does is part of the rule:
+    IGNORES_NULL    an absent field cannot break it
+    REFUSES_NULL    absence is the offence, unless the field holds a wrong type, which is an offence of its own
+Records that could not be read have no fields: only their reason for that counts. Tombstones need no title.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -13,49 +16,82 @@ from schemas.locales import LANGUAGES, LOCALES
 from schemas.reject import MAX_TEXT_CHARACTERS, MAX_TITLE_CHARACTERS
 
 
-@dataclass(frozen=True)
+class OnNull(Enum):
+    """What a rule makes of an absent field."""
+
+    IGNORES_NULL = "ignores"
+    REFUSES_NULL = "refuses"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The limits of the rules that have one, in characters."""
+
+    title: int = MAX_TITLE_CHARACTERS
+    text: int = MAX_TEXT_CHARACTERS
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """A record is rejected for ``reason`` where ``broken`` is true; ``detail`` is what to show a person."""
 
     reason: str
+    on_null: OnNull
     broken: Column
     detail: Column
 
 
-def listing_rules() -> list[Rule]:
-    """The rules for readable, repaired candidates."""
-    readable = F.col("unreadable").isNull()
-    text_length = F.length(F.concat_ws("", "bullets", "description", F.map_values("attributes")))
-    untyped = ~F.array_contains("wrong_types", "title") & ~F.array_contains("wrong_types", "item_id")
-    wrong_locale = F.array_contains("wrong_types", "locale")
+def listing_rules(limits: Limits) -> list[Rule]:
+    """The rules for repaired candidates that have the boolean column ``is_tombstone``."""
+    title, text = F.length("title"), F.length(F.concat_ws("", "bullets", "description", F.map_values("attributes")))
+    no_instant = F.col("updated_at").isNotNull() & F.col("updated_at").try_cast("timestamp").isNull()
+    no_flag = F.coalesce(~F.lower("deleted").isin("true", "false"), F.lit(False))
+    wrong = F.array_distinct(F.concat("wrong_types", F.array_compact(F.array(F.when(no_flag, "deleted")))))
+    titled = ~F.col("is_tombstone")
     return [
-        Rule("wrong_type", F.size("wrong_types") > 0, F.array_join("wrong_types", ", ")),
-        Rule("missing_item_id", readable & untyped & F.col("item_id").isNull(), F.lit("item_id is absent or empty")),
-        Rule("missing_locale", readable & ~wrong_locale & F.col("locale").isNull(), F.lit("locale is absent or empty")),
-        Rule("unknown_locale", ~F.col("locale").isin(*LOCALES), F.col("locale")),
-        Rule("unknown_language", ~F.col("language").isin(*LANGUAGES), F.col("language")),
-        Rule("missing_title", readable & untyped & F.col("title").isNull(), F.lit("title is absent or empty")),
-        Rule("title_too_long", F.length("title") > MAX_TITLE_CHARACTERS, _characters(F.length("title"))),
-        Rule("text_too_long", text_length > MAX_TEXT_CHARACTERS, _characters(text_length)),
-        Rule(
-            "invalid_updated_at",
-            F.col("updated_at").isNotNull() & F.col("updated_at").try_cast("timestamp").isNull(),
-            F.col("updated_at"),
-        ),
+        _ignoring("wrong_type", (F.size("wrong_types") > 0) | no_flag, F.array_join(wrong, ", ")),
+        _requiring("item_id"),
+        _requiring("locale"),
+        _ignoring("unknown_locale", ~F.col("locale").isin(*LOCALES), F.col("locale")),
+        _ignoring("unknown_language", ~F.col("language").isin(*LANGUAGES), F.col("language")),
+        _requiring("title", where=titled),
+        _ignoring("title_too_long", title > limits.title, _characters(title)),
+        _ignoring("text_too_long", text > limits.text, _characters(text)),
+        _ignoring("invalid_updated_at", no_instant, F.col("updated_at")),
     ]
 
 
-def judge_candidates(df: DataFrame) -> DataFrame:
-    """Adds ``reasons`` (empty for a good record) and ``detail``."""
-    rules = listing_rules()
+def judge_candidates(df: DataFrame, limits: Limits) -> DataFrame:
+    """Adds ``is_bad``, ``reasons`` (empty for a good record), ``detail``; ``deleted`` becomes the boolean ``is_tombstone``."""
+    df = df.withColumn("is_tombstone", F.coalesce(F.lower("deleted") == "true", F.lit(False)))
+    rules = listing_rules(limits)
     broken = [F.coalesce(rule.broken, F.lit(False)) for rule in rules]
     reasons = [F.when(hit, rule.reason) for hit, rule in zip(broken, rules, strict=True)]
     details = [
         F.when(hit, F.concat(F.lit(f"{rule.reason}: "), F.left(rule.detail, F.lit(200))))
         for hit, rule in zip(broken, rules, strict=True)
     ]
-    return df.withColumn("reasons", F.array_compact(F.array(F.col("unreadable"), *reasons))).withColumn(
-        "detail", F.nullif(F.concat_ws("; ", *details), F.lit(""))
+    # One look first: good records, nearly all, build no arrays. The id is never negative, and no optimiser knows it: else a
+    # filter on ``is_bad`` is pushed below the repairs and runs them twice.
+    offends = F.col("unreadable").isNotNull() | F.array_contains(F.array(*broken), True)
+    df = df.withColumn("is_bad", offends & (F.monotonically_increasing_id() >= 0))
+    all_reasons = F.array_compact(F.array(F.col("unreadable"), *reasons))
+    df = df.withColumn("reasons", F.when(F.col("is_bad"), all_reasons).otherwise(F.array().cast("array<string>")))
+    detail = F.nullif(F.concat_ws("; ", *details), F.lit(""))
+    return df.withColumn("detail", F.when(F.col("is_bad"), detail)).drop("deleted")
+
+
+def _ignoring(reason: str, broken: Column, detail: Column) -> Rule:
+    return Rule(reason=reason, on_null=OnNull.IGNORES_NULL, broken=broken, detail=detail)
+
+
+def _requiring(name: str, where: Column | None = None) -> Rule:
+    broken = F.col("unreadable").isNull() & F.col(name).isNull() & ~F.array_contains("wrong_types", name)
+    return Rule(
+        reason=f"missing_{name}",
+        on_null=OnNull.REFUSES_NULL,
+        broken=broken if where is None else broken & where,
+        detail=F.lit(f"{name} is absent or empty"),
     )
 
 

@@ -7,7 +7,8 @@ from m5model.distillation.config import DistillationConfig
 from m5model.distillation.judgements import judgement_loss, pair_similarities
 from m5model.distillation.student import distill_student
 from m5model.presets import MINI, TINY
-from m5model.training_sets import find_training_set, open_training_set
+from m5model.set_versions import find_training_set
+from m5model.training_sets import open_training_set
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.workspace import Workspace
 

@@ -16,8 +16,9 @@ from m5model.export.gate import Parity, ParityThresholds, measure_parity, pair_c
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch, runtime_batches
 from m5model.export.token_table import quantize_rows, quantize_token_table
+from m5model.set_versions import find_training_set
 from m5model.training.batches import tokenize_rows
-from m5model.training_sets import find_training_set, open_training_set
+from m5model.training_sets import open_training_set
 from m5model.vocabulary import load_vocabulary
 from schemas.bundle import ONNX_FP32_FILE, ONNX_INT8_FILE
 from schemas.errors import ConfigurationError, GateRefusedError, M5Error

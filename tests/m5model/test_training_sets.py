@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from m5model.training_sets import find_training_set, held_out_mask, key_hash, open_training_set
+from m5model.set_versions import find_training_set
+from m5model.training_sets import held_out_mask, key_hash, open_training_set
 from schemas.errors import BadDataError, ConfigurationError
 from schemas.workspace import Workspace
 

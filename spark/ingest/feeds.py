@@ -1,0 +1,52 @@
+"""The files of a feed, read: all records of all files as candidates, in one frame."""
+
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
+from m5model import storage
+from spark.ingest.candidates import CORRUPT, parse_csv_rows, parse_parquet_rows
+from spark.ingest.json_lines import parse_json_lines
+from spark.ingest.sources import FeedFiles
+
+
+def read_candidates(spark: SparkSession, files: FeedFiles) -> DataFrame:
+    """All records of all files."""
+    frames = []
+    if files.json:
+        frames.append(parse_json_lines(spark.read.text(files.json, lineSep="\n").withColumn("file", F.input_file_name())))
+    frames += [parse_csv_rows(_read_csv(spark, group)) for group in _group_by_header(files.csv)]
+    frames += [parse_parquet_rows(_read_parquet(spark, group)) for group in _group_by_schema(spark, files.parquet)]
+    return reduce(DataFrame.unionByName, frames)
+
+
+def _read_csv(spark: SparkSession, group: tuple[tuple[str, ...], list[str]]) -> DataFrame:
+    header, files = group
+    schema = StructType([StructField(name, StringType()) for name in (*header, CORRUPT)])
+    reader = spark.read.schema(schema).option("header", "true").option("multiLine", "true").option("escape", '"')
+    reader = reader.option("encoding", "ISO-8859-1").option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", CORRUPT)
+    return reader.csv(files).withColumn("file", F.input_file_name())
+
+
+def _group_by_header(files: list[str]) -> list[tuple[tuple[str, ...], list[str]]]:
+    """CSV files with the same header are read together."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for file in files:
+        header = storage.read_first_line(file).decode("utf-8-sig", errors="replace").strip()
+        if header:
+            groups.setdefault(tuple(name.strip().strip('"') for name in header.split(",")), []).append(file)
+    return list(groups.items())
+
+
+def _read_parquet(spark: SparkSession, files: list[str]) -> DataFrame:
+    return spark.read.parquet(*files).withColumn("file", F.input_file_name())
+
+
+def _group_by_schema(spark: SparkSession, files: list[str]) -> list[list[str]]:
+    """Parquet files with the same columns and types are read together."""
+    groups: dict[str, list[str]] = {}
+    for file in files:
+        groups.setdefault(spark.read.parquet(file).schema.json(), []).append(file)
+    return list(groups.values())

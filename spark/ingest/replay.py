@@ -1,0 +1,62 @@
+"""Kept rejects run through today's rules again: those that pass become listings, the others keep their place."""
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from schemas.errors import ConfigurationError
+from schemas.listing import LISTINGS
+from schemas.reject import LISTING_REJECTS, REASONS
+from schemas.report import Accounting
+from schemas.workspace import Workspace
+from spark.ingest.candidates import parse_csv_rejects
+from spark.ingest.ingest import IngestResult, write_listings
+from spark.ingest.json_lines import parse_json_lines
+from spark.ingest.rules import Limits
+from spark.ingest.survey import Survey, judge_records, survey_records
+from spark.tables import create_table, delete_keys, merge_rows, read_table, table_version
+
+MADE_BY = "jobs/ingest_catalog.py --feed FEED"
+
+
+def replay_rejects(
+    spark: SparkSession, workspace: Workspace, *, run_id: str, reasons: Sequence[str] = (), limits: Limits | None = None
+) -> IngestResult:
+    """Judge the rejects that have one of ``reasons`` (all without any) anew. Rows in are distinct raw records.
+
+    Listings are written before rejects are taken away: a killed run is started again. Raises ConfigurationError for a reason
+    that there is none.
+    """
+    unknown = [reason for reason in reasons if reason not in REASONS]
+    if unknown:
+        raise ConfigurationError(f"no reason {', '.join(unknown)}", next_step=f"give some of {', '.join(REASONS)}")
+    path = workspace.table(LISTING_REJECTS.name)
+    read_table(spark, path, made_by=MADE_BY)  # says so where there is no table
+    rejects = read_table(spark, path, made_by=MADE_BY, version=table_version(spark, path))
+    if reasons:
+        rejects = rejects.where(F.arrays_overlap("reasons", F.lit(list(reasons))))
+    if rejects.isEmpty():
+        return IngestResult(accounting=Accounting(rows_in=0, written=0))
+    create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
+    judged = judge_records(_candidates(rejects), limits or Limits())
+    with survey_records(judged) as survey:
+        result = write_listings(judged, survey, workspace, run_id)
+        _settle_rejects(rejects, survey, path)
+    return result
+
+
+def _candidates(rejects: DataFrame) -> DataFrame:
+    read = rejects.withColumn("file", F.col("source_file"))
+    lines = read.where("raw_format = 'json'").withColumn("value", F.col("raw").cast("string"))
+    return parse_json_lines(lines).unionByName(parse_csv_rejects(read.where("raw_format = 'csv'")))
+
+
+def _settle_rejects(rejects: DataFrame, survey: Survey, path: str) -> None:
+    """Rejects that passed go; of those that did not, the reasons become today's."""
+    still = survey.bad.select(F.sha2("raw", 256).alias("reject_id"), "reasons", "detail").dropDuplicates(["reject_id"])
+    kept = rejects.drop("reasons", "detail").join(still, "reject_id")
+    if survey.rejected:
+        merge_rows(kept, path, LISTING_REJECTS, update_when="s.reasons <> t.reasons")
+    passed = rejects.select("reject_id").join(still.select("reject_id"), "reject_id", "left_anti")
+    delete_keys(passed, path, LISTING_REJECTS, prune=F.lit(True))

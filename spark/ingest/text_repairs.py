@@ -1,0 +1,142 @@
+"""Repairs of one record's texts, in plain Python. Each is named, see schemas.reject.REPAIRS.
+
+``repair_record`` is a fixed point: what it returns, it returns unchanged. The session's JVM decides which records come here
+(spark.ingest.repairs); a record whose texts are sound never does.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+# A lead byte of UTF-8 read as Latin-1 or cp1252, followed by what a continuation byte becomes there.
+CONTINUATION = (
+    "\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014"
+    "\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122"
+)
+MOJIBAKE = f"[\u00c2-\u00f4][{CONTINUATION}]"
+# Combining marks that compose with a letter before them, and characters whose canonical form is another character.
+COMPOSABLE = "\u0300-\u036f\u0653-\u0655\u3099\u309a\u1161-\u11ff\u2126\u212a\u212b\uf900-\ufaff"
+CONTROL = "\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufeff\ufffe\uffff"
+SPACE = "\t\n\r\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_TAGS = "a|b|big|br|center|div|em|font|h[1-6]|hr|i|img|li|ol|p|small|span|strong|sub|sup|table|tbody|td|th|thead|tr|u|ul"
+TAG = f"</?(?:{_TAGS})(?:\\s[^<>]*)?/?>"
+ENTITY = "&(?:[a-z][a-z0-9]{1,30}|#[0-9]{1,7}|#x[0-9a-f]{1,6});"
+
+# Lower-case spelling → the one spelling. Units whose case tells them apart from something else (5G, size 3L, 2M) are absent.
+UNITS = {
+    unit.lower(): unit
+    for unit in (
+        "kg",
+        "mg",
+        "ml",
+        "cl",
+        "dl",
+        "mm",
+        "cm",
+        "km",
+        "oz",
+        "lb",
+        "lbs",
+        "kW",
+        "Hz",
+        "MHz",
+        "GHz",
+        "MB",
+        "GB",
+        "TB",
+        "mAh",
+    )
+}
+QUANTITY = f"([0-9]{{1,9}})(?:([.,])([0-9]{{1,9}}))? ?({'|'.join(UNITS)})"
+
+_mojibake = re.compile(MOJIBAKE)
+_composable = re.compile(f"[{COMPOSABLE}]")
+_control = re.compile(f"[{CONTROL}]")
+_spaces = re.compile(f"[ {SPACE}]+")
+_tag = re.compile(TAG, re.IGNORECASE)
+_entity = re.compile(ENTITY, re.IGNORECASE)
+_quantity = re.compile(QUANTITY, re.IGNORECASE)
+
+# Every round takes something away or composes it; nested entities and twofold mojibake need a round each.
+_MAX_ROUNDS = 20
+
+
+@dataclass(frozen=True)
+class RepairedRecord:
+    """The texts of a record as they stand after repairs; null where nothing was left."""
+
+    texts: dict[str, str | None]
+    bullets: list[str] | None
+    attributes: dict[str, str] | None
+    repairs: list[str]
+
+
+def repair_record(
+    texts: Mapping[str, str | None], bullets: Sequence[str | None] | None, attributes: Sequence[tuple[str, str | None]] | None
+) -> RepairedRecord:
+    """All texts repaired; empty bullets and attributes without name or value left out; attributes in order of their names."""
+    found: set[str] = set()
+    fixed = {name: repair_text(text, found) for name, text in texts.items()}
+    points = None if bullets is None else [point for point in (repair_text(text, found) for text in bullets) if point]
+    pairs = None
+    if attributes is not None:
+        repaired = ((repair_text(name, found), repair_quantity(repair_text(value, found), found)) for name, value in attributes)
+        pairs = dict(sorted((name, value) for name, value in repaired if name and value))
+    return RepairedRecord(fixed, points, pairs, sorted(found))
+
+
+def repair_text(text: str | None, found: set[str]) -> str | None:
+    """The text repaired, null where nothing is left; the names of the repairs made are added to ``found``."""
+    if text is None:
+        return None
+    for _ in range(_MAX_ROUNDS):
+        before = text
+        for name, repair in _STEPS:
+            repaired = repair(text)
+            if repaired != text:
+                found.add(name)
+                text = repaired
+        if text == before:
+            break
+    return text or None
+
+
+def repair_quantity(value: str | None, found: set[str]) -> str | None:
+    """``1,5KG`` → ``1.5 kg`` where number and unit are the whole value. ``1,500 kg`` may be either number: left as it is."""
+    match = _quantity.fullmatch(value) if value else None
+    if match is None or (match[2] == "," and len(match[3]) == 3):
+        return value
+    number = f"{match[1]}.{match[3]}" if match[3] else match[1]
+    spelled = f"{number} {UNITS[match[4].lower()]}"
+    if spelled != value:
+        found.add("units")
+    return spelled
+
+
+def _undo_mojibake(text: str) -> str:
+    if not _mojibake.search(text):
+        return text
+    from ftfy import fix_encoding
+
+    return str(fix_encoding(text))
+
+
+def _resolve_html(text: str) -> str:
+    if "&" in text:
+        text = _entity.sub(lambda match: html.unescape(match[0]), text)
+    return _tag.sub(" ", text) if "<" in text else text
+
+
+def _compose(text: str) -> str:
+    return unicodedata.normalize("NFC", text) if _composable.search(text) else text
+
+
+_STEPS = (
+    ("html", _resolve_html),
+    ("mojibake", _undo_mojibake),
+    ("control_characters", lambda text: _control.sub("", text)),
+    ("unicode_nfc", _compose),
+    ("whitespace", lambda text: _spaces.sub(" ", text).strip(" ")),
+)

@@ -1,0 +1,34 @@
+"""Dropping what was planned. Every step can be repeated: a killed run is started again."""
+
+from collections.abc import Sequence
+
+from pyspark.sql import SparkSession
+
+from m5model import storage
+from schemas.workspace import Workspace
+from spark.retention.plan import Drop
+from spark.tables import delete_where, vacuum_table
+
+
+def apply_drops(spark: SparkSession, workspace: Workspace, drops: Sequence[Drop]) -> None:
+    """Drop all that no reference keeps. A space's files go when the history of embeddings does."""
+    for drop in drops:
+        if not drop.kept_by:
+            _apply(spark, workspace, drop)
+
+
+def _apply(spark: SparkSession, workspace: Workspace, drop: Drop) -> None:
+    match drop.subject:
+        case "training_set" | "bundle":
+            # The manifest first: from then on the folder is nothing, however far the rest gets.
+            storage.delete_file(f"{workspace.root}/{drop.what}/manifest.json")
+            storage.delete_folder(f"{workspace.root}/{drop.what}")
+        case "space":
+            space = drop.what.removeprefix("spaces/")
+            delete_where(spark, workspace.table("embeddings"), f"space_id = '{space}'")
+        case "rows":
+            if drop.before is None:
+                raise ValueError(f"{drop} says no instant")
+            delete_where(spark, workspace.table(drop.what), f"{drop.column} < timestamp '{drop.before.isoformat()}'")
+        case "history":
+            vacuum_table(spark, workspace.table(drop.what), drop.hours)

@@ -1,0 +1,87 @@
+"""Who refers to whom in a workspace: feature view → space → student → teacher → training set, and → versions of tables.
+
+Things are named as they lie in the workspace: ``training_sets/NAME/VERSION``, ``bundles/ID``, ``spaces/ID``, ``features/VIEW``,
+``listings@VERSION``, ``runs/ID``.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pyspark.sql import SparkSession
+
+from m5model import storage
+from m5model.bundles import list_bundles
+from schemas.bundle import BundleManifest
+from schemas.features import FEATURE_VIEWS, SOURCE_PROPERTY
+from schemas.workspace import Workspace
+from spark.tables import table_properties
+
+# What is live by itself, and what may go only with a person's word.
+NEWEST = "the newest"
+
+
+@dataclass(frozen=True)
+class References:
+    """``users[thing]`` are the things that need it, each of which is live itself."""
+
+    users: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def chain(self, thing: str) -> tuple[str, ...]:
+        """``thing``, who needs it, who needs that, … to something that is live by itself; empty where nobody does."""
+        if thing not in self.users:
+            return ()
+        user = self.users[thing][0]
+        return (thing, *(self.chain(user) or (user,)))
+
+
+def find_references(spark: SparkSession, workspace: Workspace) -> References:
+    """All references of the workspace as it is now."""
+    sources = {}
+    for name, view in FEATURE_VIEWS.items():
+        properties = table_properties(spark, workspace.table(view.table().name))
+        if SOURCE_PROPERTY in properties:
+            sources[name] = json.loads(properties[SOURCE_PROPERTY])
+    return link(list_bundles(workspace), sources, _unfinished_runs(workspace))
+
+
+def link(bundles: list[BundleManifest], views: dict[str, dict[str, object]], runs: dict[str, int]) -> References:
+    """References of these bundles (oldest first), views (name → source) and unfinished embed runs (id → listings' version)."""
+    users: dict[str, list[str]] = {}
+    for name, source in views.items():
+        for thing in (
+            f"spaces/{source['space_id']}",
+            f"listings@{source['listings_version']}",
+            f"embeddings@{source['embeddings_version']}",
+        ):
+            users.setdefault(thing, []).append(f"features/{name}")
+    for run, version in runs.items():
+        users.setdefault(f"listings@{version}", []).append(f"runs/{run}, which has not finished")
+    newest = {bundle.kind: bundle for bundle in bundles}
+    for kind, bundle in newest.items():
+        users.setdefault(f"bundles/{bundle.id}", []).append(f"{NEWEST} {kind}")
+        if kind == "student":
+            users.setdefault(f"spaces/{bundle.space_id}", []).append(f"bundles/{bundle.id}")
+    for bundle in reversed(bundles):  # a student comes after the teacher that it was made from
+        of_space = next((f"spaces/{space}" for space in _spaces(bundle) if f"spaces/{space}" in users), None)
+        name = f"bundles/{bundle.id}"
+        if name not in users and of_space is not None:
+            users[name] = [of_space]
+        if name not in users:
+            continue
+        if bundle.parent:
+            users.setdefault(f"bundles/{bundle.parent}", []).append(name)
+        if bundle.training_set:
+            users.setdefault(f"training_sets/{bundle.training_set['name']}/{bundle.training_set['version']}", []).append(name)
+    return References({thing: tuple(names) for thing, names in users.items()})
+
+
+def _spaces(bundle: BundleManifest) -> Iterable[str]:
+    return (bundle.space_id, bundle.space_id_fp32)
+
+
+def _unfinished_runs(workspace: Workspace) -> dict[str, int]:
+    names = storage.list_files(workspace.reports)
+    pinned = [name.removesuffix(".pin.json") for name in names if name.endswith(".pin.json")]
+    unfinished = [run for run in pinned if f"{run}.json" not in names]
+    return {run: int(json.loads(storage.read_bytes(workspace.pin(run)))["listings_version"]) for run in unfinished}

@@ -1,0 +1,80 @@
+"""Repairs of texts, without Spark: named, a fixed point, and never made on sound text."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spark.ingest.text_repairs import repair_quantity, repair_record, repair_text
+
+
+def _repaired(text: str) -> tuple[str | None, set[str]]:
+    found: set[str] = set()
+    return repair_text(text, found), found
+
+
+@pytest.mark.parametrize(
+    ("damaged", "sound", "name"),
+    [
+        ("CafÃ© crÃ¨me", "Café crème", "mojibake"),
+        ("cafe\u0301", "café", "unicode_nfc"),
+        ("nu\x00ll by\x07tes", "null bytes", "control_characters"),
+        (" two \t words\n", "two words", "whitespace"),
+        ("Salt &amp; pepper<br/>500 g", "Salt & pepper 500 g", "html"),
+        ("a &amp;lt;b&amp;gt;bold&amp;lt;/b&amp;gt; word", "a bold word", "html"),
+    ],
+)
+def test_each_repair_is_made_and_named(damaged: str, sound: str, name: str) -> None:
+    text, found = _repaired(damaged)
+    assert text == sound
+    assert name in found
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        "5 < 6 and 7 > 2",
+        "R&D at AT&T; Q&A",
+        "x<y>z",
+        "Crème brûlée «maison» à l’ancienne, œufs",
+        "Größe 38 – weiß",
+        "Ação São João 100 %",
+        "Çiğ köfte ŞİŞ ığdır",
+        "Piñata ¿qué?",
+        "قميص قطني أحمر",
+        "日本酒 純米大吟醸 720ml ー ガ",
+        "Één café’s ’s-Hertogenbosch",
+    ],
+)
+def test_sound_text_of_the_ten_languages_is_not_touched(sound: str) -> None:
+    assert _repaired(sound) == (sound, set())
+
+
+@pytest.mark.parametrize(
+    ("value", "spelled"),
+    [
+        ("1,5 kg", "1.5 kg"),
+        ("1.5KG", "1.5 kg"),
+        ("500ml", "500 ml"),
+        ("1,500 kg", "1,500 kg"),
+        ("5G", "5G"),
+        ("2 x 5kg", "2 x 5kg"),
+    ],
+)
+def test_a_number_with_a_unit_gets_one_spelling_where_it_is_the_whole_value(value: str, spelled: str) -> None:
+    found: set[str] = set()
+    assert repair_quantity(value, found) == spelled
+    assert found == ({"units"} if value != spelled else set())
+
+
+PIECES = st.sampled_from(
+    ["&amp;", "amp;", "lt;", "<b>", "<", ">", "Ã©", "Ã\x83Â©", "e\u0301", " ", "\u00a0", "\x00", "1,5", "kg", "é"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(PIECES, st.text(max_size=4)), max_size=12).map("".join))
+def test_what_was_repaired_once_is_repaired(text: str) -> None:
+    once = repair_record({"title": text}, [text], [(text, text)])
+    pairs = None if once.attributes is None else list(once.attributes.items())
+    twice = repair_record(once.texts, once.bullets, pairs)
+    assert (twice.texts, twice.bullets, twice.attributes, twice.repairs) == (once.texts, once.bullets, once.attributes, [])
