@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from m5model import storage
 from schemas.errors import ConfigurationError, M5Error
-from schemas.report import Accounting, JobReport, JsonValue
+from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting, JobReport, JsonValue
 from schemas.workspace import Workspace
 
 log = logging.getLogger("m5")
@@ -34,6 +34,25 @@ def new_parser(description: str) -> argparse.ArgumentParser:
         "in a local workspace",
     )
     return parser
+
+
+def add_reject_share(parser: argparse.ArgumentParser, of_what: str) -> None:
+    """The flag of the jobs that may refuse their input."""
+    parser.add_argument(
+        "--max-reject-share",
+        type=_share,
+        default=DEFAULT_MAX_REJECT_SHARE,
+        metavar="SHARE",
+        help=f"end with exit code 3 where more {of_what} (0 to 1)",
+    )
+
+
+def _share(text: str) -> float:
+    """A number from 0 to 1; argparse turns the error into exit code 2."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return value
 
 
 def add_training_flags(parser: argparse.ArgumentParser, default_preset: str) -> None:

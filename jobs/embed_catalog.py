@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from jobs.command_line import new_parser, require_workspace, run_job, start_run
+from jobs.command_line import add_reject_share, new_parser, require_workspace, run_job, start_run
 from schemas.report import JobReport, JsonValue
 
 
@@ -72,13 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run-id", metavar="ID", help="name of the run; a hash of (listings version, space) otherwise")
     parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="which of the student's graphs")
     parser.add_argument("--rows-per-wave", type=int, metavar="N", help="rows of one commit; 25,000 a core otherwise")
-    parser.add_argument(
-        "--max-reject-share",
-        type=float,
-        default=0.05,
-        metavar="SHARE",
-        help="exit code 3 where the model fails on more (0 to 1)",
-    )
+    add_reject_share(parser, "of the texts make the model fail")
     parser.add_argument(
         "--price-per-hour", type=float, metavar="PRICE", help="of all executors together; adds costs to the report"
     )

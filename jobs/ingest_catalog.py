@@ -8,8 +8,7 @@ Doing it twice over the same feed changes nothing.
 import sys
 from collections.abc import Sequence
 
-from jobs.command_line import new_parser, run_job, start_run
-from schemas.errors import ConfigurationError
+from jobs.command_line import add_reject_share, new_parser, run_job, start_run
 from schemas.report import JobReport
 
 
@@ -27,21 +26,13 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
         metavar="PATH",
         help="files, folders or globs of .jsonl, .csv or .parquet; local or s3a://",
     )
-    parser.add_argument(
-        "--max-reject-share",
-        type=float,
-        default=0.05,
-        metavar="SHARE",
-        help="end with exit code 3 where more is rejected (0 to 1)",
-    )
+    add_reject_share(parser, "of the records is rejected")
     parser.add_argument(
         "--full",
         action="store_true",
         help="the feed is complete for the locales it contains: listings of theirs that it lacks are deleted",
     )
     arguments = parser.parse_args(argv)
-    if not 0 <= arguments.max_reject_share <= 1:
-        raise ConfigurationError(f"--max-reject-share is {arguments.max_reject_share}, expected 0 to 1")
 
     from spark.ingest.ingest import ingest_feed
     from spark.session import build_session

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from jobs import embed_catalog, ingest_catalog, publish_features
-from jobs.command_line import new_parser, require_workspace, run_job, start_run
+from jobs.command_line import add_reject_share, new_parser, require_workspace, run_job, start_run
 from schemas.report import JobReport
 
 
@@ -31,7 +31,8 @@ def refresh(argv: Sequence[str] | None) -> JobReport:
         "publish": (publish_features.publish, shared),
     }
     if arguments.feed:
-        ingest_flags = [*shared, *_flags(arguments, "max_reject_share"), "--feed", *arguments.feed]
+        full = ["--full"] if arguments.full else []
+        ingest_flags = [*shared, *full, *_flags(arguments, "max_reject_share"), "--feed", *arguments.feed]
         stages = {"ingest": (ingest_catalog.ingest, ingest_flags), **stages}
     reports = {name: stage(flags) for name, (stage, flags) in stages.items()}
     warnings = [f"{name}: {warning}" for name, report in reports.items() for warning in report.warnings]
@@ -41,8 +42,9 @@ def refresh(argv: Sequence[str] | None) -> JobReport:
 def _parser() -> argparse.ArgumentParser:
     parser = new_parser("Ingest, embed what changed, publish: what a scheduler calls.")
     parser.add_argument("--feed", nargs="+", metavar="PATH", help="feeds to bring in first; nothing is ingested otherwise")
+    parser.add_argument("--full", action="store_true", help="of ingest: the feeds are complete for the locales they contain")
     parser.add_argument("--bundle", metavar="ID-OR-PATH", help="student to embed with; the newest student otherwise")
-    parser.add_argument("--max-reject-share", type=float, metavar="SHARE", help="of ingest: exit code 3 where more is rejected")
+    add_reject_share(parser, "of the feeds' records is rejected")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""One writer at a time where the storage has no locks: a lease is a file that only its holder writes.
+"""One writer at a time where the storage has no locks, or where two must not meet: a file that only its holder writes.
 
 Leases of a table are numbered files. Taking one is creating the next number (a conditional PUT, which only one can win);
 the holder renews its own file, and marks it as released in the end. A holder that stops renewing has lost its lease after

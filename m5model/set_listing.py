@@ -21,7 +21,7 @@ def manifests_as_table(manifests: Sequence[TrainingSetManifest]) -> str:
     for manifest in manifests:
         by_rows = sorted(manifest.rows_by_language.items(), key=lambda entry: (-entry[1], entry[0]))
         ends = [f"{name} {rows / manifest.rows:.1%}" for name, rows in (by_rows[0], by_rows[-1])]
-        plan = str(manifest.plan.get("plan", "?"))
+        plan = str(manifest.plan.get("name", "?"))
         name = f"{manifest.name}/{manifest.version}"
         lines.append((name, manifest.created_at[:16], f"{manifest.rows:,}", plan, f"version {manifest.source_version}", *ends))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from schemas.errors import GateRefusedError
 
+# Share of bad records beyond which ingest and embed end with exit code 3.
+DEFAULT_MAX_REJECT_SHARE = 0.05
+
 JsonValue = int | float | str | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
 

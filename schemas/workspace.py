@@ -53,12 +53,16 @@ class Workspace:
     def report(self, run_id: str) -> str:
         return f"{self.reports}/{run_id}.json"
 
+    def page(self, run_id: str) -> str:
+        """A report for people."""
+        return f"{self.reports}/{run_id}.html"
+
     def pin(self, run_id: str) -> str:
         """What an embed run fixed at its first start, so that a restart sees the same listings."""
         return f"{self.reports}/{run_id}.pin.json"
 
     def leases(self, table: str) -> str:
-        """Who writes to a table on object storage, one file per holder, see m5model.lease."""
+        """Who writes to a table that one run may write to at a time, one file per holder, see m5model.lease."""
         return f"{self.root}/leases/{table}"
 
     @property

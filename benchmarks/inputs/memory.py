@@ -1,12 +1,21 @@
-"""Resident memory of this process (the driver's Python) and of Spark's Python workers, from /proc."""
+"""Resident memory of this process (the driver's Python) and of Spark's Python workers, from /proc; and the JVM's live heap."""
 
 from pathlib import Path
+
+from pyspark.sql import SparkSession
 
 
 def resident_mb() -> dict[str, float]:
     """Peak resident MB: "driver" is this process, "worker" the largest Python worker of Spark that lives."""
     workers = [_peak_kb(process) for process in python_workers()]
     return {"driver": _peak_kb(Path("/proc/self")) / 1_024, "worker": max(workers, default=0) / 1_024}
+
+
+def live_heap_mb(spark: SparkSession) -> float:
+    """What lives on the heap of the JVM, which is driver and executor on one machine, after a collection."""
+    runtime = spark._jvm.java.lang.Runtime.getRuntime()  # type: ignore[union-attr]
+    runtime.gc()
+    return float(runtime.totalMemory() - runtime.freeMemory()) / (1 << 20)
 
 
 def python_workers() -> list[Path]:

@@ -20,7 +20,7 @@ from m5model.rendering import Rendering
 from m5model.runtime.encoder import ModelBytes
 from schemas.embedding import BUCKETS_PROPERTY, EMBEDDINGS, choose_buckets
 from schemas.listing import LISTINGS
-from schemas.report import Accounting
+from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.space import sha256_hex
 from schemas.workspace import Workspace
 from spark.embedding.engine import ARROW_ROWS, EngineModel, embed_texts
@@ -49,7 +49,7 @@ class EmbedSettings:
     threads: int  # of an executor
     run_id: str | None = None  # a hash of (listings version, space) otherwise
     rows_per_wave: int | None = None
-    max_reject_share: float = 0.05  # of the texts tried
+    max_reject_share: float = DEFAULT_MAX_REJECT_SHARE  # of the texts tried
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """One ingest run: feeds in, ``listings`` and ``listing_rejects`` out, every record accounted for.
 
 Two passes over the feed: the first judges and counts (survey), the second writes (changes). Rejects are written in between, so
-they are kept before a good row is. One ingest at a time per workspace: an append does not see another run's rows.
+they are kept before a good row is. A lease lets one ingest at a time write to a workspace.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from m5model.lease import Lease
 from schemas.errors import BadDataError
 from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS
-from schemas.report import Accounting
+from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.workspace import Workspace
 from spark.ingest.changes import settle_survey, write_changes
 from spark.ingest.feeds import read_candidates
@@ -22,8 +23,6 @@ from spark.ingest.rules import Limits
 from spark.ingest.sources import find_feed_files
 from spark.ingest.survey import REJECT, Survey, judge_records, survey_records
 from spark.tables import create_table, merge_rows
-
-DEFAULT_MAX_REJECT_SHARE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,8 @@ def ingest_feed(
 
     Rejects are written before the good rows. Where more than ``max_reject_share`` of the records is rejected, ``listings``
     stays as it was and BadDataError names the reasons. A ``full`` feed is complete for the locales it contains: what it lacks
-    of them is deleted, unless some of its records could not be read, for those may be what seems to be absent.
+    of them is deleted, unless some of its records could not be read, for those may be what seems to be absent. Raises
+    ConfigurationError where another ingest is at work.
     """
     files = find_feed_files(feed)
     create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
@@ -63,7 +63,8 @@ def ingest_feed(
     if not files.count:
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
     judged = judge_records(read_candidates(spark, files), limits or Limits())
-    with survey_records(judged) as survey:
+    # An append does not see the rows of another run: a key could stand twice.
+    with Lease(workspace.leases(LISTINGS.name), run_id), survey_records(judged) as survey:
         if survey.rejected:
             write_rejects(survey.bad, workspace, run_id)
         _refuse_bad_feed(survey, max_reject_share, workspace)

@@ -16,7 +16,7 @@ from pyspark.sql.functions import pandas_udf
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from schemas.listing import FEED_FIELDS
-from spark.ingest import text_repairs
+from spark.ingest import mixed_charsets, text_repairs
 from spark.ingest.text_repairs import repair_record
 
 TEXTS = tuple(name for name in FEED_FIELDS if name not in ("bullets", "attributes"))
@@ -28,6 +28,7 @@ SOUND = (
     "^[ -~\u00a1-\u02ff\u0370-\u0652\u0656-\u10ff\u1200-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e\u2030-\u205e"
     "\u2060-\u2125\u2127-\u2129\u212c-\u2fff\u3001-\u3098\u309b-\ud7ff\ufb00-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]++$"
 )
+SIGNATURES = (text_repairs.MOJIBAKE, *mixed_charsets.CHEAP_SIGNATURES)
 HTML = f"(?i:{text_repairs.TAG}|{text_repairs.ENTITY})"
 _UNITS = "|".join(text_repairs.UNITS)
 _ONE_SPELLING = f"[0-9]{{1,9}}(?:\\.[0-9]{{1,9}})? (?:{'|'.join(text_repairs.UNITS.values())})"
@@ -55,7 +56,8 @@ def needs_repair(texts: Column) -> Column:
     """True where a repair would change the record. Joined by one space, an empty or untrimmed text shows as two."""
     spaces = (texts == "") | texts.startswith(" ") | texts.endswith(" ") | texts.contains("  ")
     may_be_html = (texts.contains("&") | texts.contains("<")) & texts.rlike(HTML)
-    suspect = ~texts.rlike(PLAIN) & (~texts.rlike(SOUND) | texts.rlike(text_repairs.MOJIBAKE) | may_be_html)
+    decoded_wrong = reduce(Column.__or__, [texts.rlike(signature) for signature in SIGNATURES])
+    suspect = ~texts.rlike(PLAIN) & (~texts.rlike(SOUND) | decoded_wrong | may_be_html)
     holes = F.exists("bullets", F.isnull) | F.exists(F.map_values("attributes"), F.isnull)
     units = F.array_join(F.map_values("attributes"), "\n").rlike(MISSPELLED_QUANTITY)
     return reduce(Column.__or__, [F.coalesce(part, F.lit(False)) for part in (spaces, suspect, holes, units)])

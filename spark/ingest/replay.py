@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from m5model.lease import Lease
 from schemas.errors import ConfigurationError
 from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS, REASONS
@@ -40,7 +41,7 @@ def replay_rejects(
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
     create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
     judged = judge_records(_candidates(rejects), limits or Limits())
-    with survey_records(judged) as survey:
+    with Lease(workspace.leases(LISTINGS.name), run_id), survey_records(judged) as survey:
         result = write_listings(judged, survey, workspace, run_id)
         _settle_rejects(rejects, survey, path)
     return result

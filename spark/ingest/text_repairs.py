@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from spark.ingest.mixed_charsets import undo_mixed_charsets
+
 # A lead byte of UTF-8 read as Latin-1 or cp1252, followed by what a continuation byte becomes there.
 CONTINUATION = (
     "\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014"
@@ -116,6 +118,7 @@ def repair_quantity(value: str | None, found: set[str]) -> str | None:
 
 
 def _undo_mojibake(text: str) -> str:
+    text = undo_mixed_charsets(text)
     if not _mojibake.search(text):
         return text
     from ftfy import fix_encoding

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
+from m5model.lease import Lease
+from schemas.errors import ConfigurationError
 from schemas.workspace import Workspace
 from spark.ingest.ingest import IngestResult, ingest_feed
 
@@ -47,6 +49,13 @@ def _changes(spark, tmp_path: Path, since: int) -> list[tuple[str, str]]:
     path = str(tmp_path / "workspace" / "listings")
     feed = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since).load(path)
     return sorted((row["_change_type"], row["item_id"]) for row in feed.collect())
+
+
+def test_a_second_ingest_at_the_same_time_is_refused_and_told_who_is_at_work(ingest, tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "workspace"))
+    with Lease(workspace.leases("listings"), "the-first"), pytest.raises(ConfigurationError, match="the-first"):
+        ingest(_record("a", 1))
+    assert ingest(_record("a", 1)).inserted == 1
 
 
 def test_only_rows_whose_content_changed_are_in_the_change_feed(spark, ingest, tmp_path: Path) -> None:

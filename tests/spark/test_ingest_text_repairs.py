@@ -16,6 +16,9 @@ def _repaired(text: str) -> tuple[str | None, set[str]]:
     ("damaged", "sound", "name"),
     [
         ("CafÃ© crÃ¨me", "Café crème", "mojibake"),
+        ("ط£ط­ظ…ط± ظƒط¨ظٹط±", "أحمر كبير", "mojibake"),
+        ("ÞãíÕ ÃÍãÑ", "قميص أحمر", "mojibake"),
+        ("ƒJƒ\x81ƒ‰ 720ml", "カメラ 720ml", "mojibake"),
         ("cafe\u0301", "café", "unicode_nfc"),
         ("nu\x00ll by\x07tes", "null bytes", "control_characters"),
         (" two \t words\n", "two words", "whitespace"),

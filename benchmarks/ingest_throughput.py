@@ -1,0 +1,134 @@
+"""Ingest against a plain copy of the same feed: JSON read with its schema and written as a Delta table.
+
+    python benchmarks/ingest_throughput.py [--rows 1000000]
+
+Same session, cores and files; Spark's start is left out, and both have run on a small feed before. ``ingest_to_copy`` is the
+copy's rows/s over ingest's where the feed declares its languages, ``ingest_to_copy_detecting`` where no record does. A second
+ingest of the same feed, which finds nothing new, is timed as well. ``survey_share`` is the first pass's part of that: reading,
+repairing and judging every record; the rest settles against the table. The last line of stdout is one JSON object.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+from inputs.feeds import write_feed
+from inputs.memory import live_heap_mb
+from pyspark.sql import SparkSession
+
+from m5model.training.progress import say
+from schemas.listing import FEED_COLUMNS, LISTINGS
+from schemas.workspace import Workspace
+from spark.ingest import ingest
+from spark.session import build_session
+from spark.tables import spark_schema
+
+WARM_UP_ROWS = 5_000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="records of the large feed (default: %(default)s)")
+    arguments = parser.parse_args()
+    rows, tenth = arguments.rows, max(1, arguments.rows // 10)
+    spark = build_session("m5 ingest_throughput")
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(spark, Path(scratch))
+        for declared in (True, False):
+            bench.ingest(WARM_UP_ROWS, declared=declared)
+        bench.copy(WARM_UP_ROWS)
+        small = bench.ingest(tenth, declared=True)
+        small_heap = live_heap_mb(spark)
+        copied = bench.copy(rows)
+        large = bench.ingest(rows, declared=True)
+        large_heap = live_heap_mb(spark)
+        again = bench.ingest(rows, declared=True, again=True)
+        survey = bench.survey_seconds
+        small_copied = bench.copy(tenth)
+        detecting = bench.ingest(tenth, declared=False)
+    figures = {
+        "benchmark": "ingest_throughput",
+        "rows": rows,
+        "ingest_rows_per_s": round(rows / large),
+        "copy_rows_per_s": round(rows / copied),
+        "ingest_to_copy": round(large / copied, 3),
+        "ingest_to_copy_detecting": round(detecting / small_copied, 3),
+        "detecting_rows": tenth,
+        "unchanged_to_copy": round(again / copied, 3),
+        "rejected_share": bench.rejected / rows,
+        f"seconds_at_{_short(tenth)}": round(small, 1),
+        f"seconds_at_{_short(rows)}": round(large, 1),
+        "ten_times_the_rows": round(large / small, 2),
+        "survey_share": round(survey / again, 3),
+        "heap_growth_mb": round(large_heap - small_heap, 1),
+    }
+    spark.stop()
+    print(json.dumps(figures))
+    return 0
+
+
+class Bench:
+    """Feeds are written once; every timed run goes into a workspace of its own, but for a repeated one."""
+
+    def __init__(self, spark: SparkSession, folder: Path) -> None:
+        self._spark, self._folder = spark, folder
+        self.rejected = 0
+        self.survey_seconds = 0.0
+
+    def ingest(self, rows: int, *, declared: bool, again: bool = False) -> float:
+        """Seconds."""
+        feed = self._feed(rows, declared)
+        workspace = Workspace(f"{feed}-workspace")
+        started = time.monotonic()
+        with self._timed_survey():
+            result = ingest.ingest_feed(self._spark, workspace, [feed], run_id=f"run-{again}", max_reject_share=1)
+        seconds = time.monotonic() - started
+        result.accounting.verify("ingest")
+        self.rejected = result.accounting.rejected
+        kind = "again" if again else "declared" if declared else "detecting"
+        say(f"ingest {kind}: {rows:,} in {seconds:.1f} s, first pass {self.survey_seconds:.1f} s")
+        return seconds
+
+    def copy(self, rows: int) -> float:
+        """Seconds to read the declared feed with its schema and write it as it is."""
+        feed = self._feed(rows, True)
+        schema = spark_schema(LISTINGS)
+        fields = [schema[column.name] for column in FEED_COLUMNS]
+        started = time.monotonic()
+        records = self._spark.read.schema(type(schema)(fields)).json(feed)
+        records.write.format("delta").partitionBy("locale").save(f"{feed}-copy")
+        seconds = time.monotonic() - started
+        say(f"copy: {rows:,} in {seconds:.1f} s")
+        return seconds
+
+    def _feed(self, rows: int, declared: bool) -> str:
+        path = self._folder / f"{rows}-{'declared' if declared else 'undeclared'}"
+        return str(path) if path.exists() else write_feed(self._spark, self._folder, rows, declared=declared)
+
+    @contextmanager
+    def _timed_survey(self) -> Iterator[None]:
+        original = ingest.survey_records
+
+        @contextmanager
+        def timed(judged):  # type: ignore[no-untyped-def]
+            started = time.monotonic()
+            with original(judged) as survey:
+                self.survey_seconds = time.monotonic() - started
+                yield survey
+
+        with mock.patch.object(ingest, "survey_records", timed):
+            yield
+
+
+def _short(rows: int) -> str:
+    return f"{rows // 1_000_000}m" if rows % 1_000_000 == 0 else f"{rows // 1_000}k" if rows % 1_000 == 0 else str(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The report of a catalogue: facts in, one self-contained HTML page out."""
