@@ -52,8 +52,14 @@ def parse_csv_rejects(df: DataFrame) -> DataFrame:
 
 
 def _candidates_of_cells(df: DataFrame, texts: dict[str, Column], *, raw: Column, unreadable: Column) -> DataFrame:
-    cells = {name: F.nullif(texts[name], F.lit("")) if name in texts else F.lit(None).cast("string") for name in NAMES}
-    variants = {name: F.try_parse_json(F.when(unreadable.isNull(), cells[name])) for name in LISTS + MAPS}
+    # An unreadable row has no fields: its cells may hold bytes that are no text, which no string column may hold.
+    df = df.withColumn("unreadable", unreadable)
+    is_readable = F.col("unreadable").isNull()
+    cells = {
+        name: F.when(is_readable, F.nullif(texts[name], F.lit(""))) if name in texts else F.lit(None).cast("string")
+        for name in NAMES
+    }
+    variants = {name: F.try_parse_json(cells[name]) for name in LISTS + MAPS}
     wrong = [
         F.when(cells[name].isNotNull() & (variants[name].isNull() | is_wrong_variant(name, variants[name])), F.lit(name))
         for name in LISTS + MAPS
@@ -63,7 +69,7 @@ def _candidates_of_cells(df: DataFrame, texts: dict[str, Column], *, raw: Column
         {name: from_variant(name, variants[name]) if name in variants else cells[name] for name in NAMES},
         raw=raw,
         raw_format="csv",
-        unreadable=unreadable,
+        unreadable=F.col("unreadable"),
         wrong_types=wrong,
     )
 

@@ -67,7 +67,8 @@ CSV = (
 def feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("feed")
     (folder / "feed.jsonl").write_bytes(b"\n".join([*BAD, *GOOD]))
-    (folder / "feed.csv").write_bytes(CSV.encode() + b"csv4,DE,de,bad\xff,,\n")
+    bad_text, bad_key = b"csv4,DE,de,bad\xff,,\n", b"csv5,D\xc3,d\xff,title,,\n"
+    (folder / "feed.csv").write_bytes(CSV.encode() + bad_text + bad_key)
     pq.write_table(
         pa.table({"item_id": [7, 8], "locale": ["FR"] * 2, "language": ["fr"] * 2, "title": ["sept", "huit"]}),
         folder / "a.parquet",
@@ -89,9 +90,9 @@ def _listings(workspace: Workspace) -> dict[str, dict]:
 def test_every_record_is_accounted_for(ingested) -> None:
     accounting = ingested[1].accounting
     accounting.verify("ingest")
-    assert accounting.rows_in == len(BAD) + len(GOOD) - 1 + 4 + 3  # a blank line is not a record
+    assert accounting.rows_in == len(BAD) + len(GOOD) - 1 + 5 + 3  # a blank line is not a record
     assert (accounting.written, accounting.superseded) == (11, 2)
-    assert accounting.rejected == len(BAD) + 3 + 1
+    assert accounting.rejected == len(BAD) + 4 + 1
 
 
 def test_bad_records_are_kept_byte_by_byte_with_their_reasons(ingested) -> None:
@@ -108,6 +109,7 @@ def test_csv_and_parquet_are_judged_by_the_same_rules(ingested) -> None:
     assert by_file == [
         ("b.parquet", "wrong_type"),
         ("feed.csv", "invalid_record"),
+        ("feed.csv", "invalid_utf8"),
         ("feed.csv", "invalid_utf8"),
         ("feed.csv", "wrong_type"),
     ]
