@@ -23,7 +23,8 @@ TEXTS = tuple(name for name in NAMES if name not in LISTS + MAPS)
 
 # Integers are accepted where a key is expected: many catalogues number their items.
 TEXT_TYPES = {"item_id": ("STRING", "BIGINT"), "deleted": ("STRING", "BOOLEAN")}
-CORRUPT = "_corrupt"
+# Named so that no column of a feed is called the same.
+CORRUPT, UNREADABLE = "_corrupt", "_unreadable"
 
 
 def parse_csv_rows(df: DataFrame) -> DataFrame:
@@ -53,8 +54,8 @@ def parse_csv_rejects(df: DataFrame) -> DataFrame:
 
 def _candidates_of_cells(df: DataFrame, texts: dict[str, Column], *, raw: Column, unreadable: Column) -> DataFrame:
     # An unreadable row has no fields: its cells may hold bytes that are no text, which no string column may hold.
-    df = df.withColumn("unreadable", unreadable)
-    is_readable = F.col("unreadable").isNull()
+    df = df.withColumn(UNREADABLE, unreadable)
+    is_readable = F.col(UNREADABLE).isNull()
     cells = {
         name: F.when(is_readable, F.nullif(texts[name], F.lit(""))) if name in texts else F.lit(None).cast("string")
         for name in NAMES
@@ -69,7 +70,7 @@ def _candidates_of_cells(df: DataFrame, texts: dict[str, Column], *, raw: Column
         {name: from_variant(name, variants[name]) if name in variants else cells[name] for name in NAMES},
         raw=raw,
         raw_format="csv",
-        unreadable=F.col("unreadable"),
+        unreadable=F.col(UNREADABLE),
         wrong_types=wrong,
     )
 
