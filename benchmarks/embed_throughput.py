@@ -23,7 +23,8 @@ from inputs.frames import text_frame
 from inputs.listings import read_texts
 from inputs.memory import resident_mb
 from inputs.students import make_student
-from pyspark.sql import DataFrame
+from pyspark import Broadcast
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
@@ -99,14 +100,22 @@ def measure_engine_and_loop(
     timings, loop_seconds = EngineTimings(), []
     with PlainLoop(folder, texts, cores, model.max_tokens) as run_loop:
         for number in range(rounds):
-            timings.seconds.append(timed(lambda: write_nowhere(embed_texts(frame, broadcast))))
+            seconds, timings.padding_waste = time_engine(frame, broadcast)
+            timings.seconds.append(seconds)
             loop_seconds.append(run_loop())
             say(f"round {number + 1}: engine {timings.seconds[-1]:.1f} s, loop {loop_seconds[-1]:.1f} s")
-    sums = embed_texts(frame, broadcast).agg(F.sum("tokens"), F.sum("computed_tokens")).collect()[0]
-    timings.padding_waste = 1 - sums[0] / sums[1]
     timings.peak_rss_mb = resident_mb()["worker"]
     spark.stop()
     return timings, loop_seconds
+
+
+def time_engine(frame: DataFrame, model: Broadcast) -> tuple[float, float]:
+    """Seconds of one pass, and the share of computed tokens that were padding: counted on the way."""
+    tokens = Observation()
+    sums = F.sum("tokens").alias("read"), F.sum("computed_tokens").alias("computed")
+    embedded = embed_texts(frame, model).observe(tokens, *sums)
+    seconds = timed(lambda: write_nowhere(embedded))
+    return seconds, 1 - tokens.get["read"] / tokens.get["computed"]
 
 
 class PlainLoop:

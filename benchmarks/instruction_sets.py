@@ -55,11 +55,12 @@ def compare_with_recorded() -> Agreement:
     recorded = json.loads(RECORD.read_text(encoding="utf-8"))
     expected = np.asarray([np.frombuffer(bytes.fromhex(vector), np.float32) for vector in recorded["vectors"]])
     found = open_recorded().encode(recorded["texts"])
-    cosines = (expected * found).sum(1) / np.linalg.norm(expected, axis=1) / np.linalg.norm(found, axis=1)
+    exact, here = expected.astype(np.float64), found.astype(np.float64)
+    cosines = (exact * here).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(here, axis=1)
     return Agreement(
         recorded_by=recorded["instruction_set"],
         texts=len(found),
-        min_cosine=round(float(cosines.min()), 7),
+        min_cosine=round(float(cosines.min()), 9),
         max_abs_diff=float(np.abs(expected - found).max()),
         vectors_differing=int((expected != found).any(axis=1).sum()),
     )
