@@ -4,7 +4,8 @@
 
 Same rows, model and cores. Spark's start and the loading of models are left out on all sides. Engine and loop are timed in
 turn, ``--rounds`` times; the medians are compared. The two slow ones see the first ``--slow-rows`` of the same rows, which
-are in random order. The last line of stdout is one JSON object.
+are in random order. ``others_cpu_share`` says what other processes took of the cores: where it is not near 0, measure again.
+The last line of stdout is one JSON object.
 """
 
 import argparse
@@ -14,7 +15,6 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import numpy as np
 from inputs.frames import text_frame
 from inputs.listings import read_texts
 from inputs.memory import resident_mb
+from inputs.stopwatch import Stopwatch
 from inputs.students import make_student
 from pyspark import Broadcast
 from pyspark.sql import DataFrame, Observation
@@ -48,14 +49,15 @@ def main() -> int:
     arguments = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     texts, origin = read_texts(arguments.rows)
+    timed = Stopwatch()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         say(f"{len(texts):,} {origin} listings; making a {arguments.preset} with random weights")
         model = make_student(folder, arguments.preset, read_texts(20_000, seed=1)[0])
-        engine, loop = measure_engine_and_loop(folder, model, texts, cores, arguments.rounds)
+        engine, loop = measure_engine_and_loop(folder, model, texts, cores, arguments.rounds, timed)
         slow_texts = texts[: arguments.slow_rows]
-        udf_rate = len(slow_texts) / measure_predict_batch_udf(folder, slow_texts, model.max_tokens)
-        sentence_transformers_rate = len(slow_texts) / measure_sentence_transformers(folder, slow_texts, cores)
+        udf_rate = len(slow_texts) / measure_predict_batch_udf(folder, slow_texts, model.max_tokens, timed)
+        sentence_transformers_rate = len(slow_texts) / measure_sentence_transformers(folder, slow_texts, cores, timed)
     rows = len(texts)
     engine_rate, loop_rate = rows / statistics.median(engine.seconds), rows / statistics.median(loop)
     figures = {
@@ -74,6 +76,7 @@ def main() -> int:
         "engine_to_sentence_transformers": round(engine_rate / sentence_transformers_rate, 2),
         "padding_waste": round(engine.padding_waste, 4),
         "peak_rss_mb": round(engine.peak_rss_mb, 1),
+        "others_cpu_share": round(timed.others_share, 3),
     }
     print(json.dumps(figures))
     return 0
@@ -89,7 +92,7 @@ class EngineTimings:
 
 
 def measure_engine_and_loop(
-    folder: Path, model: ModelBytes, texts: list[str], cores: int, rounds: int
+    folder: Path, model: ModelBytes, texts: list[str], cores: int, rounds: int, timed: Stopwatch
 ) -> tuple[EngineTimings, list[float]]:
     """In turn, so that a slower minute of the machine meets both."""
     spark = build_session("embed_throughput: engine", settings=engine_settings)
@@ -100,16 +103,16 @@ def measure_engine_and_loop(
     timings, loop_seconds = EngineTimings(), []
     with PlainLoop(folder, texts, cores, model.max_tokens) as run_loop:
         for number in range(rounds):
-            seconds, timings.padding_waste = time_engine(frame, broadcast)
+            seconds, timings.padding_waste = time_engine(frame, broadcast, timed)
             timings.seconds.append(seconds)
-            loop_seconds.append(run_loop())
+            loop_seconds.append(timed(run_loop))
             say(f"round {number + 1}: engine {timings.seconds[-1]:.1f} s, loop {loop_seconds[-1]:.1f} s")
     timings.peak_rss_mb = resident_mb()["worker"]
     spark.stop()
     return timings, loop_seconds
 
 
-def time_engine(frame: DataFrame, model: Broadcast) -> tuple[float, float]:
+def time_engine(frame: DataFrame, model: Broadcast, timed: Stopwatch) -> tuple[float, float]:
     """Seconds of one pass, and the share of computed tokens that were padding: counted on the way."""
     tokens = Observation()
     sums = F.sum("tokens").alias("read"), F.sum("computed_tokens").alias("computed")
@@ -124,12 +127,12 @@ class PlainLoop:
     def __init__(self, folder: Path, texts: list[str], cores: int, max_tokens: int) -> None:
         self._model, self._texts, self._cores = (str(folder), max_tokens), texts, cores
 
-    def __enter__(self) -> Callable[[], float]:
+    def __enter__(self) -> Callable[[], object]:
         context = multiprocessing.get_context("spawn")
         self._pool = context.Pool(self._cores, _load_loop_model, self._model)
         shards = [self._texts[core :: self._cores] for core in range(self._cores)]
         self._pool.map(_encode_shard, [shard[:WARM_UP_ROWS] for shard in shards], chunksize=1)
-        return lambda: timed(lambda: self._pool.map(_encode_shard, shards, chunksize=1))
+        return lambda: self._pool.map(_encode_shard, shards, chunksize=1)
 
     def __exit__(self, *_: object) -> None:
         self._pool.terminate()
@@ -171,7 +174,7 @@ def _batches_under_budget(order: list[int], ids: list[list[int]]) -> Iterator[li
     yield batch
 
 
-def measure_predict_batch_udf(folder: Path, texts: list[str], max_tokens: int) -> float:
+def measure_predict_batch_udf(folder: Path, texts: list[str], max_tokens: int, timed: Stopwatch) -> float:
     """As a user would first write it: batches of 32, padded to the longest, onnxruntime's default threads."""
     from pyspark.ml.functions import predict_batch_udf
 
@@ -205,7 +208,7 @@ def measure_predict_batch_udf(folder: Path, texts: list[str], max_tokens: int) -
     return seconds
 
 
-def measure_sentence_transformers(folder: Path, texts: list[str], cores: int) -> float:
+def measure_sentence_transformers(folder: Path, texts: list[str], cores: int, timed: Stopwatch) -> float:
     """Its torch backend on the same checkpoint (fp32), with its own defaults: batches of 32, sorted by length."""
     import torch
     from sentence_transformers import SentenceTransformer
@@ -220,12 +223,6 @@ def measure_sentence_transformers(folder: Path, texts: list[str], cores: int) ->
 
 def write_nowhere(frame: DataFrame) -> None:
     frame.write.format("noop").mode("overwrite").save()
-
-
-def timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":
