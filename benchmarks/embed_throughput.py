@@ -105,9 +105,9 @@ def measure_engine_and_loop(
         for number in range(rounds):
             seconds, timings.padding_waste = time_engine(frame, broadcast, timed)
             timings.seconds.append(seconds)
+            timings.peak_rss_mb = resident_mb()["worker"]  # now: Spark ends a worker that waits a minute for work
             loop_seconds.append(timed(run_loop))
             say(f"round {number + 1}: engine {timings.seconds[-1]:.1f} s, loop {loop_seconds[-1]:.1f} s")
-    timings.peak_rss_mb = resident_mb()["worker"]
     spark.stop()
     return timings, loop_seconds
 

@@ -23,7 +23,9 @@ class Stopwatch:
         busy, own, started = _busy_seconds(), _own_seconds(), time.perf_counter()
         work()
         seconds = time.perf_counter() - started
-        others = (_busy_seconds() - busy) - (_own_seconds() - own)
+        # By process: one that ended meanwhile would take the seconds of its whole life out of a sum.
+        ours = sum(spent - own.get(process, 0.0) for process, spent in _own_seconds().items())
+        others = _busy_seconds() - busy - ours
         share = others / seconds / len(os.sched_getaffinity(0))
         say(f"{seconds:.1f} s; other processes took {share:.0%} of the cores")
         self.others_share = max(self.others_share, share)
@@ -35,8 +37,8 @@ def _busy_seconds() -> float:
     return sum(int(columns[column]) for column in BUSY_COLUMNS) / TICKS
 
 
-def _own_seconds() -> float:
-    """Of this process and all below it, those that ended included."""
+def _own_seconds() -> dict[int, float]:
+    """User and system seconds of this process and of all below it that live, by process."""
     parents, seconds = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -44,8 +46,8 @@ def _own_seconds() -> float:
         except OSError:  # it ended meanwhile
             continue
         parents[int(folder.name)] = int(fields[1])
-        seconds[int(folder.name)] = sum(map(int, fields[11:15])) / TICKS  # user, system, and those of its ended children
+        seconds[int(folder.name)] = (int(fields[11]) + int(fields[12])) / TICKS
     own = {os.getpid()}
     while below := {process for process, parent in parents.items() if parent in own} - own:
         own |= below
-    return sum(seconds[process] for process in own)
+    return {process: seconds[process] for process in own}
