@@ -5,7 +5,7 @@ A candidate has every field of schemas.listing.FEED_FIELDS (``updated_at`` and `
     raw_format     string   json or csv
     source_file    string
     unreadable     string   a name from schemas.reject.UNREADABLE, or null
-    wrong_types    array    names of the fields that hold another type than their column's
+    wrong_types    array    names of the fields that hold another type than their column's; null or empty where none does
 """
 
 from functools import reduce
@@ -61,10 +61,12 @@ def _candidates_of_cells(df: DataFrame, texts: dict[str, Column], *, raw: Column
         for name in NAMES
     }
     variants = {name: F.try_parse_json(cells[name]) for name in LISTS + MAPS}
-    wrong = [
-        F.when(cells[name].isNotNull() & (variants[name].isNull() | is_wrong_variant(name, variants[name])), F.lit(name))
-        for name in LISTS + MAPS
-    ]
+    wrong = _names_of(
+        {
+            name: cells[name].isNotNull() & (variants[name].isNull() | is_wrong_variant(name, variants[name]))
+            for name in LISTS + MAPS
+        }
+    )
     return candidates_of(
         df,
         {name: from_variant(name, variants[name]) if name in variants else cells[name] for name in NAMES},
@@ -80,7 +82,7 @@ def parse_parquet_rows(df: DataFrame) -> DataFrame:
     types = {field.name: field.dataType for field in df.schema.fields}
     fits = {name: name in types and _fits(name, types[name]) for name in NAMES}
     filled = {name: F.col(f"`{name}`") if fits[name] else F.lit(None) for name in NAMES}
-    wrong = [F.when(F.col(f"`{name}`").isNotNull(), F.lit(name)) for name in NAMES if name in types and not fits[name]]
+    wrong = _names_of({name: F.col(f"`{name}`").isNotNull() for name in NAMES if name in types and not fits[name]})
     row = F.to_json(F.struct(*[F.col(f"`{name}`") for name in types if name != "file"]))
     return candidates_of(
         df,
@@ -93,18 +95,24 @@ def parse_parquet_rows(df: DataFrame) -> DataFrame:
 
 
 def candidates_of(
-    df: DataFrame, values: dict[str, Column], *, raw: Column, raw_format: str, unreadable: Column, wrong_types: list[Column]
+    df: DataFrame, values: dict[str, Column], *, raw: Column, raw_format: str, unreadable: Column, wrong_types: Column
 ) -> DataFrame:
-    """``df`` (with the column ``file``) as candidates. ``wrong_types`` are null or the name of a field."""
-    wrong = F.array_compact(F.array(*wrong_types)) if wrong_types else F.array().cast("array<string>")
+    """``df`` (with the column ``file``) as candidates."""
     return df.select(
         *[value.alias(name) for name, value in values.items()],
         raw.alias("raw"),
         F.lit(raw_format).alias("raw_format"),
         F.col("file").alias("source_file"),
         unreadable.alias("unreadable"),
-        wrong.alias("wrong_types"),
+        wrong_types.alias("wrong_types"),
     )
+
+
+def _names_of(conditions: dict[str, Column]) -> Column:
+    """The names of the conditions that are true; null where none can be."""
+    if not conditions:
+        return F.lit(None).cast("array<string>")
+    return F.array_compact(F.array(*[F.when(condition, F.lit(name)) for name, condition in conditions.items()]))
 
 
 def candidate_type(name: str) -> str:

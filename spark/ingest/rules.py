@@ -46,7 +46,7 @@ def listing_rules(limits: Limits) -> list[Rule]:
     title, text = F.length("title"), F.length(F.concat_ws("", "bullets", "description", F.map_values("attributes")))
     no_instant = F.col("updated_at").isNotNull() & F.col("updated_at").try_cast("timestamp").isNull()
     no_flag = F.coalesce(~F.lower("deleted").isin("true", "false"), F.lit(False))
-    wrong = F.array_distinct(F.concat("wrong_types", F.array_compact(F.array(F.when(no_flag, "deleted")))))
+    wrong = F.array_distinct(F.concat(_wrong_types(), F.array_compact(F.array(F.when(no_flag, "deleted")))))
     titled = ~F.col("is_tombstone")
     return [
         _ignoring("wrong_type", (F.size("wrong_types") > 0) | no_flag, F.array_join(wrong, ", ")),
@@ -86,13 +86,17 @@ def _ignoring(reason: str, broken: Column, detail: Column) -> Rule:
 
 
 def _requiring(name: str, where: Column | None = None) -> Rule:
-    broken = F.col("unreadable").isNull() & F.col(name).isNull() & ~F.array_contains("wrong_types", name)
+    broken = F.col("unreadable").isNull() & F.col(name).isNull() & ~F.array_contains(_wrong_types(), name)
     return Rule(
         reason=f"missing_{name}",
         on_null=OnNull.REFUSES_NULL,
         broken=broken if where is None else broken & where,
         detail=F.lit(f"{name} is absent or empty"),
     )
+
+
+def _wrong_types() -> Column:
+    return F.coalesce("wrong_types", F.array().cast("array<string>"))
 
 
 def _characters(length: Column) -> Column:

@@ -1,9 +1,12 @@
 """Repairs of texts, without Spark: named, a fixed point, and never made on sound text."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spark.ingest.repairs import CLEAR, HTML, SIGNATURES, SOUND
 from spark.ingest.text_repairs import repair_quantity, repair_record, repair_text
 
 
@@ -81,3 +84,32 @@ def test_what_was_repaired_once_is_repaired(text: str) -> None:
     pairs = None if once.attributes is None else list(once.attributes.items())
     twice = repair_record(once.texts, once.bullets, pairs)
     assert (twice.texts, twice.bullets, twice.attributes, twice.repairs) == (once.texts, once.bullets, once.attributes, [])
+
+
+_LETTERS_NEAR_DAMAGE = st.text(
+    st.one_of(
+        st.sampled_from("abc &<>;7"),
+        st.characters(min_codepoint=0x20, max_codepoint=0x24F),
+        st.characters(min_codepoint=0x300, max_codepoint=0x36F),
+        st.characters(min_codepoint=0x600, max_codepoint=0x6FF),
+        st.characters(min_codepoint=0x2000, max_codepoint=0x2130),
+        st.characters(min_codepoint=0x3000, max_codepoint=0x30FF),
+        st.sampled_from("\u7e3a\u7e67\u7e5d\uff61\u4e00\u0637\u0638\ufffd"),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(_LETTERS_NEAR_DAMAGE)
+def test_what_the_first_look_clears_needs_no_repair_of_its_characters(text: str) -> None:
+    if re.match(CLEAR, text):
+        assert re.match(SOUND, text) or not text
+        assert not any(re.search(signature, text) for signature in (*SIGNATURES, HTML))
+        found: set[str] = set()
+        assert (repair_text(text, found) or "") == text or found == {"whitespace"}
+
+
+def test_the_first_look_clears_sound_text_of_every_script() -> None:
+    sound = ("Café crème & thé", "Stehlampe – Größe 5", "日本酒 純米大吟醸", "قميص قطني أحمر", "l’huile d’olive", "œufs frais")
+    assert [text for text in sound if not re.match(CLEAR, text)] == []
