@@ -61,7 +61,7 @@ def _candidates_of_cells(df: DataFrame, texts: dict[str, Column], *, raw: Column
         for name in NAMES
     }
     variants = {name: F.try_parse_json(cells[name]) for name in LISTS + MAPS}
-    wrong = _names_of(
+    wrong = names_of(
         {
             name: cells[name].isNotNull() & (variants[name].isNull() | is_wrong_variant(name, variants[name]))
             for name in LISTS + MAPS
@@ -82,7 +82,7 @@ def parse_parquet_rows(df: DataFrame) -> DataFrame:
     types = {field.name: field.dataType for field in df.schema.fields}
     fits = {name: name in types and _fits(name, types[name]) for name in NAMES}
     filled = {name: F.col(f"`{name}`") if fits[name] else F.lit(None) for name in NAMES}
-    wrong = _names_of({name: F.col(f"`{name}`").isNotNull() for name in NAMES if name in types and not fits[name]})
+    wrong = names_of({name: F.col(f"`{name}`").isNotNull() for name in NAMES if name in types and not fits[name]})
     row = F.to_json(F.struct(*[F.col(f"`{name}`") for name in types if name != "file"]))
     return candidates_of(
         df,
@@ -108,11 +108,13 @@ def candidates_of(
     )
 
 
-def _names_of(conditions: dict[str, Column]) -> Column:
-    """The names of the conditions that are true; null where none can be."""
-    if not conditions:
-        return F.lit(None).cast("array<string>")
-    return F.array_compact(F.array(*[F.when(condition, F.lit(name)) for name, condition in conditions.items()]))
+def names_of(conditions: dict[str, Column]) -> Column:
+    """Array of the names of the conditions that are true, in their order; null where none is. Names have no commas.
+
+    By way of a text: array_compact is interpreted, and keeps the whole projection from being compiled.
+    """
+    names = [F.when(condition, F.lit(name)) for name, condition in conditions.items()]
+    return F.split(F.nullif(F.concat_ws(",", *names), F.lit("")), ",") if names else F.lit(None).cast("array<string>")
 
 
 def candidate_type(name: str) -> str:

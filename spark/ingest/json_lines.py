@@ -11,63 +11,73 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from schemas.reject import MAX_RECORD_BYTES
-from spark.ingest.candidates import LISTS, MAPS, NAMES, TEXTS, candidate_type, candidates_of, is_wrong_variant
+from spark.ingest.candidates import LISTS, MAPS, NAMES, TEXTS, candidate_type, candidates_of, is_wrong_variant, names_of
 
 OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 # Inside brackets, so that anything behind the object (a second record, garbage) makes the parse fail.
 AS_TEXT = f"array<struct<{', '.join(f'{name}: {candidate_type(name)}' for name in NAMES)}>>"
 AS_VARIANT = f"array<struct<{', '.join(f'{name}: variant' for name in NAMES)}>>"
+BYTE_ORDER_MARK = "\ufeff"  # as some editors leave at a file's start
 
-_OPENING = [ord(sign) for sign in "[{"]
-_NUMBER_OR_WORD = [ord(sign) for sign in "-0123456789tf"]
-LITERAL = "(?:-?[0-9][0-9.eE+-]*|true|false)"
+NUMBER = "-?[0-9][0-9.eE+-]*"
 
 
 def parse_json_lines(df: DataFrame) -> DataFrame:
     """``value`` (one line of JSON) and ``file`` → candidates. Blank lines are not records."""
-    df = df.where(F.trim("value") != "")
-    bom = "\ufeff"  # a byte order mark, as some editors leave at a file's start
-    line = F.when(F.col("value").startswith(bom), F.substring("value", 2, MAX_RECORD_BYTES)).otherwise(F.col("value"))
+    df = df.where(F.when(F.col("value").startswith(" "), F.trim("value") != "").otherwise(F.col("value") != ""))
     too_large = F.octet_length("value") > MAX_RECORD_BYTES
     df = df.withColumn("damage", F.when(too_large, "record_too_large").when(~F.is_valid_utf8("value"), "invalid_utf8"))
-    # A column of its own: what stands inside from_json is interpreted, not compiled.
-    df = df.withColumn("text", F.when(F.col("damage").isNull(), F.concat(F.lit("["), line, F.lit("]"))))
-    df = df.withColumn("docs", F.from_json("text", AS_TEXT, OPTIONS))
-    df = df.withColumn("doc", F.when(F.size("docs") == 1, F.col("docs")[0]))
-    df = df.withColumn("typed", F.when(_may_hold_wrong_type(), F.from_json("text", AS_VARIANT, OPTIONS)[0]))
+    df = df.withColumn("docs", F.from_json(_bracketed_line(), AS_TEXT, OPTIONS))
+    is_one = F.size("docs") == 1
     unreadable = (
         F.when(F.col("damage").isNotNull(), F.col("damage"))
-        .when(F.col("doc").isNull() & ~F.rtrim("value").endswith("}"), "truncated_record")
-        .when(F.col("doc").isNull(), "invalid_record")
+        .when(F.coalesce(is_one, F.lit(False)), None)
+        .when(~F.rtrim("value").endswith("}"), "truncated_record")
+        .otherwise("invalid_record")
     )
-    wrong = F.array_compact(F.array(*[F.when(is_wrong_variant(name, F.col(f"typed.{name}")), F.lit(name)) for name in NAMES]))
+    # One expression, in which the second parse stands once: as a column of its own it would cost a copy of every row.
+    wrong = F.transform(F.from_json(_bracketed_line(), AS_VARIANT, OPTIONS), _wrong_names)[0]
     return candidates_of(
         df,
-        {name: F.col(f"doc.{name}") for name in NAMES},
+        {name: F.when(is_one, _field(name)) for name in NAMES},
         raw=F.col("value").cast("binary"),
         raw_format="json",
         unreadable=unreadable,
-        wrong_types=F.when(F.col("typed").isNotNull(), wrong),
+        wrong_types=F.when(is_one & _may_hold_wrong_type(), wrong),
     )
 
 
+def _bracketed_line() -> Column:
+    line = F.when(F.col("value").startswith(BYTE_ORDER_MARK), F.substring("value", 2, MAX_RECORD_BYTES)).otherwise(
+        F.col("value")
+    )
+    return F.when(F.col("damage").isNull(), F.concat(F.lit("["), line, F.lit("]")))
+
+
+def _field(name: str) -> Column:
+    return F.col("docs")[0][name]
+
+
+def _wrong_names(typed: Column) -> Column:
+    return names_of({name: is_wrong_variant(name, typed[name]) for name in NAMES})
+
+
 def _may_hold_wrong_type() -> Column:
-    texts = [_looks_like_json(F.col(f"doc.{name}"), name) for name in TEXTS]
-    absent = [F.col(f"doc.{name}").isNull() & F.col("value").contains(f'"{name}"') for name in LISTS + MAPS]
+    texts = [_looks_like_json(_field(name), name) for name in TEXTS]
+    absent = [_field(name).isNull() & F.col("value").contains(f'"{name}"') for name in LISTS + MAPS]
     # Joined and matched as one text: a function called for each element is interpreted, and costs more than the parse.
     inside = [
-        F.array_join("doc.bullets", "\n").rlike(f"(?m)^(?:[\\[{{]|{LITERAL}$)"),
-        F.array_join(F.map_values("doc.attributes"), "\n").rlike("(?m)^[\\[{]"),
+        F.array_join(_field("bullets"), "\n").rlike(f"(?m)^(?:[\\[{{]|(?:{NUMBER}|true|false)$)"),
+        F.array_join(F.map_values(_field("attributes")), "\n").rlike("(?m)^[\\[{]"),
     ]
     return reduce(Column.__or__, [F.coalesce(part, F.lit(False)) for part in [*texts, *absent, *inside]])
 
 
 def _looks_like_json(text: Column, name: str) -> Column:
-    """Whole numbers are sound item_ids, and the two words are what ``deleted`` holds."""
-    first = F.ascii(text)
+    """Whole numbers are sound item_ids, and the two words are what ``deleted`` holds. Comparisons look at a few bytes only."""
     if name == "deleted":
         return ~F.lower(text).isin("true", "false")
-    literal = text.rlike(f"^{LITERAL}$")
+    number = (text >= "-") & (text < ":") & text.rlike(f"^{NUMBER}$")
     if name == "item_id":
-        literal = literal & ~text.rlike("^[0-9]{1,18}$")
-    return first.isin(_OPENING) | (first.isin(_NUMBER_OR_WORD) & literal)
+        number = number & ~text.rlike("^[0-9]{1,18}$")
+    return text.startswith("[") | text.startswith("{") | text.isin("true", "false") | number

@@ -14,6 +14,7 @@ from pyspark.sql.functions import pandas_udf
 from pyspark.sql.types import StringType
 
 from schemas.locales import LANGUAGES, LOCALES
+from spark.ingest.candidates import names_of
 
 # A detector gains nothing from more text than this.
 DETECTION_CHARACTERS = 400
@@ -44,11 +45,8 @@ def settle_language(df: DataFrame, *, detect: bool = True) -> DataFrame:
     df = df.withColumn("language_confidence", F.col("_found")[1].cast("float"))
     df = df.withColumn("language", F.coalesce(F.col("language"), F.col("_found")[0]))
     df = df.withColumn("_disagrees", ~undeclared & _is_in_another_script()).withColumn("_foreign", _is_foreign_to_locale())
-    warned = F.array_compact(
-        F.array(F.when(F.col("_disagrees"), "language_disagrees"), F.when(F.col("_foreign"), "language_not_of_locale"))
-    )
-    none = F.array().cast("array<string>")
-    df = df.withColumn("warnings", F.when(F.col("_disagrees") | F.col("_foreign"), warned).otherwise(none))
+    warned = names_of({"language_disagrees": F.col("_disagrees"), "language_not_of_locale": F.col("_foreign")})
+    df = df.withColumn("warnings", F.coalesce(warned, F.array().cast("array<string>")))
     return df.drop("_found", "_disagrees", "_foreign")
 
 

@@ -22,8 +22,8 @@ from spark.ingest.text_repairs import repair_record
 ABSENT = "\u0000"
 TEXTS = tuple(name for name in FEED_FIELDS if name not in ("bullets", "attributes"))
 
-# Possessive loops over one class: some nanoseconds a character. "&" and "<" may begin HTML.
-_ASCII = "[ -%'-;=-~]"
+# A class of one range is some nanoseconds a character; of several, the JVM tests one after the other.
+_ASCII = "[ -~]"
 # What one look clears. Accented letters that no signature of mixed-up character sets ends in, up to three in a row before
 # plain ASCII; lone signs such as dashes and quotes, at least two characters apart; Japanese; Arabic, unless two of the
 # letters that UTF-8 read as cp1256 begins with stand one apart.
@@ -32,7 +32,7 @@ _SIGNS = "[\u00a1-\u00bf\u0152\u0153\u2010-\u2027\u2030-\u205e\u20a0-\u2122]"
 _KANA_AND_IDEOGRAPHS = "[\u3001-\u3098\u309b-\u30ff\u4e00-\u7e39\u7e3b-\u7e5c\u7e5e-\u7e66\u7e68-\u9fff\uff01-\uff60]"
 _ARABIC = "[\u060c-\u0636\u0639-\u0652\u0660-\u06ff]"
 CLEAR = (
-    f"^(?:{_ASCII}++|&(?= )|<(?=[ 0-9])|{_LETTERS}{{1,3}}+(?![^ -~])|{_SIGNS}(?=[ -~]{{2}}|[ -~]?$)"
+    f"^(?:{_ASCII}+|{_LETTERS}{{1,3}}+(?![^ -~])|{_SIGNS}(?=[ -~]{{2}}|[ -~]?$)"
     f"|{_KANA_AND_IDEOGRAPHS}++|{_ARABIC}++|[\u0637\u0638](?!.[\u0637\u0638]))*+$"
 )
 # Characters that no repair touches by themselves: no control character, no white space but the blank, nothing composable.
@@ -40,7 +40,6 @@ SOUND = (
     "^[ -~\u00a1-\u02ff\u0370-\u0652\u0656-\u10ff\u1200-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e\u2030-\u205e"
     "\u2060-\u2125\u2127-\u2129\u212c-\u2fff\u3001-\u3098\u309b-\ud7ff\ufb00-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]++$"
 )
-PLAIN = f"^{_ASCII}++$"
 SIGNATURES = (text_repairs.MOJIBAKE, *mixed_charsets.CHEAP_SIGNATURES)
 HTML = f"(?i:{text_repairs.TAG}|{text_repairs.ENTITY})"
 _UNITS = "|".join(text_repairs.UNITS)
@@ -72,15 +71,14 @@ def needs_repair(texts: Column) -> Column:
     bullets, values = (F.array_join(name, "\n", ABSENT) for name in ("bullets", F.map_values("attributes")))
     holes = F.when(F.size("bullets") > 0, bullets.contains(ABSENT))
     of_values = F.when(F.size("attributes") > 0, values.contains(ABSENT) | values.rlike(MISSPELLED_QUANTITY))
-    suspect = ~texts.rlike(CLEAR) & looks_damaged(texts)
+    may_be_html = (texts.contains("&") | texts.contains("<")) & texts.rlike(HTML)
+    suspect = may_be_html | (~texts.rlike(CLEAR) & looks_damaged(texts))
     return reduce(Column.__or__, [F.coalesce(part, F.lit(False)) for part in (spaces, suspect, holes, of_values)])
 
 
 def looks_damaged(texts: Column) -> Column:
     """The look at each kind of damage in characters, for the few texts that CLEAR does not clear. CLEAR implies not this."""
-    may_be_html = (texts.contains("&") | texts.contains("<")) & texts.rlike(HTML)
-    decoded_wrong = reduce(Column.__or__, [texts.rlike(signature) for signature in SIGNATURES])
-    return ~texts.rlike(PLAIN) & (~texts.rlike(SOUND) | decoded_wrong | may_be_html)
+    return ~texts.rlike(SOUND) | reduce(Column.__or__, [texts.rlike(signature) for signature in SIGNATURES])
 
 
 def _all_texts() -> Column:

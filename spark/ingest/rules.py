@@ -8,12 +8,14 @@ Records that could not be read have no fields: only their reason for that counts
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from schemas.locales import LANGUAGES, LOCALES
 from schemas.reject import MAX_TEXT_CHARACTERS, MAX_TITLE_CHARACTERS
+from spark.ingest.candidates import names_of
 
 
 class OnNull(Enum):
@@ -46,7 +48,7 @@ def listing_rules(limits: Limits) -> list[Rule]:
     title, text = F.length("title"), F.length(F.concat_ws("", "bullets", "description", F.map_values("attributes")))
     no_instant = F.col("updated_at").isNotNull() & F.col("updated_at").try_cast("timestamp").isNull()
     no_flag = F.coalesce(~F.lower("deleted").isin("true", "false"), F.lit(False))
-    wrong = F.array_distinct(F.concat(_wrong_types(), F.array_compact(F.array(F.when(no_flag, "deleted")))))
+    wrong = F.array_distinct(F.concat(_wrong_types(), F.when(no_flag, F.array(F.lit("deleted"))).otherwise(no_names())))
     titled = ~F.col("is_tombstone")
     return [
         _ignoring("wrong_type", (F.size("wrong_types") > 0) | no_flag, F.array_join(wrong, ", ")),
@@ -56,7 +58,8 @@ def listing_rules(limits: Limits) -> list[Rule]:
         _ignoring("unknown_language", ~F.col("language").isin(*LANGUAGES), F.col("language")),
         _requiring("title", where=titled),
         _ignoring("title_too_long", title > limits.title, _characters(title)),
-        _ignoring("text_too_long", text > limits.text, _characters(text)),
+        # No text has more characters than its record has bytes, and those are known without joining anything.
+        _ignoring("text_too_long", (F.octet_length("raw") > limits.text) & (text > limits.text), _characters(text)),
         _ignoring("invalid_updated_at", no_instant, F.col("updated_at")),
     ]
 
@@ -65,20 +68,28 @@ def judge_candidates(df: DataFrame, limits: Limits) -> DataFrame:
     """Adds ``is_bad``, ``reasons`` (empty for a good record), ``detail``; ``deleted`` becomes the boolean ``is_tombstone``."""
     df = df.withColumn("is_tombstone", F.coalesce(F.lower("deleted") == "true", F.lit(False)))
     rules = listing_rules(limits)
-    broken = [F.coalesce(rule.broken, F.lit(False)) for rule in rules]
-    reasons = [F.when(hit, rule.reason) for hit, rule in zip(broken, rules, strict=True)]
-    details = [
-        F.when(hit, F.concat(F.lit(f"{rule.reason}: "), F.left(rule.detail, F.lit(200))))
-        for hit, rule in zip(broken, rules, strict=True)
-    ]
-    # One look first: good records, nearly all, build no arrays. The id is never negative, and no optimiser knows it: else a
-    # filter on ``is_bad`` is pushed below the repairs and runs them twice.
-    offends = F.col("unreadable").isNotNull() | F.array_contains(F.array(*broken), True)
+    offends = reduce(Column.__or__, [F.coalesce(rule.broken, F.lit(False)) for rule in rules], F.col("unreadable").isNotNull())
+    # The id is never negative, and no optimiser knows it: else a filter on ``is_bad`` is pushed below the repairs and runs
+    # them twice.
     df = df.withColumn("is_bad", offends & (F.monotonically_increasing_id() >= 0))
-    all_reasons = F.array_compact(F.array(F.col("unreadable"), *reasons))
-    df = df.withColumn("reasons", F.when(F.col("is_bad"), all_reasons).otherwise(F.array().cast("array<string>")))
-    detail = F.nullif(F.concat_ws("; ", *details), F.lit(""))
-    return df.withColumn("detail", F.when(F.col("is_bad"), detail)).drop("deleted")
+    # In a function of one element, which Spark interprets: compiled, what only rejects need would make the code of all
+    # records longer than the 8,000 bytes up to which the JVM compiles it.
+    verdict = F.transform(
+        F.array(F.lit(0)), lambda _: F.struct(_reasons(rules).alias("reasons"), _detail(rules).alias("detail"))
+    )
+    df = df.withColumn("verdict", F.when(F.col("is_bad"), verdict[0]))
+    df = df.withColumn("reasons", F.coalesce("verdict.reasons", no_names())).withColumn("detail", F.col("verdict.detail"))
+    return df.drop("deleted", "verdict")
+
+
+def _reasons(rules: list[Rule]) -> Column:
+    of_rules = names_of({rule.reason: rule.broken for rule in rules})
+    return F.when(F.col("unreadable").isNotNull(), F.array("unreadable")).otherwise(of_rules)
+
+
+def _detail(rules: list[Rule]) -> Column:
+    details = [F.when(rule.broken, F.concat(F.lit(f"{rule.reason}: "), F.left(rule.detail, F.lit(200)))) for rule in rules]
+    return F.nullif(F.concat_ws("; ", *details), F.lit(""))
 
 
 def _ignoring(reason: str, broken: Column, detail: Column) -> Rule:
@@ -96,7 +107,11 @@ def _requiring(name: str, where: Column | None = None) -> Rule:
 
 
 def _wrong_types() -> Column:
-    return F.coalesce("wrong_types", F.array().cast("array<string>"))
+    return F.coalesce("wrong_types", no_names())
+
+
+def no_names() -> Column:
+    return F.array().cast("array<string>")
 
 
 def _characters(length: Column) -> Column:

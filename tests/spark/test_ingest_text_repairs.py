@@ -103,9 +103,9 @@ _LETTERS_NEAR_DAMAGE = st.text(
 @settings(max_examples=2_000, deadline=None)
 @given(_LETTERS_NEAR_DAMAGE)
 def test_what_the_first_look_clears_needs_no_repair_of_its_characters(text: str) -> None:
-    if re.match(CLEAR, text):
+    if re.match(CLEAR, text) and not re.search(HTML, text):
         assert re.match(SOUND, text) or not text
-        assert not any(re.search(signature, text) for signature in (*SIGNATURES, HTML))
+        assert not any(re.search(signature, text) for signature in SIGNATURES)
         found: set[str] = set()
         assert (repair_text(text, found) or "") == text or found == {"whitespace"}
 
