@@ -121,6 +121,15 @@ def place_folder(staging: Path, path: str) -> bool:
     return True
 
 
+def move_file(source: str, target: str) -> None:
+    """Move a file within one filesystem: a rename, on S3 a copy on the server."""
+    filesystem, inner = open_filesystem(source)
+    place = open_filesystem(target)[1]
+    if not is_remote(target):
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+    filesystem.move(inner, place)
+
+
 def delete_file(path: str) -> None:
     """Delete the file; nothing happens where there is none."""
     filesystem, inner = open_filesystem(path)

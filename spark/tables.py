@@ -105,6 +105,14 @@ def replace_table(spark: SparkSession, rows: DataFrame, path: str, properties: M
     return spark.read.format("delta").load(path).count()  # from the statistics in the log, not from the files
 
 
+def write_new_table(rows: DataFrame, path: str, table: Table) -> None:
+    """Make a table and fill it, in one commit. There must be none at ``path``."""
+    writer = rows.select(*table.column_names).write.format("delta").partitionBy(*table.partition_by)
+    for name, value in {**READABLE_EVERYWHERE, **table.properties}.items():
+        writer = writer.option(name, value)
+    writer.save(path)
+
+
 def append_rows(df: DataFrame, path: str, table: Table) -> None:
     """Add the rows of ``df`` in one commit. Not safe to repeat: the caller knows that their keys are new."""
     df.select(*table.column_names).write.format("delta").mode("append").save(path)

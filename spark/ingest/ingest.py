@@ -1,7 +1,7 @@
 """One ingest run: feeds in, ``listings`` and ``listing_rejects`` out, every record accounted for.
 
-Two passes over the feed: the first judges and counts (survey), the second writes (changes). Rejects are written in between, so
-they are kept before a good row is. A lease lets one ingest at a time write to a workspace.
+One pass over the feed writes every record, judged, to a staging table (stage). Rejects are kept before a good row is written;
+then what the keys and the counts decide becomes one commit (changes). A lease lets one ingest at a time write to a workspace.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,12 @@ from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.workspace import Workspace
-from spark.ingest.changes import settle_survey, write_changes
+from spark.ingest.changes import settle_stage, write_changes
 from spark.ingest.feeds import read_candidates
+from spark.ingest.judging import judge_records
 from spark.ingest.rules import Limits
 from spark.ingest.sources import find_feed_files
-from spark.ingest.survey import REJECT, Survey, judge_records, survey_records
+from spark.ingest.stage import Stage, stage_records
 from spark.tables import create_table, merge_rows
 
 
@@ -62,19 +63,19 @@ def ingest_feed(
     create_table(spark, workspace.table(LISTING_REJECTS.name), LISTING_REJECTS)
     if not files.count:
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
-    judged = judge_records(read_candidates(spark, files), limits or Limits())
+    judged = judge_records(read_candidates(spark, files), limits or Limits(), run_id)
     # An append does not see the rows of another run: a key could stand twice.
-    with Lease(workspace.leases(LISTINGS.name), run_id), survey_records(judged) as survey:
-        if survey.rejected:
-            write_rejects(survey.bad, workspace, run_id)
-        _refuse_bad_feed(survey, max_reject_share, workspace)
-        return write_listings(judged, survey, workspace, run_id, files=files.count, full=full)
+    with Lease(workspace.leases(LISTINGS.name), run_id), stage_records(judged, workspace) as stage:
+        if stage.rejected:
+            write_rejects(stage.bad, workspace, run_id)
+        _refuse_bad_feed(stage, max_reject_share, workspace)
+        return write_listings(stage, workspace, run_id, files=files.count, full=full)
 
 
 def write_rejects(bad: DataFrame, workspace: Workspace, run_id: str) -> None:
     """Keep rejects, each distinct raw record once. Those that are there already stay as they are."""
     rows = bad.groupBy(F.sha2("raw", 256).alias("reject_id")).agg(
-        *[F.first(name).alias(name) for name in REJECT],
+        *[F.first(name).alias(name) for name in ("reasons", "detail", "raw", "raw_format")],
         F.min("source_file").alias("source_file"),
         F.count(F.lit(1)).alias("occurrences"),
     )
@@ -82,42 +83,40 @@ def write_rejects(bad: DataFrame, workspace: Workspace, run_id: str) -> None:
     merge_rows(rows, workspace.table(LISTING_REJECTS.name), LISTING_REJECTS, update_when=None)
 
 
-def write_listings(
-    judged: DataFrame, survey: Survey, workspace: Workspace, run_id: str, *, files: int = 0, full: bool = False
-) -> IngestResult:
-    """The surveyed records settled and written, and the account of it."""
-    withheld = full and survey.unreadable > 0
-    with settle_survey(survey, workspace, full=full and not withheld) as settled:
-        written = write_changes(judged, settled, workspace, run_id)
+def write_listings(stage: Stage, workspace: Workspace, run_id: str, *, files: int = 0, full: bool = False) -> IngestResult:
+    """The staged records settled and written, and the account of it."""
+    withheld = full and stage.unreadable > 0
+    with settle_stage(stage, workspace, full=full and not withheld) as settled:
+        languages = write_changes(stage, settled, workspace, run_id)
     inserted, updated, deleted = (settled.outcomes.get(name, 0) for name in ("inserted", "updated", "deleted"))
     accounting = Accounting(
-        rows_in=survey.rows_in,
+        rows_in=stage.rows_in,
         written=inserted + updated + deleted,
         unchanged=settled.outcomes.get("unchanged", 0),
         superseded=settled.outcomes.get("superseded", 0),
-        rejected=survey.rejected,
-        rejected_reasons=survey.reasons,
+        rejected=stage.rejected,
+        rejected_reasons=stage.reasons,
     )
-    warning = f"nothing was deleted as absent: {survey.unreadable} records of the full feed could not be read"
+    warning = f"nothing was deleted as absent: {stage.unreadable} records of the full feed could not be read"
     return IngestResult(
         accounting=accounting,
         inserted=inserted,
         updated=updated,
         deleted=deleted,
         deleted_as_absent=settled.absent_count,
-        repairs=survey.repairs,
-        languages=written.languages,
+        repairs=stage.repairs,
+        languages=languages,
         files=files,
         warnings=(warning,) if withheld else (),
     )
 
 
-def _refuse_bad_feed(survey: Survey, max_reject_share: float, workspace: Workspace) -> None:
-    if survey.rejected <= max_reject_share * survey.rows_in:
+def _refuse_bad_feed(stage: Stage, max_reject_share: float, workspace: Workspace) -> None:
+    if stage.rejected <= max_reject_share * stage.rows_in:
         return
     raise BadDataError(
-        f"{survey.rejected:,} of {survey.rows_in:,} records were rejected ({survey.rejected / survey.rows_in:.1%}, allowed "
-        f"{max_reject_share:.1%}): " + ", ".join(f"{name} {count:,}" for name, count in survey.reasons.items()),
+        f"{stage.rejected:,} of {stage.rows_in:,} records were rejected ({stage.rejected / stage.rows_in:.1%}, allowed "
+        f"{max_reject_share:.1%}): " + ", ".join(f"{name} {count:,}" for name, count in stage.reasons.items()),
         next_step=f"look at {workspace.table(LISTING_REJECTS.name)} (kept whole), mend the feed, or raise --max-reject-share; "
         "listings were left as they were",
     )

@@ -32,22 +32,26 @@ def normalise_language(df: DataFrame) -> DataFrame:
     return df.withColumn("language", F.lower(primary))
 
 
-def settle_language(df: DataFrame, *, detect: bool = True) -> DataFrame:
-    """Adds ``language_source``, ``language_confidence`` and ``warnings``; detects ``language`` where it is not declared.
+def settle_language(df: DataFrame) -> DataFrame:
+    """Adds ``language_source``, ``language_confidence`` and ``warnings``; fills ``language`` where it is not declared.
 
-    ``detect`` is false where all records declare one: then no text travels to Python.
+    ``detected`` is what ``detect_language`` says of the texts without a declaration.
     """
-    text = F.left(F.concat_ws(" ", "title", "description"), F.lit(DETECTION_CHARACTERS))
     undeclared = F.col("language").isNull()
-    found = detect_language(F.when(undeclared, text)) if detect else F.lit(None).cast("string")
-    df = df.withColumn("_found", F.split(found, " "))
+    df = df.withColumn("_found", F.split("detected", " "))
     df = df.withColumn("language_source", F.when(undeclared, "detected").otherwise("declared"))
     df = df.withColumn("language_confidence", F.col("_found")[1].cast("float"))
     df = df.withColumn("language", F.coalesce(F.col("language"), F.col("_found")[0]))
-    df = df.withColumn("_disagrees", ~undeclared & _is_in_another_script()).withColumn("_foreign", _is_foreign_to_locale())
+    declared = F.col("language_source") == "declared"
+    df = df.withColumn("_disagrees", declared & _is_in_another_script()).withColumn("_foreign", _is_foreign_to_locale())
     warned = names_of({"language_disagrees": F.col("_disagrees"), "language_not_of_locale": F.col("_foreign")})
     df = df.withColumn("warnings", F.coalesce(warned, F.array().cast("array<string>")))
-    return df.drop("_found", "_disagrees", "_foreign")
+    return df.drop("_found", "_disagrees", "_foreign", "detected")
+
+
+def text_to_detect() -> Column:
+    """What of a candidate is enough to tell its language; null where it has no text."""
+    return F.nullif(F.left(F.concat_ws(" ", "title", "description"), F.lit(DETECTION_CHARACTERS)), F.lit(""))
 
 
 def _is_in_another_script() -> Column:
@@ -71,10 +75,11 @@ def _is_foreign_to_locale() -> Column:
 def detect_language(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
     """Language and probability, with a space between, of each text; null stays null."""
     for texts in batches:
-        yield pd.Series([None if text is None else _detect(text) for text in texts], dtype=object)
+        yield pd.Series([None if text is None else detect(text) for text in texts], dtype=object)
 
 
-def _detect(text: str) -> str:
+def detect(text: str) -> str:
+    """Language and probability of one text, with a space between."""
     language, confidence = _detector().classify(text)
     return f"{language} {confidence:.4f}"
 

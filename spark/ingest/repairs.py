@@ -17,6 +17,7 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from schemas.listing import FEED_FIELDS
 from spark.ingest import mixed_charsets, text_repairs
+from spark.ingest.language import DETECTION_CHARACTERS, detect, detect_language, text_to_detect
 from spark.ingest.text_repairs import repair_record
 
 ABSENT = "\u0000"
@@ -49,10 +50,20 @@ MISSPELLED_QUANTITY = f"(?m)^(?!{_ONE_SPELLING}$)[0-9]{{1,9}}(?:[.,][0-9]{{1,9}}
 
 
 def repair_texts(df: DataFrame) -> DataFrame:
-    """Repair all texts of candidates; adds ``repairs`` (names, sorted). Texts that end up empty become null."""
+    """Repair all texts of candidates; adds ``repairs`` (names, sorted) and ``detected``, see language.
+
+    Texts that end up empty become null. What Python says of a record, its repairs or its language, comes in one exchange.
+    """
     df = df.withColumn("_texts", _all_texts())
+    df = df.withColumn("_suspect", needs_repair(F.col("_texts")))
     record = F.to_json(F.struct(*TEXTS, "bullets", F.map_entries("attributes").alias("attributes")))
-    df = df.withColumn("_answer", _repair_records(F.when(needs_repair(F.col("_texts")), record)))
+    undeclared = ~F.col("_suspect") & F.col("language").isNull()
+    df = df.withColumns(
+        {
+            "_answer": _repair_records(F.when(F.col("_suspect"), record)),
+            "_language": detect_language(F.when(undeclared, text_to_detect())),
+        }
+    )
     df = df.withColumn("_repaired", F.from_json("_answer", _REPAIRED))
     repaired = F.col("_answer").isNotNull()
     for name in (*TEXTS, "bullets"):
@@ -61,7 +72,8 @@ def repair_texts(df: DataFrame) -> DataFrame:
     pairs = F.when(repaired, F.col("_repaired.attributes")).otherwise(F.sort_array(F.map_entries("attributes")))
     df = df.withColumn("attributes", F.map_from_entries(pairs))
     repairs = F.coalesce(F.col("_repaired.repairs"), F.array().cast("array<string>"))
-    return df.withColumn("repairs", repairs).drop("_texts", "_answer", "_repaired")
+    df = df.withColumn("repairs", repairs).withColumn("detected", F.coalesce("_repaired.detected", "_language"))
+    return df.drop("_texts", "_suspect", "_answer", "_language", "_repaired")
 
 
 def needs_repair(texts: Column) -> Column:
@@ -92,6 +104,7 @@ _REPAIRED = StructType(
         StructField("bullets", ArrayType(StringType())),
         StructField("attributes", ArrayType(_PAIR)),
         StructField("repairs", ArrayType(StringType())),
+        StructField("detected", StringType()),
     ]
 )
 
@@ -110,4 +123,7 @@ def _repair_json(text: str) -> str:
     record = repair_record({name: row.get(name) for name in TEXTS}, row.get("bullets"), attributes)
     entries = None if record.attributes is None else [{"key": k, "value": v} for k, v in record.attributes.items()]
     answer = {**record.texts, "bullets": record.bullets, "attributes": entries, "repairs": record.repairs}
+    if record.texts["language"] is None:
+        text = " ".join(part for part in (record.texts["title"], record.texts["description"]) if part)
+        answer["detected"] = detect(text[:DETECTION_CHARACTERS]) if text else None
     return json.dumps(answer, ensure_ascii=False)

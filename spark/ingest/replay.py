@@ -14,8 +14,9 @@ from schemas.workspace import Workspace
 from spark.ingest.candidates import parse_csv_rejects
 from spark.ingest.ingest import IngestResult, write_listings
 from spark.ingest.json_lines import parse_json_lines
+from spark.ingest.judging import judge_records
 from spark.ingest.rules import Limits
-from spark.ingest.survey import Survey, judge_records, survey_records
+from spark.ingest.stage import Stage, stage_records
 from spark.tables import create_table, delete_keys, merge_rows, read_table, table_version
 
 MADE_BY = "jobs/ingest_catalog.py --feed FEED"
@@ -40,10 +41,10 @@ def replay_rejects(
     if rejects.isEmpty():
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
     create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
-    judged = judge_records(_candidates(rejects), limits or Limits())
-    with Lease(workspace.leases(LISTINGS.name), run_id), survey_records(judged) as survey:
-        result = write_listings(judged, survey, workspace, run_id)
-        _settle_rejects(rejects, survey, path)
+    judged = judge_records(_candidates(rejects), limits or Limits(), run_id)
+    with Lease(workspace.leases(LISTINGS.name), run_id), stage_records(judged, workspace) as stage:
+        result = write_listings(stage, workspace, run_id)
+        _settle_rejects(rejects, stage, path)
     return result
 
 
@@ -53,11 +54,11 @@ def _candidates(rejects: DataFrame) -> DataFrame:
     return parse_json_lines(lines).unionByName(parse_csv_rejects(read.where("raw_format = 'csv'")))
 
 
-def _settle_rejects(rejects: DataFrame, survey: Survey, path: str) -> None:
+def _settle_rejects(rejects: DataFrame, stage: Stage, path: str) -> None:
     """Rejects that passed go; of those that did not, the reasons become today's."""
-    still = survey.bad.select(F.sha2("raw", 256).alias("reject_id"), "reasons", "detail").dropDuplicates(["reject_id"])
+    still = stage.bad.select(F.sha2("raw", 256).alias("reject_id"), "reasons", "detail").dropDuplicates(["reject_id"])
     kept = rejects.drop("reasons", "detail").join(still, "reject_id")
-    if survey.rejected:
+    if stage.rejected:
         merge_rows(kept, path, LISTING_REJECTS, update_when="s.reasons <> t.reasons")
     passed = rejects.select("reject_id").join(still.select("reject_id"), "reject_id", "left_anti")
     delete_keys(passed, path, LISTING_REJECTS, prune=F.lit(True))
