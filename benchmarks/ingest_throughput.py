@@ -116,9 +116,9 @@ class Bench:
         original = ingest.stage_records
 
         @contextmanager
-        def timed(judged, workspace):  # type: ignore[no-untyped-def]
+        def timed(*arguments):  # type: ignore[no-untyped-def]
             started = time.monotonic()
-            with original(judged, workspace) as stage:
+            with original(*arguments) as stage:
                 self.stage_seconds = time.monotonic() - started
                 yield stage
 

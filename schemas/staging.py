@@ -11,14 +11,16 @@ from schemas.reject import LISTING_REJECTS
 from schemas.tables import TEXT, Column, Table
 
 LISTING, TOMBSTONE, REJECT = "listing", "tombstone", "reject"
+# Only raw as yet: Python must look at the record, for a repair or for its language. Then it is staged anew, as one of those.
+SUSPECT = "suspect"
 
-# What a reject brings to ``listing_rejects``.
+# What a reject brings to ``listing_rejects``. Suspects have the last three of them.
 REJECT_COLUMNS = ("reasons", "detail", "raw", "raw_format", "source_file")
 
 STAGED_RECORDS = Table(
     name="staging/ingest",
     columns=(
-        Column(name="state", type=TEXT, meaning="listing, tombstone or reject", nullable=False),
+        Column(name="state", type=TEXT, meaning="listing, tombstone, reject or suspect", nullable=False),
         *(dataclasses.replace(column, nullable=True) for column in LISTINGS.columns),
         Column(name="rejected_locale", type=TEXT, meaning="a reject's locale, which may be any text; ``locale`` is null then"),
         *(dataclasses.replace(column, nullable=True) for column in LISTING_REJECTS.columns if column.name in REJECT_COLUMNS),

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from m5model import storage
-from spark.ingest.candidates import CORRUPT, parse_csv_rows, parse_parquet_rows
+from spark.ingest.candidates import CORRUPT, parse_csv_rejects, parse_csv_rows, parse_parquet_rows
 from spark.ingest.json_lines import parse_json_lines
 from spark.ingest.sources import FeedFiles
 
@@ -20,6 +20,13 @@ def read_candidates(spark: SparkSession, files: FeedFiles) -> DataFrame:
     frames += [parse_csv_rows(_read_csv(spark, group)) for group in _group_by_header(files.csv)]
     frames += [parse_parquet_rows(_read_parquet(spark, group)) for group in _group_by_schema(spark, files.parquet)]
     return reduce(DataFrame.unionByName, frames)
+
+
+def parse_raw_records(records: DataFrame) -> DataFrame:
+    """Records that were kept raw (``raw``, ``raw_format``, ``reasons``, ``source_file``) as candidates once more."""
+    read = records.withColumn("file", F.col("source_file"))
+    lines = read.where("raw_format = 'json'").withColumn("value", F.col("raw").cast("string"))
+    return parse_json_lines(lines).unionByName(parse_csv_rejects(read.where("raw_format = 'csv'")))
 
 
 def _read_csv(spark: SparkSession, group: tuple[tuple[str, ...], list[str]]) -> DataFrame:

@@ -19,7 +19,6 @@ from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.workspace import Workspace
 from spark.ingest.changes import settle_stage, write_changes
 from spark.ingest.feeds import read_candidates
-from spark.ingest.judging import judge_records
 from spark.ingest.rules import Limits
 from spark.ingest.sources import find_feed_files
 from spark.ingest.stage import Stage, stage_records
@@ -63,9 +62,9 @@ def ingest_feed(
     create_table(spark, workspace.table(LISTING_REJECTS.name), LISTING_REJECTS)
     if not files.count:
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
-    judged = judge_records(read_candidates(spark, files), limits or Limits(), run_id)
+    staging = stage_records(read_candidates(spark, files), workspace, run_id, limits or Limits())
     # An append does not see the rows of another run: a key could stand twice.
-    with Lease(workspace.leases(LISTINGS.name), run_id), stage_records(judged, workspace) as stage:
+    with Lease(workspace.leases(LISTINGS.name), run_id), staging as stage:
         if stage.rejected:
             write_rejects(stage.bad, workspace, run_id)
         _refuse_bad_feed(stage, max_reject_share, workspace)

@@ -3,15 +3,11 @@
 A declaration is checked by script alone, in the JVM; a disagreement is a warning (schemas.listing.WARNINGS), never a rejection.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.functions import pandas_udf
-from pyspark.sql.types import StringType
 
 from schemas.locales import LANGUAGES, LOCALES
 from spark.ingest.candidates import names_of
@@ -35,7 +31,7 @@ def normalise_language(df: DataFrame) -> DataFrame:
 def settle_language(df: DataFrame) -> DataFrame:
     """Adds ``language_source``, ``language_confidence`` and ``warnings``; fills ``language`` where it is not declared.
 
-    ``detected`` is what ``detect_language`` says of the texts without a declaration.
+    ``detected`` is what ``detect`` says of the texts without a declaration.
     """
     undeclared = F.col("language").isNull()
     df = df.withColumn("_found", F.split("detected", " "))
@@ -69,13 +65,6 @@ def _is_foreign_to_locale() -> Column:
     spoken = [f"{locale.code} {language}" for locale in LOCALES.values() for language in locale.languages]
     pair = F.concat_ws(" ", "locale", "language")
     return ~pair.isin(spoken) & (F.coalesce("language_confidence", F.lit(1.0)) >= CONFIDENT)
-
-
-@pandas_udf(StringType())  # type: ignore[call-overload]
-def detect_language(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-    """Language and probability, with a space between, of each text; null stays null."""
-    for texts in batches:
-        yield pd.Series([None if text is None else detect(text) for text in texts], dtype=object)
 
 
 def detect(text: str) -> str:

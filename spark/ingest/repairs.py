@@ -17,10 +17,11 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from schemas.listing import FEED_FIELDS
 from spark.ingest import mixed_charsets, text_repairs
-from spark.ingest.language import DETECTION_CHARACTERS, detect, detect_language, text_to_detect
+from spark.ingest.language import DETECTION_CHARACTERS, detect, text_to_detect
 from spark.ingest.text_repairs import repair_record
 
 ABSENT = "\u0000"
+DETECT = "L"  # begins a request for a language; a record begins with a brace
 TEXTS = tuple(name for name in FEED_FIELDS if name not in ("bullets", "attributes"))
 
 # A class of one range is some nanoseconds a character; of several, the JVM tests one after the other.
@@ -49,6 +50,23 @@ _ONE_SPELLING = f"[0-9]{{1,9}}(?:\\.[0-9]{{1,9}})? (?:{'|'.join(text_repairs.UNI
 MISSPELLED_QUANTITY = f"(?m)^(?!{_ONE_SPELLING}$)[0-9]{{1,9}}(?:[.,][0-9]{{1,9}})? ?(?i:{_UNITS})$"
 
 
+def find_suspects(df: DataFrame) -> DataFrame:
+    """Adds ``is_suspect``: Python must look at the candidate, for a repair or for its language.
+
+    What is rejected whatever its texts are, because it could not be read or holds a wrong type, is none.
+    """
+    df = df.withColumn("_texts", _all_texts())
+    is_undeclared = F.col("language").isNull() & text_to_detect().isNotNull()
+    is_lost = F.col("unreadable").isNotNull() | F.coalesce(F.size("wrong_types") > 0, F.lit(False))
+    return df.withColumn("is_suspect", ~is_lost & (needs_repair(F.col("_texts")) | is_undeclared)).drop("_texts")
+
+
+def leave_texts(df: DataFrame) -> DataFrame:
+    """Candidates that are no suspects, as ``repair_texts`` would return them."""
+    df = df.withColumn("attributes", F.map_from_entries(F.sort_array(F.map_entries("attributes"))))
+    return df.withColumn("repairs", F.array().cast("array<string>")).withColumn("detected", F.lit(None).cast("string"))
+
+
 def repair_texts(df: DataFrame) -> DataFrame:
     """Repair all texts of candidates; adds ``repairs`` (names, sorted) and ``detected``, see language.
 
@@ -57,23 +75,20 @@ def repair_texts(df: DataFrame) -> DataFrame:
     df = df.withColumn("_texts", _all_texts())
     df = df.withColumn("_suspect", needs_repair(F.col("_texts")))
     record = F.to_json(F.struct(*TEXTS, "bullets", F.map_entries("attributes").alias("attributes")))
-    undeclared = ~F.col("_suspect") & F.col("language").isNull()
-    df = df.withColumns(
-        {
-            "_answer": _repair_records(F.when(F.col("_suspect"), record)),
-            "_language": detect_language(F.when(undeclared, text_to_detect())),
-        }
-    )
-    df = df.withColumn("_repaired", F.from_json("_answer", _REPAIRED))
-    repaired = F.col("_answer").isNotNull()
+    undeclared = F.when(F.col("language").isNull(), F.concat(F.lit(DETECT), text_to_detect()))
+    df = df.withColumn("_answer", ask_python(F.when(F.col("_suspect"), record).otherwise(undeclared)))
+    df = df.withColumn("_is_repaired", F.coalesce(F.col("_answer").startswith("{"), F.lit(False)))
+    df = df.withColumn("_repaired", F.from_json(F.when(F.col("_is_repaired"), F.col("_answer")), _REPAIRED))
+    repaired = F.col("_is_repaired")
     for name in (*TEXTS, "bullets"):
         df = df.withColumn(name, F.when(repaired, F.col(f"_repaired.{name}")).otherwise(F.col(name)))
     # Entries in the order of their names, so that equal maps are equal bytes.
     pairs = F.when(repaired, F.col("_repaired.attributes")).otherwise(F.sort_array(F.map_entries("attributes")))
     df = df.withColumn("attributes", F.map_from_entries(pairs))
     repairs = F.coalesce(F.col("_repaired.repairs"), F.array().cast("array<string>"))
-    df = df.withColumn("repairs", repairs).withColumn("detected", F.coalesce("_repaired.detected", "_language"))
-    return df.drop("_texts", "_suspect", "_answer", "_language", "_repaired")
+    detected = F.when(repaired, F.col("_repaired.detected")).otherwise(F.col("_answer"))
+    df = df.withColumn("repairs", repairs).withColumn("detected", detected)
+    return df.drop("_texts", "_suspect", "_answer", "_is_repaired", "_repaired")
 
 
 def needs_repair(texts: Column) -> Column:
@@ -110,10 +125,17 @@ _REPAIRED = StructType(
 
 
 @pandas_udf(StringType())  # type: ignore[call-overload]
-def _repair_records(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-    """Records as JSON, in and out: one column of nearly only nulls costs little to pass. Null stays null."""
+def ask_python(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+    """Records as JSON → the same repaired; DETECT and a text → its language and probability. Null stays null.
+
+    One column of nearly only nulls, in one exchange: a second one would copy every row once more.
+    """
     for batch in batches:
-        yield pd.Series([None if record is None else _repair_json(record) for record in batch], dtype=object)
+        yield pd.Series([None if request is None else _answer(request) for request in batch], dtype=object)
+
+
+def _answer(request: str) -> str:
+    return detect(request[len(DETECT) :]) if request.startswith(DETECT) else _repair_json(request)
 
 
 def _repair_json(text: str) -> str:

@@ -11,10 +11,8 @@ from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS, REASONS
 from schemas.report import Accounting
 from schemas.workspace import Workspace
-from spark.ingest.candidates import parse_csv_rejects
+from spark.ingest.feeds import parse_raw_records
 from spark.ingest.ingest import IngestResult, write_listings
-from spark.ingest.json_lines import parse_json_lines
-from spark.ingest.judging import judge_records
 from spark.ingest.rules import Limits
 from spark.ingest.stage import Stage, stage_records
 from spark.tables import create_table, delete_keys, merge_rows, read_table, table_version
@@ -41,17 +39,11 @@ def replay_rejects(
     if rejects.isEmpty():
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
     create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
-    judged = judge_records(_candidates(rejects), limits or Limits(), run_id)
-    with Lease(workspace.leases(LISTINGS.name), run_id), stage_records(judged, workspace) as stage:
+    staging = stage_records(parse_raw_records(rejects), workspace, run_id, limits or Limits())
+    with Lease(workspace.leases(LISTINGS.name), run_id), staging as stage:
         result = write_listings(stage, workspace, run_id)
         _settle_rejects(rejects, stage, path)
     return result
-
-
-def _candidates(rejects: DataFrame) -> DataFrame:
-    read = rejects.withColumn("file", F.col("source_file"))
-    lines = read.where("raw_format = 'json'").withColumn("value", F.col("raw").cast("string"))
-    return parse_json_lines(lines).unionByName(parse_csv_rejects(read.where("raw_format = 'csv'")))
 
 
 def _settle_rejects(rejects: DataFrame, stage: Stage, path: str) -> None:

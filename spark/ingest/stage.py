@@ -17,10 +17,14 @@ from m5model import storage
 from schemas.listing import LISTING_KEY
 from schemas.locales import LANGUAGES, LOCALES
 from schemas.reject import REASONS, REPAIRS, UNREADABLE
-from schemas.staging import LISTING, REJECT, STAGED_RECORDS, TOMBSTONE
+from schemas.staging import LISTING, REJECT, STAGED_RECORDS, SUSPECT, TOMBSTONE
 from schemas.workspace import Workspace
+from spark.adoption import read_log
+from spark.ingest.feeds import parse_raw_records
+from spark.ingest.judging import judge_records, judge_suspects
+from spark.ingest.rules import Limits
 from spark.ingest.settle import find_repeated_keys
-from spark.tables import read_table, write_new_table
+from spark.tables import append_rows, read_table, write_new_table
 
 ENTRY = (*LISTING_KEY, "updated_at", "source_file", "content_hash")
 
@@ -68,13 +72,12 @@ class Stage:
 
 
 @contextmanager
-def stage_records(judged: DataFrame, workspace: Workspace) -> Iterator[Stage]:
-    """Write the judged records and count them. The staging table lives until the context ends; one at a time (a lease)."""
+def stage_records(candidates: DataFrame, workspace: Workspace, run_id: str, limits: Limits) -> Iterator[Stage]:
+    """Judge the records, write and count them. The staging table lives until the context ends; one at a time (a lease)."""
     storage.delete_folder(workspace.table(STAGED_RECORDS.name))  # a killed run's
     path = f"{workspace.table(STAGED_RECORDS.name)}/{uuid.uuid4().hex}"
-    write_new_table(judged, path, STAGED_RECORDS)
-    records = read_table(judged.sparkSession, path, made_by="an ingest")
     try:
+        records = _write_stage(candidates, path, run_id, limits)
         counts = records.agg(*_counters()).collect()[0]
         good = records.where(F.col("state") != REJECT)
         repeated = find_repeated_keys(good).persist(StorageLevel.DISK_ONLY)
@@ -84,6 +87,17 @@ def stage_records(judged: DataFrame, workspace: Workspace) -> Iterator[Stage]:
             repeated.unpersist()
     finally:
         storage.delete_folder(path)
+
+
+def _write_stage(candidates: DataFrame, path: str, run_id: str, limits: Limits) -> DataFrame:
+    """All records judged and written; returns them. Suspects, which are in the first commit only, are left out."""
+    spark = candidates.sparkSession
+    write_new_table(judge_records(candidates, limits, run_id), path, STAGED_RECORDS)
+    suspects = [file for file in read_log(path) if file.partition["state"] == SUSPECT]
+    if suspects:
+        raw = read_table(spark, path, made_by="an ingest", version=0).where(F.col("state") == SUSPECT)
+        append_rows(judge_suspects(parse_raw_records(raw), limits, run_id), path, STAGED_RECORDS)
+    return read_table(spark, path, made_by="an ingest").where(F.col("state") != SUSPECT)
 
 
 def _counters() -> list[Column]:
