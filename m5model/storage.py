@@ -140,8 +140,19 @@ def delete_file(path: str) -> None:
 def delete_folder(path: str) -> None:
     """Delete ``path`` with all that is below it; nothing happens where there is none."""
     filesystem, inner = open_filesystem(path)
-    if filesystem.get_file_info(inner).type == pafs.FileType.Directory:
-        filesystem.delete_dir(inner)
+    if filesystem.get_file_info(inner).type != pafs.FileType.Directory:
+        return
+    if is_remote(path):
+        # Some S3 servers refuse the marker of a folder that holds anything yet, and a request deletes in any order.
+        for folder in _folders_from_the_deepest(filesystem, inner):
+            filesystem.delete_dir_contents(folder)
+    filesystem.delete_dir(inner)
+
+
+def _folders_from_the_deepest(filesystem: pafs.FileSystem, inner: str) -> list[str]:
+    """``inner`` and the folders below it, each before the one that it is in, and its marker therefore after its contents."""
+    below = filesystem.get_file_info(pafs.FileSelector(inner, recursive=True))
+    return sorted([inner, *(entry.path for entry in below if entry.type == pafs.FileType.Directory)], reverse=True)
 
 
 def local_copy(path: str, files: Mapping[str, str], cache: Path | None = None) -> Path:
