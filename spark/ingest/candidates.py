@@ -81,12 +81,14 @@ def parse_parquet_rows(df: DataFrame) -> DataFrame:
     """Typed rows → candidates. A column of another type is a wrong type in every row that fills it."""
     types = {field.name: field.dataType for field in df.schema.fields}
     fits = {name: name in types and _fits(name, types[name]) for name in NAMES}
-    filled = {name: F.col(f"`{name}`") if fits[name] else F.lit(None) for name in NAMES}
+    filled = {name: (F.col(f"`{name}`") if fits[name] else F.lit(None)).cast(candidate_type(name)) for name in NAMES}
     wrong = names_of({name: F.col(f"`{name}`").isNotNull() for name in NAMES if name in types and not fits[name]})
-    row = F.to_json(F.struct(*[F.col(f"`{name}`") for name in types if name != "file"]))
+    # What fits stands in the raw record as it stands in the candidate, so that reading it again is exact.
+    cells = {name: filled[name] if fits.get(name) else F.col(f"`{name}`") for name in types if name != "file"}
+    row = F.to_json(F.struct(*[cell.alias(name) for name, cell in cells.items()]))
     return candidates_of(
         df,
-        {name: filled[name].cast(candidate_type(name)) for name in NAMES},
+        filled,
         raw=row.cast("binary"),
         raw_format="json",
         unreadable=F.lit(None).cast("string"),

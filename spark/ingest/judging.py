@@ -1,7 +1,8 @@
 """What a candidate becomes, as one projection: repaired, judged, with its language, hashes and warnings.
 
 Nearly all records are sound and say their language: Spark judges them by itself. The others are suspects, set aside raw and
-then judged with Python's help. Rows that pass through Python cost half as much again, whether it looks at them or not.
+then judged with Python's help. Rows that pass through Python cost half as much again, whether it looks at them or not. In a
+feed that consists of suspects, because it does not declare languages, all are shown to Python at once.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,14 @@ from spark.ingest.hashing import hash_contents, hash_texts
 from spark.ingest.language import normalise_language, settle_language
 from spark.ingest.repairs import find_suspects, leave_texts, repair_texts
 from spark.ingest.rules import Limits, judge_candidates
+
+SAMPLE = 1_000
+
+
+def share_of_suspects(candidates: DataFrame) -> float:
+    """Out of the feed's first records."""
+    first = find_suspects(normalise_language(candidates)).select("is_suspect").head(SAMPLE)
+    return sum(row["is_suspect"] for row in first) / max(1, len(first))
 
 
 def judge_records(candidates: DataFrame, limits: Limits, run_id: str) -> DataFrame:

@@ -1,19 +1,16 @@
-"""The language of each listing: what the feed declares, else what the text says (py3langid, offline, 10 languages).
+"""The language of each listing: what the feed declares, else what the text says (spark.ingest.detection).
 
 A declaration is checked by script alone, in the JVM; a disagreement is a warning (schemas.listing.WARNINGS), never a rejection.
 """
 
-from functools import lru_cache
-from typing import Any
-
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.locales import LANGUAGES, LOCALES
+from schemas.locales import LOCALES
 from spark.ingest.candidates import names_of
 
-# A detector gains nothing from more text than this.
-DETECTION_CHARACTERS = 400
+# The detector gains nothing from more text than this.
+DETECTION_CHARACTERS = 150
 # A detection below this is not held against a locale: titles of two words and a brand say little.
 CONFIDENT = 0.9
 
@@ -31,7 +28,7 @@ def normalise_language(df: DataFrame) -> DataFrame:
 def settle_language(df: DataFrame) -> DataFrame:
     """Adds ``language_source``, ``language_confidence`` and ``warnings``; fills ``language`` where it is not declared.
 
-    ``detected`` is what ``detect`` says of the texts without a declaration.
+    ``detected`` is language and probability, with a space between, of the texts without a declaration.
     """
     undeclared = F.col("language").isNull()
     df = df.withColumn("_found", F.split("detected", " "))
@@ -65,18 +62,3 @@ def _is_foreign_to_locale() -> Column:
     spoken = [f"{locale.code} {language}" for locale in LOCALES.values() for language in locale.languages]
     pair = F.concat_ws(" ", "locale", "language")
     return ~pair.isin(spoken) & (F.coalesce("language_confidence", F.lit(1.0)) >= CONFIDENT)
-
-
-def detect(text: str) -> str:
-    """Language and probability of one text, with a space between."""
-    language, confidence = _detector().classify(text)
-    return f"{language} {confidence:.4f}"
-
-
-@lru_cache(maxsize=1)
-def _detector() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    identifier.set_languages(list(LANGUAGES))
-    return identifier

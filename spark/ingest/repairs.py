@@ -5,7 +5,7 @@ clears nearly all of them, and only what it does not clear is looked at for each
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any
 
@@ -17,7 +17,8 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from schemas.listing import FEED_FIELDS
 from spark.ingest import mixed_charsets, text_repairs
-from spark.ingest.language import DETECTION_CHARACTERS, detect, text_to_detect
+from spark.ingest.detection import detect_languages
+from spark.ingest.language import DETECTION_CHARACTERS, text_to_detect
 from spark.ingest.text_repairs import repair_record
 
 ABSENT = "\u0000"
@@ -131,21 +132,30 @@ def ask_python(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
     One column of nearly only nulls, in one exchange: a second one would copy every row once more.
     """
     for batch in batches:
-        yield pd.Series([None if request is None else _answer(request) for request in batch], dtype=object)
+        yield pd.Series(_answer(list(batch)), dtype=object)
 
 
-def _answer(request: str) -> str:
-    return detect(request[len(DETECT) :]) if request.startswith(DETECT) else _repair_json(request)
+def _answer(requests: list[str | None]) -> list[str | None]:
+    repaired = {i: _repair(request) for i, request in enumerate(requests) if request and not request.startswith(DETECT)}
+    texts = {i: request[len(DETECT) :] for i, request in enumerate(requests) if request and request.startswith(DETECT)}
+    texts |= {i: text for i, record in repaired.items() if (text := _text_to_detect(record))}
+    found = detect_languages(list(texts.values()))
+    languages = {i: f"{name} {probability:.4f}" for i, (name, probability) in zip(texts, found, strict=True)}
+    records = {i: {**record, "detected": languages.get(i)} for i, record in repaired.items()}
+    return [json.dumps(records[i], ensure_ascii=False) if i in records else languages.get(i) for i in range(len(requests))]
 
 
-def _repair_json(text: str) -> str:
+def _repair(text: str) -> dict[str, Any]:
     row: dict[str, Any] = json.loads(text)
     pairs = row.get("attributes")
     attributes = None if pairs is None else [(pair["key"], pair.get("value")) for pair in pairs]
     record = repair_record({name: row.get(name) for name in TEXTS}, row.get("bullets"), attributes)
     entries = None if record.attributes is None else [{"key": k, "value": v} for k, v in record.attributes.items()]
-    answer = {**record.texts, "bullets": record.bullets, "attributes": entries, "repairs": record.repairs}
-    if record.texts["language"] is None:
-        text = " ".join(part for part in (record.texts["title"], record.texts["description"]) if part)
-        answer["detected"] = detect(text[:DETECTION_CHARACTERS]) if text else None
-    return json.dumps(answer, ensure_ascii=False)
+    return {**record.texts, "bullets": record.bullets, "attributes": entries, "repairs": record.repairs}
+
+
+def _text_to_detect(record: Mapping[str, Any]) -> str | None:
+    """As ``text_to_detect`` of language, of a repaired record."""
+    if record["language"] is not None:
+        return None
+    return " ".join(part for part in (record["title"], record["description"]) if part)[:DETECTION_CHARACTERS]

@@ -5,26 +5,30 @@ listings, the staged files themselves become part of ``listings``.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from m5model import storage
 from schemas.listing import LISTING_KEY
-from schemas.locales import LANGUAGES, LOCALES
+from schemas.locales import LOCALES
 from schemas.reject import REASONS, REPAIRS, UNREADABLE
 from schemas.staging import LISTING, REJECT, STAGED_RECORDS, SUSPECT, TOMBSTONE
 from schemas.workspace import Workspace
 from spark.adoption import read_log
 from spark.ingest.feeds import parse_raw_records
-from spark.ingest.judging import judge_records, judge_suspects
+from spark.ingest.judging import judge_records, judge_suspects, share_of_suspects
 from spark.ingest.rules import Limits
 from spark.ingest.settle import find_repeated_keys
 from spark.tables import append_rows, read_table, write_new_table
+
+# From here on, to judge suspects apart costs more than to show every record to Python.
+MANY_SUSPECTS = 0.3
 
 ENTRY = (*LISTING_KEY, "updated_at", "source_file", "content_hash")
 
@@ -78,11 +82,10 @@ def stage_records(candidates: DataFrame, workspace: Workspace, run_id: str, limi
     path = f"{workspace.table(STAGED_RECORDS.name)}/{uuid.uuid4().hex}"
     try:
         records = _write_stage(candidates, path, run_id, limits)
-        counts = records.agg(*_counters()).collect()[0]
         good = records.where(F.col("state") != REJECT)
         repeated = find_repeated_keys(good).persist(StorageLevel.DISK_ONLY)
         try:
-            yield _count_stage(path, records, None if repeated.isEmpty() else repeated, counts)
+            yield _count_stage(path, records, None if repeated.isEmpty() else repeated)
         finally:
             repeated.unpersist()
     finally:
@@ -92,41 +95,47 @@ def stage_records(candidates: DataFrame, workspace: Workspace, run_id: str, limi
 def _write_stage(candidates: DataFrame, path: str, run_id: str, limits: Limits) -> DataFrame:
     """All records judged and written; returns them. Suspects, which are in the first commit only, are left out."""
     spark = candidates.sparkSession
+    if share_of_suspects(candidates) > MANY_SUSPECTS:
+        write_new_table(judge_suspects(candidates, limits, run_id), path, STAGED_RECORDS)
+        return read_table(spark, path, made_by="an ingest")
     write_new_table(judge_records(candidates, limits, run_id), path, STAGED_RECORDS)
-    suspects = [file for file in read_log(path) if file.partition["state"] == SUSPECT]
-    if suspects:
+    if any(file.partition["state"] == SUSPECT for file in read_log(path)):
         raw = read_table(spark, path, made_by="an ingest", version=0).where(F.col("state") == SUSPECT)
         append_rows(judge_suspects(parse_raw_records(raw), limits, run_id), path, STAGED_RECORDS)
     return read_table(spark, path, made_by="an ingest").where(F.col("state") != SUSPECT)
 
 
-def _counters() -> list[Column]:
-    state = F.col("state")
-    counters = {name: F.when(state == name, 1) for name in (LISTING, TOMBSTONE, REJECT)}
-    counters |= {f"reason {name}": F.when(F.array_contains("reasons", name), 1) for name in REASONS}
-    repaired = (state != REJECT) & (F.size("repairs") > 0)
-    counters |= {f"repair {name}": F.when(repaired & F.array_contains("repairs", name), 1) for name in REPAIRS}
-    counters |= {f"language {name}": F.when((state == LISTING) & (F.col("language") == name), 1) for name in LANGUAGES}
-    locale = F.coalesce("locale", "rejected_locale")
-    locales = F.collect_set(F.when(locale.isin(*LOCALES), locale))
-    return [*[F.count(counted).alias(name) for name, counted in counters.items()], locales.alias("locales")]
-
-
-def _count_stage(path: str, records: DataFrame, repeated: DataFrame | None, counts: Row) -> Stage:
-    def some(kind: str, names: Iterator[str]) -> dict[str, int]:
-        return {name: counts[f"{kind} {name}"] for name in names if counts[f"{kind} {name}"]}
-
-    reasons = some("reason", iter(sorted(REASONS)))
+def _count_stage(path: str, records: DataFrame, repeated: DataFrame | None) -> Stage:
+    repairs = {name: (F.size("repairs") > 0) & F.array_contains("repairs", name) for name in REPAIRS}
+    good = records.where(F.col("state") != REJECT).groupBy("state", "locale", "language")
+    groups = good.agg(
+        F.count(F.lit(1)).alias("rows"), *[F.count_if(has).alias(name) for name, has in repairs.items()]
+    ).collect()
+    reasons = {name: F.count_if(F.array_contains("reasons", name)) for name in REASONS}
+    readable = F.collect_set(F.when(F.col("rejected_locale").isin(*LOCALES), F.col("rejected_locale"))).alias("locales")
+    bad = records.where(F.col("state") == REJECT)
+    rejected = bad.agg(F.count(F.lit(1)).alias("rows"), readable, *[count.alias(name) for name, count in reasons.items()])
+    (of_bad,) = rejected.collect()
+    languages: Counter[str] = Counter()
+    states: Counter[str] = Counter()
+    for group in groups:
+        states[group["state"]] += group["rows"]
+        if group["state"] == LISTING:
+            languages[group["language"]] += group["rows"]
     return Stage(
         path=path,
         records=records,
         repeated=repeated,
-        listings=counts[LISTING],
-        tombstones=counts[TOMBSTONE],
-        rejected=counts[REJECT],
-        reasons=reasons,
-        repairs=some("repair", iter(sorted(REPAIRS))),
-        languages=some("language", iter(sorted(LANGUAGES))),
-        unreadable=sum(count for name, count in reasons.items() if name in UNREADABLE),
-        locales=tuple(sorted(counts["locales"])),
+        listings=states[LISTING],
+        tombstones=states[TOMBSTONE],
+        rejected=of_bad["rows"],
+        reasons=_without_zeros({name: of_bad[name] for name in sorted(REASONS)}),
+        repairs=_without_zeros({name: sum(group[name] for group in groups) for name in sorted(REPAIRS)}),
+        languages=dict(sorted(languages.items())),
+        unreadable=sum(of_bad[name] for name in UNREADABLE),
+        locales=tuple(sorted({*of_bad["locales"], *(group["locale"] for group in groups)})),
     )
+
+
+def _without_zeros(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}

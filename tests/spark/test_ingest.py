@@ -1,6 +1,8 @@
 """One feed with every kind of damage, in three formats; every record is accounted for and none is lost."""
 
+import csv
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -173,3 +175,49 @@ def test_an_empty_feed_is_no_error_and_an_absent_or_unknown_one_is_named(spark, 
         ingest_feed(spark, Workspace(str(tmp_path / "w")), [str(tmp_path / "feed.xml"), str(tmp_path / "none")], run_id="x")
     assert "feed.xml: not one of" in str(error.value)
     assert "none: no such file" in str(error.value)
+
+
+def test_records_that_python_looks_at_come_out_alike_in_every_format(spark, tmp_path: Path) -> None:
+    time = "2025-03-01T12:00:00.123456Z"
+    broken = "Café crème brûlée".encode().decode("latin-1")
+    text = "Roestvrijstalen waterkoker met temperatuurregeling voor thee"
+    records = [
+        {
+            "locale": "FR",
+            "item_id": "1",
+            "language": "fr",
+            "title": broken,
+            "updated_at": time,
+            "attributes": {"a": "5", "b": "1,5 KG"},
+        },
+        {
+            "locale": "NL",
+            "item_id": "2",
+            "language": None,
+            "title": text,
+            "updated_at": time,
+            "attributes": {"a": "x", "b": "y"},
+        },
+    ]
+    schema = pa.schema([("locale", pa.string()), ("item_id", pa.string()), ("language", pa.string()), ("title", pa.string())])
+    schema = schema.append(pa.field("updated_at", pa.timestamp("us", tz="UTC")))
+    schema = schema.append(pa.field("attributes", pa.map_(pa.string(), pa.string())))
+    typed = [{**r, "updated_at": datetime.fromisoformat(time), "attributes": list(r["attributes"].items())} for r in records]
+    pq.write_table(pa.Table.from_pylist(typed, schema=schema), tmp_path / "feed.parquet")
+    (tmp_path / "feed.jsonl").write_text("\n".join(json.dumps(record) for record in records))
+    with (tmp_path / "feed.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(records[0]))
+        writer.writeheader()
+        writer.writerows({**record, "attributes": json.dumps(record["attributes"])} for record in records)
+    found = []
+    for name in ("feed.jsonl", "feed.csv", "feed.parquet"):
+        workspace = Workspace(str(tmp_path / name.replace(".", "-")))
+        ingest_feed(spark, workspace, [str(tmp_path / name)], run_id="one")
+        rows = _listings(workspace)
+        of_the_run = ("source_file", "ingested_at", "run_id")
+        found.append({key: {k: v for k, v in row.items() if k not in of_the_run} for key, row in rows.items()})
+    assert found[0] == found[1] == found[2]
+    assert found[0]["1"]["repairs"] == ["mojibake", "units"]
+    assert found[0]["1"]["title"] == "Café crème brûlée"
+    assert found[0]["2"]["language"] == "nl"
+    assert {row["updated_at"].microsecond for row in found[0].values()} == {123456}
