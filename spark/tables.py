@@ -1,4 +1,7 @@
-"""The only door to Delta tables: create, read, append, merge, delete. Paths and columns come from schemas."""
+"""The door to Delta tables: create, read, append, merge, delete. Paths and columns come from schemas.
+
+Whole files that another table's commit wrote come in through spark.adoption.
+"""
 
 import logging
 import random

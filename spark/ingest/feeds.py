@@ -7,9 +7,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from m5model import storage
-from spark.ingest.candidates import CORRUPT, parse_csv_rejects, parse_csv_rows, parse_parquet_rows
+from schemas.listing import FEED_FIELDS
+from spark.ingest.candidates import CORRUPT, UNREADABLE, parse_csv_rejects, parse_csv_rows, parse_parquet_rows
 from spark.ingest.json_lines import parse_json_lines
 from spark.ingest.sources import FeedFiles
+
+# Columns that reading adds.
+RESERVED = ("file", CORRUPT, UNREADABLE)
 
 
 def read_candidates(spark: SparkSession, files: FeedFiles) -> DataFrame:
@@ -43,8 +47,21 @@ def _group_by_header(files: list[str]) -> list[tuple[tuple[str, ...], list[str]]
     for file in files:
         header = storage.read_first_line(file).decode("utf-8-sig", errors="replace").strip()
         if header:
-            groups.setdefault(tuple(name.strip().strip('"') for name in header.split(",")), []).append(file)
+            groups.setdefault(_column_names([name.strip().strip('"') for name in header.split(",")]), []).append(file)
     return list(groups.items())
+
+
+def _column_names(header: list[str]) -> tuple[str, ...]:
+    """Each column's name in Spark. Fields keep theirs; another name gives way where it is empty, taken or no name for Spark."""
+    taken = {*FEED_FIELDS, *RESERVED}
+    names = []
+    for position, name in enumerate(header, start=1):
+        if name not in FEED_FIELDS or name in names:
+            while name.lower() in taken or not name or "`" in name:
+                name = f"column {position}" if not name or "`" in name else f"{name} ({position})"
+        taken.add(name.lower())
+        names.append(name)
+    return tuple(names)
 
 
 def _read_parquet(spark: SparkSession, files: list[str]) -> DataFrame:

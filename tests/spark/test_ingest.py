@@ -221,3 +221,14 @@ def test_records_that_python_looks_at_come_out_alike_in_every_format(spark, tmp_
     assert found[0]["1"]["title"] == "Café crème brûlée"
     assert found[0]["2"]["language"] == "nl"
     assert {row["updated_at"].microsecond for row in found[0].values()} == {123456}
+
+
+def test_a_csv_header_may_hold_any_names(spark, tmp_path: Path) -> None:
+    header = "item_id,,,locale,Title,title,file,a`b,_corrupt,x,X,title"
+    (tmp_path / "feed.csv").write_text(f"{header}\n1,a,b,US,c,the title,d,e,f,g,h,i\n2,a,b,US,c,,d,e,f,g,h,i\n")
+    result = ingest_feed(spark, Workspace(str(tmp_path / "w")), [str(tmp_path / "feed.csv")], run_id="one", max_reject_share=1)
+    assert (result.accounting.written, result.accounting.rejected) == (1, 1)
+    assert _listings(Workspace(str(tmp_path / "w")))["1"]["title"] == "the title"
+    (reject,) = DeltaTable(str(tmp_path / "w" / "listing_rejects")).to_pyarrow_table().to_pylist()
+    assert reject["reasons"] == ["missing_title"]
+    assert set("abcdefghi") <= set(json.loads(reject["raw"]).values())
