@@ -4,7 +4,7 @@ A candidate has every field of schemas.listing.FEED_FIELDS (``updated_at`` and `
     raw            binary   the record as it stood, kept only for rejects
     raw_format     string   json or csv
     source_file    string
-    unreadable     string   a name from schemas.reject.UNREADABLE, or null
+    unreadable     string   a name from schemas.reject.UNREADABLE, or null; UNCLEAR where only a closer look can tell
     wrong_types    array    names of the fields that hold another type than their column's; null or empty where none does
 """
 
@@ -23,6 +23,7 @@ TEXTS = tuple(name for name in NAMES if name not in LISTS + MAPS)
 
 # Integers are accepted where a key is expected: many catalogues number their items.
 TEXT_TYPES = {"item_id": ("STRING", "BIGINT"), "deleted": ("STRING", "BOOLEAN")}
+UNCLEAR = "unclear"
 # Named so that no column of a feed is called the same.
 CORRUPT, UNREADABLE = "_corrupt", "_unreadable"
 

@@ -9,25 +9,26 @@ from pyspark.sql.types import StringType, StructField, StructType
 from m5model import storage
 from schemas.listing import FEED_FIELDS
 from spark.ingest.candidates import CORRUPT, UNREADABLE, parse_csv_rejects, parse_csv_rows, parse_parquet_rows
-from spark.ingest.json_lines import parse_json_lines
+from spark.ingest.json_lines import parse_json_lines, skim_json_lines
 from spark.ingest.sources import FeedFiles
 
 # Columns that reading adds.
 RESERVED = ("file", CORRUPT, UNREADABLE)
 
 
-def read_candidates(spark: SparkSession, files: FeedFiles) -> DataFrame:
-    """All records of all files."""
+def read_candidates(spark: SparkSession, files: FeedFiles, *, closely: bool) -> DataFrame:
+    """All records of all files; some of them UNCLEAR unless they are looked at ``closely``."""
     frames = []
     if files.json:
-        frames.append(parse_json_lines(spark.read.text(files.json, lineSep="\n").withColumn("file", F.input_file_name())))
+        parse = parse_json_lines if closely else skim_json_lines
+        frames.append(parse(spark.read.text(files.json, lineSep="\n").withColumn("file", F.input_file_name())))
     frames += [parse_csv_rows(_read_csv(spark, group)) for group in _group_by_header(files.csv)]
     frames += [parse_parquet_rows(_read_parquet(spark, group)) for group in _group_by_schema(spark, files.parquet)]
     return reduce(DataFrame.unionByName, frames)
 
 
 def parse_raw_records(records: DataFrame) -> DataFrame:
-    """Records that were kept raw (``raw``, ``raw_format``, ``reasons``, ``source_file``) as candidates once more."""
+    """Records that were kept raw (``raw``, ``raw_format``, ``reasons``, ``source_file``) as candidates, looked at closely."""
     read = records.withColumn("file", F.col("source_file"))
     lines = read.where("raw_format = 'json'").withColumn("value", F.col("raw").cast("string"))
     return parse_json_lines(lines).unionByName(parse_csv_rejects(read.where("raw_format = 'csv'")))

@@ -62,7 +62,11 @@ def ingest_feed(
     create_table(spark, workspace.table(LISTING_REJECTS.name), LISTING_REJECTS)
     if not files.count:
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
-    staging = stage_records(read_candidates(spark, files), workspace, run_id, limits or Limits())
+
+    def read(closely: bool) -> DataFrame:
+        return read_candidates(spark, files, closely=closely)
+
+    staging = stage_records(read, workspace, run_id, limits or Limits())
     # An append does not see the rows of another run: a key could stand twice.
     with Lease(workspace.leases(LISTINGS.name), run_id), staging as stage:
         if stage.rejected:

@@ -1,8 +1,8 @@
-"""Lines of JSON become candidates. Parsed once, as text; only records that may hold a wrong type are looked at a second time.
+"""Lines of JSON become candidates. Nearly all are told by one parse, as text; the others are to be looked at closely.
 
-As text, a number and the text of that number are equal, and so are a list and its JSON. So a record in which a text looks like
-JSON, or a list or map stayed empty though the line names it, is parsed again into VARIANT, which knows types exactly but costs
-several times as much.
+As text, a number and the text of that number are equal, and so are a list and its JSON. So where a text looks like JSON, or a
+list or map stayed empty though the line names it, the line is parsed again into VARIANT, which knows types exactly but costs
+several times as much. So are lines that cannot be parsed as text: a list that holds no list is a wrong type, not damage.
 """
 
 from functools import reduce
@@ -11,40 +11,79 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from schemas.reject import MAX_RECORD_BYTES
-from spark.ingest.candidates import LISTS, MAPS, NAMES, TEXTS, candidate_type, candidates_of, is_wrong_variant, names_of
+from spark.ingest.candidates import (
+    LISTS,
+    MAPS,
+    NAMES,
+    TEXTS,
+    UNCLEAR,
+    candidate_type,
+    candidates_of,
+    is_wrong_variant,
+    names_of,
+)
 
 OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 # Inside brackets, so that anything behind the object (a second record, garbage) makes the parse fail.
 AS_TEXT = f"array<struct<{', '.join(f'{name}: {candidate_type(name)}' for name in NAMES)}>>"
+AS_ONLY_TEXT = f"array<struct<{', '.join(f'{name}: string' for name in NAMES)}>>"
 AS_VARIANT = f"array<struct<{', '.join(f'{name}: variant' for name in NAMES)}>>"
 BYTE_ORDER_MARK = "\ufeff"  # as some editors leave at a file's start
 
 NUMBER = "-?[0-9][0-9.eE+-]*"
 
 
+def skim_json_lines(df: DataFrame) -> DataFrame:
+    """``value`` (one line of JSON) and ``file`` → candidates, UNCLEAR where parse_json_lines must say. No blank lines."""
+    df = _parse_as_text(df)
+    is_clear = F.col("damage").isNull() & F.coalesce(F.size("docs") == 1, F.lit(False)) & ~_may_hold_wrong_type()
+    # A function of one element, which Spark does not compile: so the compiled stage ends here, and what follows has one of its
+    # own, short enough for the JVM.
+    unclear = F.get(F.transform(F.array("damage"), lambda _: F.lit(UNCLEAR)), F.lit(0))
+    return candidates_of(
+        df,
+        {name: _field("docs", name) for name in NAMES},
+        raw=F.col("value").cast("binary"),
+        raw_format="json",
+        unreadable=F.when(~is_clear, unclear),
+        wrong_types=F.lit(None).cast("array<string>"),
+    )
+
+
 def parse_json_lines(df: DataFrame) -> DataFrame:
     """``value`` (one line of JSON) and ``file`` → candidates. Blank lines are not records."""
-    df = df.where(F.when(F.col("value").startswith(" "), F.trim("value") != "").otherwise(F.col("value") != ""))
-    too_large = F.octet_length("value") > MAX_RECORD_BYTES
-    df = df.withColumn("damage", F.when(too_large, "record_too_large").when(~F.is_valid_utf8("value"), "invalid_utf8"))
-    df = df.withColumn("docs", F.from_json(_bracketed_line(), AS_TEXT, OPTIONS))
-    is_one = F.size("docs") == 1
+    df = _parse_as_text(df)
+    is_plain = F.coalesce(F.size("docs") == 1, F.lit(False))
+    # Any JSON fits a text: lines whose lists or maps are none are read that far.
+    df = df.withColumn("loose", F.when(~is_plain, F.from_json(_bracketed_line(), AS_ONLY_TEXT, OPTIONS)))
+    is_loose = F.coalesce(F.size("loose") == 1, F.lit(False))
+    # One expression, in which the second parse stands once: as a column of its own it would cost a copy of every row.
+    wrong = F.get(F.transform(F.from_json(_bracketed_line(), AS_VARIANT, OPTIONS), _wrong_names), F.lit(0))
+    df = df.withColumn("wrong", F.when(is_loose | (is_plain & _may_hold_wrong_type()), wrong))
+    is_wrong = is_loose & F.coalesce(F.size("wrong") > 0, F.lit(False))
     unreadable = (
         F.when(F.col("damage").isNotNull(), F.col("damage"))
-        .when(F.coalesce(is_one, F.lit(False)), None)
+        .when(is_plain | is_wrong, None)
         .when(~F.rtrim("value").endswith("}"), "truncated_record")
         .otherwise("invalid_record")
     )
-    # One expression, in which the second parse stands once: as a column of its own it would cost a copy of every row.
-    wrong = F.transform(F.from_json(_bracketed_line(), AS_VARIANT, OPTIONS), _wrong_names)[0]
+    texts = {name: F.coalesce(_field("docs", name), F.when(is_wrong, _field("loose", name))) for name in TEXTS}
     return candidates_of(
         df,
-        {name: F.when(is_one, _field(name)) for name in NAMES},
+        {name: texts.get(name, _field("docs", name)) for name in NAMES},
         raw=F.col("value").cast("binary"),
         raw_format="json",
         unreadable=unreadable,
-        wrong_types=F.when(is_one & _may_hold_wrong_type(), wrong),
+        wrong_types=F.when(is_plain | is_wrong, F.col("wrong")),
     )
+
+
+def _parse_as_text(df: DataFrame) -> DataFrame:
+    """Adds ``damage``, where the line is no text to be parsed, and ``docs``, one element where the line is one object."""
+    df = df.where(F.when(F.col("value").startswith(" "), F.trim("value") != "").otherwise(F.col("value") != ""))
+    too_large = F.octet_length("value") > MAX_RECORD_BYTES
+    df = df.withColumn("damage", F.when(too_large, "record_too_large").when(~F.is_valid_utf8("value"), "invalid_utf8"))
+    return df.withColumn("docs", F.from_json(_bracketed_line(), AS_TEXT, OPTIONS))
 
 
 def _bracketed_line() -> Column:
@@ -54,8 +93,8 @@ def _bracketed_line() -> Column:
     return F.when(F.col("damage").isNull(), F.concat(F.lit("["), line, F.lit("]")))
 
 
-def _field(name: str) -> Column:
-    return F.col("docs")[0][name]
+def _field(docs: str, name: str) -> Column:
+    return F.get(docs, F.lit(0))[name]
 
 
 def _wrong_names(typed: Column) -> Column:
@@ -63,12 +102,12 @@ def _wrong_names(typed: Column) -> Column:
 
 
 def _may_hold_wrong_type() -> Column:
-    texts = [_looks_like_json(_field(name), name) for name in TEXTS]
-    absent = [_field(name).isNull() & F.col("value").contains(f'"{name}"') for name in LISTS + MAPS]
+    texts = [_looks_like_json(_field("docs", name), name) for name in TEXTS]
+    absent = [_field("docs", name).isNull() & F.col("value").contains(f'"{name}"') for name in LISTS + MAPS]
     # Joined and matched as one text: a function called for each element is interpreted, and costs more than the parse.
     inside = [
-        F.array_join(_field("bullets"), "\n").rlike(f"(?m)^(?:[\\[{{]|(?:{NUMBER}|true|false)$)"),
-        F.array_join(F.map_values(_field("attributes")), "\n").rlike("(?m)^[\\[{]"),
+        F.array_join(_field("docs", "bullets"), "\n").rlike(f"(?m)^(?:[\\[{{]|(?:{NUMBER}|true|false)$)"),
+        F.array_join(F.map_values(_field("docs", "attributes")), "\n").rlike("(?m)^[\\[{]"),
     ]
     return reduce(Column.__or__, [F.coalesce(part, F.lit(False)) for part in [*texts, *absent, *inside]])
 

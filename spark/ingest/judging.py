@@ -1,8 +1,8 @@
 """What a candidate becomes, as one projection: repaired, judged, with its language, hashes and warnings.
 
-Nearly all records are sound and say their language: Spark judges them by itself. The others are suspects, set aside raw and
-then judged with Python's help. Rows that pass through Python cost half as much again, whether it looks at them or not. In a
-feed that consists of suspects, because it does not declare languages, all are shown to Python at once.
+Nearly all records are sound and say their language: Spark judges them by itself. The others are suspects, set aside raw, read
+closely and then judged with Python's help. Rows that pass through Python cost half as much again, whether it looks at them or
+not. In a feed that consists of suspects, because it does not declare languages, all are shown to Python at once.
 """
 
 from collections.abc import Mapping

@@ -17,6 +17,7 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from schemas.listing import FEED_FIELDS
 from spark.ingest import mixed_charsets, text_repairs
+from spark.ingest.candidates import UNCLEAR
 from spark.ingest.detection import detect_languages
 from spark.ingest.language import DETECTION_CHARACTERS, text_to_detect
 from spark.ingest.text_repairs import repair_record
@@ -52,14 +53,16 @@ MISSPELLED_QUANTITY = f"(?m)^(?!{_ONE_SPELLING}$)[0-9]{{1,9}}(?:[.,][0-9]{{1,9}}
 
 
 def find_suspects(df: DataFrame) -> DataFrame:
-    """Adds ``is_suspect``: Python must look at the candidate, for a repair or for its language.
+    """Adds ``is_suspect``: the candidate needs a closer look, or Python, for a repair or for its language.
 
     What is rejected whatever its texts are, because it could not be read or holds a wrong type, is none.
     """
     df = df.withColumn("_texts", _all_texts())
     is_undeclared = F.col("language").isNull() & text_to_detect().isNotNull()
     is_lost = F.col("unreadable").isNotNull() | F.coalesce(F.size("wrong_types") > 0, F.lit(False))
-    return df.withColumn("is_suspect", ~is_lost & (needs_repair(F.col("_texts")) | is_undeclared)).drop("_texts")
+    is_unclear = F.coalesce(F.col("unreadable") == UNCLEAR, F.lit(False))
+    needs_python = needs_repair(F.col("_texts")) | is_undeclared
+    return df.withColumn("is_suspect", is_unclear | (~is_lost & needs_python)).drop("_texts")
 
 
 def leave_texts(df: DataFrame) -> DataFrame:

@@ -39,7 +39,7 @@ def replay_rejects(
     if rejects.isEmpty():
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
     create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
-    staging = stage_records(parse_raw_records(rejects), workspace, run_id, limits or Limits())
+    staging = stage_records(lambda _: parse_raw_records(rejects), workspace, run_id, limits or Limits())
     with Lease(workspace.leases(LISTINGS.name), run_id), staging as stage:
         result = write_listings(stage, workspace, run_id)
         _settle_rejects(rejects, stage, path)

@@ -6,7 +6,7 @@ listings, the staged files themselves become part of ``listings``.
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -76,12 +76,15 @@ class Stage:
 
 
 @contextmanager
-def stage_records(candidates: DataFrame, workspace: Workspace, run_id: str, limits: Limits) -> Iterator[Stage]:
-    """Judge the records, write and count them. The staging table lives until the context ends; one at a time (a lease)."""
+def stage_records(read: Callable[[bool], DataFrame], workspace: Workspace, run_id: str, limits: Limits) -> Iterator[Stage]:
+    """Judge the records, write and count them. The staging table lives until the context ends; one at a time (a lease).
+
+    ``read`` gives the candidates: all looked at closely (true), or some of them unclear.
+    """
     storage.delete_folder(workspace.table(STAGED_RECORDS.name))  # a killed run's
     path = f"{workspace.table(STAGED_RECORDS.name)}/{uuid.uuid4().hex}"
     try:
-        records = _write_stage(candidates, path, run_id, limits)
+        records = _write_stage(read, path, run_id, limits)
         good = records.where(F.col("state") != REJECT)
         repeated = find_repeated_keys(good).persist(StorageLevel.DISK_ONLY)
         try:
@@ -92,11 +95,12 @@ def stage_records(candidates: DataFrame, workspace: Workspace, run_id: str, limi
         storage.delete_folder(path)
 
 
-def _write_stage(candidates: DataFrame, path: str, run_id: str, limits: Limits) -> DataFrame:
+def _write_stage(read: Callable[[bool], DataFrame], path: str, run_id: str, limits: Limits) -> DataFrame:
     """All records judged and written; returns them. Suspects, which are in the first commit only, are left out."""
+    candidates = read(False)
     spark = candidates.sparkSession
     if share_of_suspects(candidates) > MANY_SUSPECTS:
-        write_new_table(judge_suspects(candidates, limits, run_id), path, STAGED_RECORDS)
+        write_new_table(judge_suspects(read(True), limits, run_id), path, STAGED_RECORDS)
         return read_table(spark, path, made_by="an ingest")
     write_new_table(judge_records(candidates, limits, run_id), path, STAGED_RECORDS)
     if any(file.partition["state"] == SUSPECT for file in read_log(path)):

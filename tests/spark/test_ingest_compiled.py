@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark.ingest.json_lines import parse_json_lines
+from spark.ingest.json_lines import skim_json_lines
 from spark.ingest.judging import judge_records
 from spark.ingest.rules import Limits
 
@@ -17,7 +17,7 @@ HUGE_METHOD_BYTES = 8_000
 @pytest.fixture(scope="module")
 def judged(spark) -> DataFrame:
     lines = spark.range(1).select(F.col("id").cast("string").alias("value"), F.lit("file").alias("file"))
-    return judge_records(parse_json_lines(lines), Limits(), "run")
+    return judge_records(skim_json_lines(lines), Limits(), "run")
 
 
 def _explain(df: DataFrame, mode: str) -> str:
