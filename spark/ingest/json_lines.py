@@ -5,6 +5,7 @@ list or map stayed empty though the line names it, the line is parsed again into
 several times as much. So are lines that cannot be parsed as text: a list that holds no list is a wrong type, not damage.
 """
 
+import uuid
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -24,7 +25,9 @@ from spark.ingest.candidates import (
 )
 
 OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
-# Inside brackets, so that anything behind the object (a second record, garbage) makes the parse fail.
+# A line is parsed inside brackets and before a last element that no feed can know, so that nothing behind the object (a second
+# record, garbage, a bracket) passes unseen: a parser stops where its value ends.
+END = uuid.uuid4().hex
 AS_TEXT = f"array<struct<{', '.join(f'{name}: {candidate_type(name)}' for name in NAMES)}>>"
 AS_ONLY_TEXT = f"array<struct<{', '.join(f'{name}: string' for name in NAMES)}>>"
 AS_VARIANT = f"array<struct<{', '.join(f'{name}: variant' for name in NAMES)}>>"
@@ -36,7 +39,7 @@ NUMBER = "-?[0-9][0-9.eE+-]*"
 def skim_json_lines(df: DataFrame) -> DataFrame:
     """``value`` (one line of JSON) and ``file`` → candidates, UNCLEAR where parse_json_lines must say. No blank lines."""
     df = _parse_as_text(df)
-    is_clear = F.col("damage").isNull() & F.coalesce(F.size("docs") == 1, F.lit(False)) & ~_may_hold_wrong_type()
+    is_clear = F.col("damage").isNull() & _is_one_object("docs") & ~_may_hold_wrong_type()
     # A function of one element, which Spark does not compile: so the compiled stage ends here, and what follows has one of its
     # own, short enough for the JVM.
     unclear = F.get(F.transform(F.array("damage"), lambda _: F.lit(UNCLEAR)), F.lit(0))
@@ -53,10 +56,10 @@ def skim_json_lines(df: DataFrame) -> DataFrame:
 def parse_json_lines(df: DataFrame) -> DataFrame:
     """``value`` (one line of JSON) and ``file`` → candidates. Blank lines are not records."""
     df = _parse_as_text(df)
-    is_plain = F.coalesce(F.size("docs") == 1, F.lit(False))
+    is_plain = _is_one_object("docs")
     # Any JSON fits a text: lines whose lists or maps are none are read that far.
     df = df.withColumn("loose", F.when(~is_plain, F.from_json(_bracketed_line(), AS_ONLY_TEXT, OPTIONS)))
-    is_loose = F.coalesce(F.size("loose") == 1, F.lit(False))
+    is_loose = _is_one_object("loose")
     # One expression, in which the second parse stands once: as a column of its own it would cost a copy of every row.
     wrong = F.get(F.transform(F.from_json(_bracketed_line(), AS_VARIANT, OPTIONS), _wrong_names), F.lit(0))
     df = df.withColumn("wrong", F.when(is_loose | (is_plain & _may_hold_wrong_type()), wrong))
@@ -79,7 +82,7 @@ def parse_json_lines(df: DataFrame) -> DataFrame:
 
 
 def _parse_as_text(df: DataFrame) -> DataFrame:
-    """Adds ``damage``, where the line is no text to be parsed, and ``docs``, one element where the line is one object."""
+    """Adds ``damage``, where the line is no text to be parsed, and ``docs``: the line's object and END."""
     df = df.where(F.when(F.col("value").startswith(" "), F.trim("value") != "").otherwise(F.col("value") != ""))
     too_large = F.octet_length("value") > MAX_RECORD_BYTES
     df = df.withColumn("damage", F.when(too_large, "record_too_large").when(~F.is_valid_utf8("value"), "invalid_utf8"))
@@ -90,7 +93,12 @@ def _bracketed_line() -> Column:
     line = F.when(F.col("value").startswith(BYTE_ORDER_MARK), F.substring("value", 2, MAX_RECORD_BYTES)).otherwise(
         F.col("value")
     )
-    return F.when(F.col("damage").isNull(), F.concat(F.lit("["), line, F.lit("]")))
+    return F.when(F.col("damage").isNull(), F.concat(F.lit("["), line, F.lit(f',{{"item_id":"{END}"}}]')))
+
+
+def _is_one_object(docs: str) -> Column:
+    is_one = (F.size(docs) == 2) & (F.get(docs, F.lit(1))["item_id"] == END)
+    return F.coalesce(is_one, F.lit(False))
 
 
 def _field(docs: str, name: str) -> Column:

@@ -29,6 +29,8 @@ BAD = {
     b"{nonsense}": ["invalid_record"],
     _line("two") + b" " + _line("objects"): ["invalid_record"],
     _line("garbage") + b" trailing": ["truncated_record"],
+    _line("bracket") + b'], "title": "b"}': ["invalid_record"],
+    _line("comma") + b",{}": ["invalid_record"],
     _line("list", title=["a"]): ["wrong_type"],
     _line("number", title=5): ["wrong_type"],
     _line("nested", attributes={"k": [1]}): ["wrong_type"],
