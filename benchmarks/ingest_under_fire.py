@@ -31,7 +31,6 @@ SPLICES = (
     *(b"\x00", b"\xff\xfe", b'"', b"}", b"{", b"\\", b"\n", b"\r\n", b",", b"null"),
     *(b"\xc3", b"\xed\xa0\x80", b"[[", b"\xef\xbb\xbf"),
 )
-BLANKS = bytes(0x20 if byte < 0x20 else byte for byte in range(256))
 
 
 def main() -> int:
@@ -166,13 +165,10 @@ def is_tombstone(line: bytes) -> bool:
 
 
 def parse(line: bytes) -> object:
-    """None where it is no JSON. Spark's parser takes control characters between tokens for blanks, and Python's does not."""
-    for text in (line, line.translate(BLANKS)):
-        try:
-            return json.loads(text.decode("utf-8-sig"), strict=False)
-        except (UnicodeDecodeError, json.JSONDecodeError):
-            continue
-    return None
+    try:
+        return json.loads(line.decode("utf-8-sig"), strict=False)
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        return None
 
 
 if __name__ == "__main__":

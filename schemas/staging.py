@@ -11,10 +11,10 @@ from schemas.reject import LISTING_REJECTS
 from schemas.tables import TEXT, Column, Table
 
 LISTING, TOMBSTONE, REJECT = "listing", "tombstone", "reject"
-# Only raw as yet: Python must look at the record, for a repair or for its language. Then it is staged anew, as one of those.
+# Only raw as yet: the record needs a closer look, a repair, or its language detected. Then it is staged anew, as one of those.
 SUSPECT = "suspect"
 
-# What a reject brings to ``listing_rejects``. Suspects have the last three of them.
+# What a reject brings to ``listing_rejects``. Suspects are read again from the same columns.
 REJECT_COLUMNS = ("reasons", "detail", "raw", "raw_format", "source_file")
 
 STAGED_RECORDS = Table(

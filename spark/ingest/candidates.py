@@ -120,6 +120,10 @@ def names_of(conditions: dict[str, Column]) -> Column:
     return F.split(F.nullif(F.concat_ws(",", *names), F.lit("")), ",") if names else F.lit(None).cast("array<string>")
 
 
+def no_names() -> Column:
+    return F.array().cast("array<string>")
+
+
 def candidate_type(name: str) -> str:
     return "array<string>" if name in LISTS else "map<string,string>" if name in MAPS else "string"
 

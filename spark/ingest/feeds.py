@@ -16,7 +16,7 @@ from spark.ingest.sources import FeedFiles
 RESERVED = ("file", CORRUPT, UNREADABLE)
 
 
-def read_candidates(spark: SparkSession, files: FeedFiles, *, closely: bool) -> DataFrame:
+def read_candidates(spark: SparkSession, files: FeedFiles, closely: bool) -> DataFrame:
     """All records of all files; some of them UNCLEAR unless they are looked at ``closely``."""
     frames = []
     if files.json:

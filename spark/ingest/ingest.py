@@ -7,6 +7,7 @@ then what the keys and the counts decide becomes one commit (changes). A lease l
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -62,11 +63,7 @@ def ingest_feed(
     create_table(spark, workspace.table(LISTING_REJECTS.name), LISTING_REJECTS)
     if not files.count:
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
-
-    def read(closely: bool) -> DataFrame:
-        return read_candidates(spark, files, closely=closely)
-
-    staging = stage_records(read, workspace, run_id, limits or Limits())
+    staging = stage_records(partial(read_candidates, spark, files), workspace, run_id, limits or Limits())
     # An append does not see the rows of another run: a key could stand twice.
     with Lease(workspace.leases(LISTINGS.name), run_id), staging as stage:
         if stage.rejected:

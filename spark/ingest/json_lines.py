@@ -70,10 +70,11 @@ def parse_json_lines(df: DataFrame) -> DataFrame:
         .when(~F.rtrim("value").endswith("}"), "truncated_record")
         .otherwise("invalid_record")
     )
-    texts = {name: F.coalesce(_field("docs", name), F.when(is_wrong, _field("loose", name))) for name in TEXTS}
+    fields = {name: F.when(is_plain, _field("docs", name)) for name in NAMES}
+    fields |= {name: fields[name].when(is_wrong, _field("loose", name)) for name in TEXTS}
     return candidates_of(
         df,
-        {name: texts.get(name, _field("docs", name)) for name in NAMES},
+        fields,
         raw=F.col("value").cast("binary"),
         raw_format="json",
         unreadable=unreadable,

@@ -20,16 +20,20 @@ from spark.ingest.rules import Limits, judge_candidates
 SAMPLE = 1_000
 
 
-def share_of_suspects(candidates: DataFrame) -> float:
+def mark_suspects(candidates: DataFrame) -> DataFrame:
+    """Candidates with ``is_suspect``."""
+    return find_suspects(normalise_language(candidates))
+
+
+def share_of_suspects(marked: DataFrame) -> float:
     """Out of the feed's first records."""
-    first = find_suspects(normalise_language(candidates)).select("is_suspect").head(SAMPLE)
+    first = marked.select("is_suspect").head(SAMPLE)
     return sum(row["is_suspect"] for row in first) / max(1, len(first))
 
 
-def judge_records(candidates: DataFrame, limits: Limits, run_id: str) -> DataFrame:
-    """Candidates → rows of STAGED_RECORDS, suspects among them."""
-    found = find_suspects(normalise_language(candidates))
-    return _lay_out(_settle(judge_candidates(leave_texts(found), limits)), F.col("is_suspect"), run_id)
+def judge_marked(marked: DataFrame, limits: Limits, run_id: str) -> DataFrame:
+    """Marked candidates → rows of STAGED_RECORDS, suspects among them as they are."""
+    return _lay_out(_settle(judge_candidates(leave_texts(marked), limits)), F.col("is_suspect"), run_id)
 
 
 def judge_suspects(candidates: DataFrame, limits: Limits, run_id: str) -> DataFrame:

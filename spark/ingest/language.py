@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from schemas.locales import LOCALES
-from spark.ingest.candidates import names_of
+from spark.ingest.candidates import names_of, no_names
 
 # The detector gains nothing from more text than this.
 DETECTION_CHARACTERS = 150
@@ -38,7 +38,7 @@ def settle_language(df: DataFrame) -> DataFrame:
     declared = F.col("language_source") == "declared"
     df = df.withColumn("_disagrees", declared & _is_in_another_script()).withColumn("_foreign", _is_foreign_to_locale())
     warned = names_of({"language_disagrees": F.col("_disagrees"), "language_not_of_locale": F.col("_foreign")})
-    df = df.withColumn("warnings", F.coalesce(warned, F.array().cast("array<string>")))
+    df = df.withColumn("warnings", F.coalesce(warned, no_names()))
     return df.drop("_found", "_disagrees", "_foreign", "detected")
 
 

@@ -17,7 +17,7 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from schemas.listing import FEED_FIELDS
 from spark.ingest import mixed_charsets, text_repairs
-from spark.ingest.candidates import UNCLEAR
+from spark.ingest.candidates import UNCLEAR, no_names
 from spark.ingest.detection import detect_languages
 from spark.ingest.language import DETECTION_CHARACTERS, text_to_detect
 from spark.ingest.text_repairs import repair_record
@@ -67,8 +67,8 @@ def find_suspects(df: DataFrame) -> DataFrame:
 
 def leave_texts(df: DataFrame) -> DataFrame:
     """Candidates that are no suspects, as ``repair_texts`` would return them."""
-    df = df.withColumn("attributes", F.map_from_entries(F.sort_array(F.map_entries("attributes"))))
-    return df.withColumn("repairs", F.array().cast("array<string>")).withColumn("detected", F.lit(None).cast("string"))
+    df = df.withColumn("attributes", F.map_from_entries(_sorted_entries()))
+    return df.withColumn("repairs", no_names()).withColumn("detected", F.lit(None).cast("string"))
 
 
 def repair_texts(df: DataFrame) -> DataFrame:
@@ -86,13 +86,17 @@ def repair_texts(df: DataFrame) -> DataFrame:
     repaired = F.col("_is_repaired")
     for name in (*TEXTS, "bullets"):
         df = df.withColumn(name, F.when(repaired, F.col(f"_repaired.{name}")).otherwise(F.col(name)))
-    # Entries in the order of their names, so that equal maps are equal bytes.
-    pairs = F.when(repaired, F.col("_repaired.attributes")).otherwise(F.sort_array(F.map_entries("attributes")))
+    pairs = F.when(repaired, F.col("_repaired.attributes")).otherwise(_sorted_entries())
     df = df.withColumn("attributes", F.map_from_entries(pairs))
-    repairs = F.coalesce(F.col("_repaired.repairs"), F.array().cast("array<string>"))
+    repairs = F.coalesce(F.col("_repaired.repairs"), no_names())
     detected = F.when(repaired, F.col("_repaired.detected")).otherwise(F.col("_answer"))
     df = df.withColumn("repairs", repairs).withColumn("detected", detected)
     return df.drop("_texts", "_suspect", "_answer", "_is_repaired", "_repaired")
+
+
+def _sorted_entries() -> Column:
+    """Entries of attributes in the order of their names, so that equal maps are equal bytes."""
+    return F.sort_array(F.map_entries("attributes"))
 
 
 def needs_repair(texts: Column) -> Column:

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from schemas.locales import LANGUAGES, LOCALES
 from schemas.reject import MAX_TEXT_CHARACTERS, MAX_TITLE_CHARACTERS
-from spark.ingest.candidates import names_of
+from spark.ingest.candidates import names_of, no_names
 
 
 class OnNull(Enum):
@@ -108,10 +108,6 @@ def _requiring(name: str, where: Column | None = None) -> Rule:
 
 def _wrong_types() -> Column:
     return F.coalesce("wrong_types", no_names())
-
-
-def no_names() -> Column:
-    return F.array().cast("array<string>")
 
 
 def _characters(length: Column) -> Column:

@@ -22,7 +22,7 @@ from schemas.staging import LISTING, REJECT, STAGED_RECORDS, SUSPECT, TOMBSTONE
 from schemas.workspace import Workspace
 from spark.adoption import read_log
 from spark.ingest.feeds import parse_raw_records
-from spark.ingest.judging import judge_records, judge_suspects, share_of_suspects
+from spark.ingest.judging import judge_marked, judge_suspects, mark_suspects, share_of_suspects
 from spark.ingest.rules import Limits
 from spark.ingest.settle import find_repeated_keys
 from spark.tables import append_rows, read_table, write_new_table
@@ -97,12 +97,12 @@ def stage_records(read: Callable[[bool], DataFrame], workspace: Workspace, run_i
 
 def _write_stage(read: Callable[[bool], DataFrame], path: str, run_id: str, limits: Limits) -> DataFrame:
     """All records judged and written; returns them. Suspects, which are in the first commit only, are left out."""
-    candidates = read(False)
-    spark = candidates.sparkSession
-    if share_of_suspects(candidates) > MANY_SUSPECTS:
+    marked = mark_suspects(read(False))
+    spark = marked.sparkSession
+    if share_of_suspects(marked) > MANY_SUSPECTS:
         write_new_table(judge_suspects(read(True), limits, run_id), path, STAGED_RECORDS)
         return read_table(spark, path, made_by="an ingest")
-    write_new_table(judge_records(candidates, limits, run_id), path, STAGED_RECORDS)
+    write_new_table(judge_marked(marked, limits, run_id), path, STAGED_RECORDS)
     if any(file.partition["state"] == SUSPECT for file in read_log(path)):
         raw = read_table(spark, path, made_by="an ingest", version=0).where(F.col("state") == SUSPECT)
         append_rows(judge_suspects(parse_raw_records(raw), limits, run_id), path, STAGED_RECORDS)

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark.ingest.json_lines import skim_json_lines
-from spark.ingest.judging import judge_records
+from spark.ingest.judging import judge_marked, mark_suspects
 from spark.ingest.rules import Limits
 
 # HotSpot never compiles longer methods (-XX:HugeMethodLimit): a projection of one is interpreted, three times as slow.
@@ -17,7 +17,7 @@ HUGE_METHOD_BYTES = 8_000
 @pytest.fixture(scope="module")
 def judged(spark) -> DataFrame:
     lines = spark.range(1).select(F.col("id").cast("string").alias("value"), F.lit("file").alias("file"))
-    return judge_records(skim_json_lines(lines), Limits(), "run")
+    return judge_marked(mark_suspects(skim_json_lines(lines)), Limits(), "run")
 
 
 def _explain(df: DataFrame, mode: str) -> str:
