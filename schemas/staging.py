@@ -1,7 +1,7 @@
 """Where the records of a feed lie, judged and ready, between the one pass over it and the commit: gone when the ingest ends.
 
-A listing's row is what ``listings`` gets: where a feed brings nothing but new listings, the files themselves move there. So the
-columns that only staging needs are null in them.
+A listing's row is what ``listings`` gets: where a feed brings nothing but new listings, the files themselves move there. So
+they lack the columns that only rejects need, which then read as null.
 """
 
 import dataclasses
@@ -11,16 +11,14 @@ from schemas.reject import LISTING_REJECTS
 from schemas.tables import TEXT, Column, Table
 
 LISTING, TOMBSTONE, REJECT = "listing", "tombstone", "reject"
-# Only raw as yet: the record needs a closer look, a repair, or its language detected. Then it is staged anew, as one of those.
-SUSPECT = "suspect"
 
-# What a reject brings to ``listing_rejects``. Suspects are read again from the same columns.
+# What a reject brings to ``listing_rejects``.
 REJECT_COLUMNS = ("reasons", "detail", "raw", "raw_format", "source_file")
 
 STAGED_RECORDS = Table(
     name="staging/ingest",
     columns=(
-        Column(name="state", type=TEXT, meaning="listing, tombstone, reject or suspect", nullable=False),
+        Column(name="state", type=TEXT, meaning="listing, tombstone or reject", nullable=False),
         *(dataclasses.replace(column, nullable=True) for column in LISTINGS.columns),
         Column(name="rejected_locale", type=TEXT, meaning="a reject's locale, which may be any text; ``locale`` is null then"),
         *(dataclasses.replace(column, nullable=True) for column in LISTING_REJECTS.columns if column.name in REJECT_COLUMNS),

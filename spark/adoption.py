@@ -1,5 +1,5 @@
-"""Finished data files move from one Delta table to another and are committed there: rows that are written once are not
-written again.
+"""Finished data files become a Delta table, or move from one to another and are committed there: rows that are written once are
+not written again.
 
 Delta's log names files and says what is in them, so a file that has all columns of another table can be added to it as it is.
 Further columns in it are no part of that table, and no reader sees them.
@@ -7,9 +7,9 @@ Further columns in it are no part of that table, and no reader sees them.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
@@ -20,6 +20,8 @@ from schemas.tables import Table
 
 # Moves wait for the storage, not for a core.
 MOVES_AT_ONCE = 16
+# How Delta, as Hive before it, names the folder of rows whose partition column is null.
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,18 @@ class DataFile:
     stats: Mapping[str, object]
 
 
+def found_table(path: str, table: Table, files: Sequence[DataFile]) -> None:
+    """Make a table of files that lie below ``path`` already. A file may lack columns: they are null. There must be no table."""
+    delta = DeltaTable.create(
+        _uri(path),
+        schema=table.arrow_schema(),
+        partition_by=list(table.partition_by),
+        storage_options=_storage_options(path),
+    )
+    if files:
+        _commit(delta, [_action(file) for file in files], table)
+
+
 def adopt_files(source: str, target: str, table: Table, *, where: Mapping[str, str]) -> int:
     """Move the files of the table at ``source`` in partition ``where`` to the table at ``target``, in one commit.
 
@@ -42,18 +56,11 @@ def adopt_files(source: str, target: str, table: Table, *, where: Mapping[str, s
     """
     files = [file for file in read_log(source) if where.items() <= file.partition.items()]
     names = set(table.column_names)
-    actions: list[AddAction | RemoveAction] = [_add(file, table, names) for file in files]
+    adopted = [_as_part_of(file, table, names) for file in files]
     with ThreadPoolExecutor(MOVES_AT_ONCE) as pool:
-        moves = [(f"{source}/{file.path}", f"{target}/{action.path}") for file, action in zip(files, actions, strict=True)]
+        moves = [(f"{source}/{file.path}", f"{target}/{moved.path}") for file, moved in zip(files, adopted, strict=True)]
         list(pool.map(lambda move: storage.move_file(*move), moves))
-    delta = open_delta(target)
-    delta.create_write_transaction(
-        actions,
-        mode="append",
-        schema=delta.schema(),
-        partition_by=list(table.partition_by),
-        post_commithook_properties=PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False),
-    )
+    _commit(open_delta(target), [_action(file) for file in adopted], table)
     return len(files)
 
 
@@ -75,27 +82,50 @@ def read_log(path: str) -> Iterator[DataFile]:
 
 def open_delta(path: str) -> DeltaTable:
     """The table through delta-rs, with the same AWS variables that the rest of M5 reads."""
+    return DeltaTable(_uri(path), storage_options=_storage_options(path))
+
+
+def _uri(path: str) -> str:
+    return path.replace("s3a://", "s3://", 1)
+
+
+def _storage_options(path: str) -> dict[str, str] | None:
     if not storage.is_remote(path):
-        return DeltaTable(path)
+        return None
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     options = {"AWS_ALLOW_HTTP": str(endpoint.startswith("http://")).lower(), "AWS_CONDITIONAL_PUT": "etag"}
     if endpoint:
         options |= {"AWS_ENDPOINT_URL": endpoint, "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false"}
     options["AWS_REGION"] = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return DeltaTable(path.replace("s3a://", "s3://", 1), storage_options=options)
+    return options
 
 
-def _add(file: DataFile, table: Table, names: set[str]) -> AddAction:
-    """The file as part of ``table``, beside the partition folders that it has there."""
+def _commit(delta: DeltaTable, actions: list[AddAction | RemoveAction], table: Table) -> None:
+    delta.create_write_transaction(
+        actions,
+        mode="append",
+        schema=delta.schema(),
+        partition_by=list(table.partition_by),
+        post_commithook_properties=PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False),
+    )
+
+
+def _as_part_of(file: DataFile, table: Table, names: set[str]) -> DataFile:
+    """The file beside the partition folders that it has in ``table``."""
     partition = {name: file.partition[name] for name in table.partition_by}
     folders = "".join(f"{name}={value}/" for name, value in partition.items())
+    stats = {name: _only(value, names) for name, value in file.stats.items()}
+    return replace(file, path=folders + file.path.rpartition("/")[2], partition=partition, stats=stats)
+
+
+def _action(file: DataFile) -> AddAction:
     return AddAction(
-        path=folders + file.path.rpartition("/")[2],
+        path=file.path,
         size=file.size,
-        partition_values=partition,
+        partition_values=dict(file.partition),
         modification_time=file.modified,
         data_change=True,
-        stats=json.dumps({name: _only(value, names) for name, value in file.stats.items()}),
+        stats=json.dumps(file.stats),
     )
 
 

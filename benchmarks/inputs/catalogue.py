@@ -10,7 +10,6 @@ from pyspark.sql import functions as F
 from inputs.listings import REAL_CATALOGUE
 from schemas.listing import FEED_COLUMNS, LISTINGS
 from schemas.workspace import Workspace
-from spark.ingest.hashing import hash_contents, hash_texts
 from spark.tables import create_table, merge_rows, spark_schema
 
 SAMPLE_ROWS = 20_000
@@ -43,7 +42,10 @@ def listing_rows(spark: SparkSession, rows: int) -> DataFrame:
     for column in FEED_COLUMNS:
         value = F.col(column.name) if column.name in known else F.lit(None)
         repeated = repeated.withColumn(column.name, value.cast(schema[column.name]))
-    hashed = hash_texts(hash_contents(repeated.withColumn("language_source", F.lit("declared"))))
+    row = F.to_json(F.struct(*[column.name for column in FEED_COLUMNS]))
+    text = F.concat_ws("\n", "title", "bullets", "description")
+    hashed = repeated.withColumn("content_hash", F.sha2(row, 256)).withColumn("text_hash", F.sha2(text, 256))
+    hashed = hashed.withColumn("language_source", F.lit("declared"))
     hashed = hashed.withColumn("ingested_at", F.lit(datetime.now(UTC))).withColumn("run_id", F.lit("benchmark"))
     missing = [name for name in LISTINGS.column_names if name not in hashed.columns]
     for name in missing:

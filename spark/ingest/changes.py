@@ -47,14 +47,14 @@ class Settled:
 def settle_stage(stage: Stage, workspace: Workspace, *, full: bool) -> Iterator[Settled]:
     """Compare the feed's entries with the tables."""
     spark = stage.records.sparkSession
-    here = F.col("locale").isin(*stage.locales)
+    here = F.col("locale").isin(*sorted(stage.tally.locales))
     listings = read_table(spark, workspace.table(LISTINGS.name), made_by=MADE_BY).where(here)
     tombstones_path = workspace.table(LISTING_TOMBSTONES.name)
     tombstones = (
         read_table(spark, tombstones_path, made_by=MADE_BY).where(here) if table_exists(spark, tombstones_path) else None
     )
-    if stage.repeated is None and not stage.tombstones and tombstones is None and listings.isEmpty():
-        yield Settled(entries=None, outcomes={"inserted": stage.listings})
+    if stage.repeated is None and not stage.tally.tombstones and tombstones is None and listings.isEmpty():
+        yield Settled(entries=None, outcomes={"inserted": stage.tally.listings})
         return
     entries = stage.good.withColumn("rank", F.lit(1)).withColumn("has_twin", F.lit(False))
     ranked = entries if stage.repeated is None else rank_entries(stage.good, stage.repeated)
@@ -90,9 +90,9 @@ def write_changes(stage: Stage, settled: Settled, workspace: Workspace, run_id: 
         _remember_deletions(settled, workspace, run_id)
     if not settled.changed and not settled.removed:
         return {}
-    if not settled.removed and settled.outcomes.get("inserted") == stage.listings:
+    if not settled.removed and settled.outcomes.get("inserted") == stage.tally.listings:
         adopt_files(stage.path, path, LISTINGS, where={"state": LISTING})
-        return stage.languages
+        return dict(sorted(stage.tally.languages.items()))
     rows = _select_changed(stage, settled).select(*LISTINGS.column_names)
     if not settled.removed and not settled.outcomes.get("updated"):
         append_rows(rows, path, LISTINGS)

@@ -1,37 +1,100 @@
-"""The files of a feed, read: all records of all files as candidates, in one frame."""
+"""The files of a feed, read: every record of every file as a line, in one frame.
+
+A line has
+    value         binary   one JSON object as UTF-8; of CSV the object of the row's cells, of Parquet that of its columns
+    raw_format    string   json or csv
+    damage        string   a name from schemas.reject.UNREADABLE where reading the file found the record damaged, else null
+    source_file   string
+"""
 
 from functools import reduce
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DataType,
+    MapType,
+    NumericType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
 
 from m5model import storage
 from schemas.listing import FEED_FIELDS
-from spark.ingest.candidates import CORRUPT, UNREADABLE, parse_csv_rejects, parse_csv_rows, parse_parquet_rows
-from spark.ingest.json_lines import parse_json_lines, skim_json_lines
+from spark.ingest.records import CSV, JSON
 from spark.ingest.sources import FeedFiles
 
-# Columns that reading adds.
-RESERVED = ("file", CORRUPT, UNREADABLE)
+# Named so that no column of a feed is called the same.
+CORRUPT, SOURCE = "_corrupt", "_source_file"
+RESERVED = (CORRUPT, SOURCE)
 
 
-def read_candidates(spark: SparkSession, files: FeedFiles, closely: bool) -> DataFrame:
-    """All records of all files; some of them UNCLEAR unless they are looked at ``closely``."""
+def read_lines(spark: SparkSession, files: FeedFiles) -> DataFrame:
+    """All records of all files. Blank lines of JSON are no records."""
     frames = []
     if files.json:
-        parse = parse_json_lines if closely else skim_json_lines
-        frames.append(parse(spark.read.text(files.json, lineSep="\n").withColumn("file", F.input_file_name())))
-    frames += [parse_csv_rows(_read_csv(spark, group)) for group in _group_by_header(files.csv)]
-    frames += [parse_parquet_rows(_read_parquet(spark, group)) for group in _group_by_schema(spark, files.parquet)]
+        frames.append(_lines_of_json(spark.read.text(files.json, lineSep="\n").withColumn(SOURCE, F.input_file_name())))
+    frames += [_lines_of_csv(_read_csv(spark, group)) for group in _group_by_header(files.csv)]
+    frames += [_lines_of_parquet(_read_parquet(spark, group)) for group in _group_by_schema(spark, files.parquet)]
     return reduce(DataFrame.unionByName, frames)
 
 
-def parse_raw_records(records: DataFrame) -> DataFrame:
-    """Records that were kept raw (``raw``, ``raw_format``, ``reasons``, ``source_file``) as candidates, looked at closely."""
-    read = records.withColumn("file", F.col("source_file"))
-    lines = read.where("raw_format = 'json'").withColumn("value", F.col("raw").cast("string"))
-    return parse_json_lines(lines).unionByName(parse_csv_rejects(read.where("raw_format = 'csv'")))
+def lines_of_rejects(rejects: DataFrame) -> DataFrame:
+    """Records that were kept raw. Of CSV rows with invalid UTF-8 the bytes are lost, so they stay damaged."""
+    lost = (F.col("raw_format") == CSV) & F.array_contains("reasons", "invalid_utf8")
+    return rejects.select(
+        F.col("raw").alias("value"), "raw_format", F.when(lost, "invalid_utf8").alias("damage"), F.col("source_file")
+    )
+
+
+def _lines_of_json(texts: DataFrame) -> DataFrame:
+    is_blank = F.when(F.col("value").startswith(" "), F.trim("value") == "").otherwise(F.col("value") == "")
+    return _lines(texts.where(~is_blank), F.col("value").cast("binary"), JSON, F.lit(None))
+
+
+def _lines_of_csv(rows: DataFrame) -> DataFrame:
+    """Rows of Latin-1 text, which keeps every byte. A row that does not fit its header is kept as it stands."""
+    cells = {name: F.encode(F.col(f"`{name}`"), "ISO-8859-1").cast("string") for name in rows.columns if name not in RESERVED}
+    row = F.to_json(F.struct(*[F.make_valid_utf8(text).alias(name) for name, text in cells.items()]))
+    is_invalid = reduce(Column.__or__, [F.coalesce(~F.is_valid_utf8(text), F.lit(False)) for text in cells.values()])
+    value = F.coalesce(F.encode(F.col(CORRUPT), "ISO-8859-1"), row.cast("binary"))
+    damage = F.when(F.col(CORRUPT).isNotNull(), "invalid_record").when(is_invalid, "invalid_utf8")
+    return _lines(rows, value, CSV, damage)
+
+
+def _lines_of_parquet(rows: DataFrame) -> DataFrame:
+    fields = [field for field in rows.schema.fields if field.name != SOURCE]
+    row = F.to_json(F.struct(*[_json_cell(field.name, field.dataType).alias(field.name) for field in fields]))
+    return _lines(rows, row.cast("binary"), JSON, F.lit(None))
+
+
+def _json_cell(name: str, kind: DataType) -> Column:
+    """A column as JSON tells it. What JSON knows as text only, though the column is another type, becomes an object."""
+    cell = F.col(f"`{name}`")
+    if isinstance(kind, TimestampType) and name == "updated_at":
+        return cell.cast("string")  # JSON's own has milliseconds only
+    if isinstance(kind, MapType) and isinstance(kind.keyType, StringType) and _is_simple(kind.valueType):
+        return cell.cast("map<string,string>")
+    if isinstance(kind, (StringType, BooleanType, NumericType, ArrayType, MapType, StructType)):
+        return cell
+    return F.when(cell.isNotNull(), F.struct(cell.cast("string").alias(kind.simpleString())))
+
+
+def _is_simple(kind: DataType) -> bool:
+    return not isinstance(kind, (ArrayType, MapType, StructType))
+
+
+def _lines(df: DataFrame, value: Column, raw_format: str, damage: Column) -> DataFrame:
+    return df.select(
+        value.alias("value"),
+        F.lit(raw_format).alias("raw_format"),
+        damage.cast("string").alias("damage"),
+        F.col(SOURCE).alias("source_file"),
+    )
 
 
 def _read_csv(spark: SparkSession, group: tuple[tuple[str, ...], list[str]]) -> DataFrame:
@@ -39,7 +102,7 @@ def _read_csv(spark: SparkSession, group: tuple[tuple[str, ...], list[str]]) -> 
     schema = StructType([StructField(name, StringType()) for name in (*header, CORRUPT)])
     reader = spark.read.schema(schema).option("header", "true").option("multiLine", "true").option("escape", '"')
     reader = reader.option("encoding", "ISO-8859-1").option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", CORRUPT)
-    return reader.csv(files).withColumn("file", F.input_file_name())
+    return reader.csv(files).withColumn(SOURCE, F.input_file_name())
 
 
 def _group_by_header(files: list[str]) -> list[tuple[tuple[str, ...], list[str]]]:
@@ -66,7 +129,7 @@ def _column_names(header: list[str]) -> tuple[str, ...]:
 
 
 def _read_parquet(spark: SparkSession, files: list[str]) -> DataFrame:
-    return spark.read.parquet(*files).withColumn("file", F.input_file_name())
+    return spark.read.parquet(*files).withColumn(SOURCE, F.input_file_name())
 
 
 def _group_by_schema(spark: SparkSession, files: list[str]) -> list[list[str]]:

@@ -1,39 +1,38 @@
 """Content hash and text hash of listings. What they are for: design of the three hashes, schemas.listing."""
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from collections.abc import Sequence
+from hashlib import sha256
 
 from schemas.listing import FEED_COLUMNS
 from schemas.tables import TEXT_MAP, TEXTS
+from spark.ingest.records import Records
 
 # Control characters cannot stand in repaired text, so they separate and mark what is absent without doubt.
 ABSENT, ITEM_END, COLUMN_END = "\u0000", "\u001e", "\u001f"
 
 
-def hash_contents(df: DataFrame) -> DataFrame:
-    """Adds ``content_hash``. Maps must be in the order of their names already; ``updated_at`` must be an instant."""
-    parts = [part for column in FEED_COLUMNS for part in _as_texts(column.name)]
-    return df.withColumn("content_hash", F.sha2(F.concat_ws(COLUMN_END, *parts), 256))
+def hash_contents(records: Records, updated_at: Sequence[int | None]) -> list[str]:
+    """SHA-256 over all columns of each record, hex. Maps must be in the order of their names; times are microseconds."""
+    parts: list[list[str]] = []
+    for column in FEED_COLUMNS:
+        values = records.columns[column.name]
+        if column.type == TEXTS:
+            parts.append([ABSENT if items is None else ITEM_END.join(items) for items in values])
+        elif column.type == TEXT_MAP:
+            parts.append([ABSENT if pairs is None else ITEM_END.join(pairs) for pairs in values])
+            parts.append([ABSENT if pairs is None else ITEM_END.join(pairs.values()) for pairs in values])
+        elif column.name == "updated_at":
+            parts.append([ABSENT if micros is None else str(micros) for micros in updated_at])
+        else:
+            parts.append([ABSENT if text is None else text for text in values])
+    return [sha256(COLUMN_END.join(row).encode()).hexdigest() for row in zip(*parts, strict=True)]
 
 
-def hash_texts(df: DataFrame) -> DataFrame:
-    """Adds ``text_hash``."""
-    return df.withColumn("text_hash", F.sha2(normalised_text(), 256))
-
-
-def normalised_text() -> Column:
-    """What duplicates are found by: title, bullets and description, case-folded."""
-    return F.lower(F.concat_ws("\n", "title", "bullets", "description"))
-
-
-def _as_texts(name: str) -> list[Column]:
-    types = {column.name: column.type for column in FEED_COLUMNS}
-    if types[name] == TEXTS:
-        parts = [F.array_join(name, ITEM_END)]
-    elif types[name] == TEXT_MAP:
-        parts = [F.array_join(F.map_keys(name), ITEM_END), F.array_join(F.map_values(name), ITEM_END)]
-    elif name == "updated_at":
-        parts = [F.unix_micros(name).cast("string")]
-    else:
-        parts = [F.col(name)]
-    return [F.coalesce(part, F.lit(ABSENT)) for part in parts]
+def hash_texts(records: Records) -> list[str]:
+    """SHA-256 over the case-folded title, bullets and description of each record, hex."""
+    columns = records.columns
+    hashes = []
+    for title, bullets, description in zip(columns["title"], columns["bullets"], columns["description"], strict=True):
+        texts = [text for text in (title, *(bullets or ()), description) if text is not None]
+        hashes.append(sha256("\n".join(texts).lower().encode()).hexdigest())
+    return hashes

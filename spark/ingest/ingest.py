@@ -7,7 +7,6 @@ then what the keys and the counts decide becomes one commit (changes). A lease l
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -19,7 +18,7 @@ from schemas.reject import LISTING_REJECTS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.workspace import Workspace
 from spark.ingest.changes import settle_stage, write_changes
-from spark.ingest.feeds import read_candidates
+from spark.ingest.feeds import read_lines
 from spark.ingest.rules import Limits
 from spark.ingest.sources import find_feed_files
 from spark.ingest.stage import Stage, stage_records
@@ -63,10 +62,10 @@ def ingest_feed(
     create_table(spark, workspace.table(LISTING_REJECTS.name), LISTING_REJECTS)
     if not files.count:
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
-    staging = stage_records(partial(read_candidates, spark, files), workspace, run_id, limits or Limits())
+    staging = stage_records(read_lines(spark, files), workspace, run_id, limits or Limits())
     # An append does not see the rows of another run: a key could stand twice.
     with Lease(workspace.leases(LISTINGS.name), run_id), staging as stage:
-        if stage.rejected:
+        if stage.tally.rejected:
             write_rejects(stage.bad, workspace, run_id)
         _refuse_bad_feed(stage, max_reject_share, workspace)
         return write_listings(stage, workspace, run_id, files=files.count, full=full)
@@ -94,8 +93,8 @@ def write_listings(stage: Stage, workspace: Workspace, run_id: str, *, files: in
         written=inserted + updated + deleted,
         unchanged=settled.outcomes.get("unchanged", 0),
         superseded=settled.outcomes.get("superseded", 0),
-        rejected=stage.rejected,
-        rejected_reasons=stage.reasons,
+        rejected=stage.tally.rejected,
+        rejected_reasons=dict(sorted(stage.tally.reasons.items())),
     )
     warning = f"nothing was deleted as absent: {stage.unreadable} records of the full feed could not be read"
     return IngestResult(
@@ -104,7 +103,7 @@ def write_listings(stage: Stage, workspace: Workspace, run_id: str, *, files: in
         updated=updated,
         deleted=deleted,
         deleted_as_absent=settled.absent_count,
-        repairs=stage.repairs,
+        repairs=dict(sorted(stage.tally.repairs.items())),
         languages=languages,
         files=files,
         warnings=(warning,) if withheld else (),
@@ -112,11 +111,12 @@ def write_listings(stage: Stage, workspace: Workspace, run_id: str, *, files: in
 
 
 def _refuse_bad_feed(stage: Stage, max_reject_share: float, workspace: Workspace) -> None:
-    if stage.rejected <= max_reject_share * stage.rows_in:
+    rejected = stage.tally.rejected
+    if rejected <= max_reject_share * stage.rows_in:
         return
     raise BadDataError(
-        f"{stage.rejected:,} of {stage.rows_in:,} records were rejected ({stage.rejected / stage.rows_in:.1%}, allowed "
-        f"{max_reject_share:.1%}): " + ", ".join(f"{name} {count:,}" for name, count in stage.reasons.items()),
+        f"{rejected:,} of {stage.rows_in:,} records were rejected ({rejected / stage.rows_in:.1%}, allowed "
+        f"{max_reject_share:.1%}): " + ", ".join(f"{name} {count:,}" for name, count in sorted(stage.tally.reasons.items())),
         next_step=f"look at {workspace.table(LISTING_REJECTS.name)} (kept whole), mend the feed, or raise --max-reject-share; "
         "listings were left as they were",
     )

@@ -1,13 +1,12 @@
 """The language of each listing: what the feed declares, else what the text says (spark.ingest.detection).
 
-A declaration is checked by script alone, in the JVM; a disagreement is a warning (schemas.listing.WARNINGS), never a rejection.
+A declaration is checked by script alone; a disagreement is a warning (schemas.listing.WARNINGS), never a rejection.
 """
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import re
+from functools import lru_cache
 
 from schemas.locales import LOCALES
-from spark.ingest.candidates import names_of, no_names
 
 # The detector gains nothing from more text than this.
 DETECTION_CHARACTERS = 150
@@ -17,48 +16,36 @@ CONFIDENT = 0.9
 # A text is in such a script where it has several of its letters in a row: a brand's one sign is not a language.
 SCRIPTS = {"ar": "[\u0621-\u064a]{3}", "ja": "[\u3041-\u30ff\u4e00-\u9fff]{2}"}
 LATIN = "[A-Za-z\u00c0-\u024f]{3}"
+SPOKEN = frozenset((locale.code, language) for locale in LOCALES.values() for language in locale.languages)
+
+_latin, _any_script = re.compile(LATIN), re.compile("|".join(SCRIPTS.values()))
+_scripts = {language: re.compile(letters) for language, letters in SCRIPTS.items()}
 
 
-def normalise_language(df: DataFrame) -> DataFrame:
+@lru_cache(maxsize=4_096)
+def normalise_language(declared: str | None) -> str | None:
     """``de-DE`` and ``DE`` become ``de``."""
-    primary = F.substring_index(F.substring_index("language", "-", 1), "_", 1)
-    return df.withColumn("language", F.lower(primary))
+    return None if declared is None else declared.partition("-")[0].partition("_")[0].lower()
 
 
-def settle_language(df: DataFrame) -> DataFrame:
-    """Adds ``language_source``, ``language_confidence`` and ``warnings``; fills ``language`` where it is not declared.
-
-    ``detected`` is language and probability, with a space between, of the texts without a declaration.
-    """
-    undeclared = F.col("language").isNull()
-    df = df.withColumn("_found", F.split("detected", " "))
-    df = df.withColumn("language_source", F.when(undeclared, "detected").otherwise("declared"))
-    df = df.withColumn("language_confidence", F.col("_found")[1].cast("float"))
-    df = df.withColumn("language", F.coalesce(F.col("language"), F.col("_found")[0]))
-    declared = F.col("language_source") == "declared"
-    df = df.withColumn("_disagrees", declared & _is_in_another_script()).withColumn("_foreign", _is_foreign_to_locale())
-    warned = names_of({"language_disagrees": F.col("_disagrees"), "language_not_of_locale": F.col("_foreign")})
-    df = df.withColumn("warnings", F.coalesce(warned, no_names()))
-    return df.drop("_found", "_disagrees", "_foreign", "detected")
+def text_to_detect(title: str | None, description: str | None) -> str:
+    """What of a listing is enough to tell its language; empty where it has no text."""
+    return " ".join(text for text in (title, description) if text)[:DETECTION_CHARACTERS]
 
 
-def text_to_detect() -> Column:
-    """What of a candidate is enough to tell its language; null where it has no text."""
-    return F.nullif(F.left(F.concat_ws(" ", "title", "description"), F.lit(DETECTION_CHARACTERS)), F.lit(""))
+def find_warnings(locale: str | None, language: str | None, title: str | None, confidence: float | None) -> list[str]:
+    """Names from schemas.listing.WARNINGS. ``confidence`` is the detector's, None where the language was declared."""
+    warnings = []
+    if confidence is None and title is not None and _is_in_another_script(title, language):
+        warnings.append("language_disagrees")
+    if (locale, language) not in SPOKEN and (confidence is None or confidence >= CONFIDENT):
+        warnings.append("language_not_of_locale")
+    return warnings
 
 
-def _is_in_another_script() -> Column:
+def _is_in_another_script(title: str, language: str | None) -> bool:
     """The title has letters of another script and none of the declared language's own."""
-    own = F.lit(False)
-    for language, letters in SCRIPTS.items():
-        own = F.when(F.col("language") == language, ~F.col("title").rlike(letters) & F.col("title").rlike(LATIN)).otherwise(own)
-    ascii_only = F.octet_length("title") == F.length("title")
-    foreign = ~ascii_only & ~F.col("title").rlike(LATIN) & F.col("title").rlike("|".join(SCRIPTS.values()))
-    return F.coalesce(F.when(F.col("language").isin(*SCRIPTS), own).otherwise(foreign), F.lit(False))
-
-
-def _is_foreign_to_locale() -> Column:
-    # One look-up in a set, and no comparison for each locale: the code of a record's whole way must stay short.
-    spoken = [f"{locale.code} {language}" for locale in LOCALES.values() for language in locale.languages]
-    pair = F.concat_ws(" ", "locale", "language")
-    return ~pair.isin(spoken) & (F.coalesce("language_confidence", F.lit(1.0)) >= CONFIDENT)
+    own = _scripts.get(language or "")
+    if own is not None:
+        return not own.search(title) and _latin.search(title) is not None
+    return not title.isascii() and not _latin.search(title) and _any_script.search(title) is not None

@@ -11,7 +11,7 @@ from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS, REASONS
 from schemas.report import Accounting
 from schemas.workspace import Workspace
-from spark.ingest.feeds import parse_raw_records
+from spark.ingest.feeds import lines_of_rejects
 from spark.ingest.ingest import IngestResult, write_listings
 from spark.ingest.rules import Limits
 from spark.ingest.stage import Stage, stage_records
@@ -39,7 +39,7 @@ def replay_rejects(
     if rejects.isEmpty():
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
     create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
-    staging = stage_records(lambda _: parse_raw_records(rejects), workspace, run_id, limits or Limits())
+    staging = stage_records(lines_of_rejects(rejects), workspace, run_id, limits or Limits())
     with Lease(workspace.leases(LISTINGS.name), run_id), staging as stage:
         result = write_listings(stage, workspace, run_id)
         _settle_rejects(rejects, stage, path)
@@ -50,7 +50,7 @@ def _settle_rejects(rejects: DataFrame, stage: Stage, path: str) -> None:
     """Rejects that passed go; of those that did not, the reasons become today's."""
     still = stage.bad.select(F.sha2("raw", 256).alias("reject_id"), "reasons", "detail").dropDuplicates(["reject_id"])
     kept = rejects.drop("reasons", "detail").join(still, "reject_id")
-    if stage.rejected:
+    if stage.tally.rejected:
         merge_rows(kept, path, LISTING_REJECTS, update_when="s.reasons <> t.reasons")
     passed = rejects.select("reject_id").join(still.select("reject_id"), "reject_id", "left_anti")
     delete_keys(passed, path, LISTING_REJECTS, prune=F.lit(True))

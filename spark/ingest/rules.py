@@ -1,21 +1,21 @@
-"""Every rule that a record must pass, compiled into one array of reasons: one projection, whatever the number of rules.
+"""Every rule that a record must pass. A rule looks at a column of a batch at once and names the records that break it.
 
-A rule is a name from schemas.reject and the condition under which a record breaks it. What NULL does is part of the rule:
+What an absent field does is part of the rule:
     IGNORES_NULL    an absent field cannot break it
     REFUSES_NULL    absence is the offence, unless the field holds a wrong type, which is an offence of its own
 Records that could not be read have no fields: only their reason for that counts. Tombstones need no title.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import reduce
-
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from typing import Any
 
 from schemas.locales import LANGUAGES, LOCALES
 from schemas.reject import MAX_TEXT_CHARACTERS, MAX_TITLE_CHARACTERS
-from spark.ingest.candidates import names_of, no_names
+from spark.ingest.records import Records
+
+MAX_DETAIL_CHARACTERS = 200
 
 
 class OnNull(Enum):
@@ -33,82 +33,124 @@ class Limits:
     text: int = MAX_TEXT_CHARACTERS
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What rules look at: repaired records, and their times in microseconds where the text is one."""
+
+    records: Records
+    updated_at: Sequence[int | None]
+    limits: Limits
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A record is rejected for ``reason`` where ``broken`` is true; ``detail`` is what to show a person."""
+    """Records at the positions ``broken`` are rejected for ``reason``; ``detail`` is what to show a person of one."""
 
     reason: str
     on_null: OnNull
-    broken: Column
-    detail: Column
+    broken: Callable[[Batch], Iterable[int]]
+    detail: Callable[[Batch, int], str]
 
 
-def listing_rules(limits: Limits) -> list[Rule]:
-    """The rules for repaired candidates that have the boolean column ``is_tombstone``."""
-    title, text = F.length("title"), F.length(F.concat_ws("", "bullets", "description", F.map_values("attributes")))
-    no_instant = F.col("updated_at").isNotNull() & F.col("updated_at").try_cast("timestamp").isNull()
-    no_flag = F.coalesce(~F.lower("deleted").isin("true", "false"), F.lit(False))
-    wrong = F.array_distinct(F.concat(_wrong_types(), F.when(no_flag, F.array(F.lit("deleted"))).otherwise(no_names())))
-    titled = ~F.col("is_tombstone")
-    return [
-        _ignoring("wrong_type", (F.size("wrong_types") > 0) | no_flag, F.array_join(wrong, ", ")),
-        _requiring("item_id"),
-        _requiring("locale"),
-        _ignoring("unknown_locale", ~F.col("locale").isin(*LOCALES), F.col("locale")),
-        _ignoring("unknown_language", ~F.col("language").isin(*LANGUAGES), F.col("language")),
-        _requiring("title", where=titled),
-        _ignoring("title_too_long", title > limits.title, _characters(title)),
-        # No text has more characters than its record has bytes, and those are known without joining anything.
-        _ignoring("text_too_long", (F.octet_length("raw") > limits.text) & (text > limits.text), _characters(text)),
-        _ignoring("invalid_updated_at", no_instant, F.col("updated_at")),
-    ]
+@dataclass(frozen=True)
+class Verdict:
+    """Why a record is rejected."""
+
+    reasons: list[str]
+    detail: str | None = None
 
 
-def judge_candidates(df: DataFrame, limits: Limits) -> DataFrame:
-    """Adds ``is_bad``, ``reasons`` (empty for a good record), ``detail``; ``deleted`` becomes the boolean ``is_tombstone``."""
-    df = df.withColumn("is_tombstone", F.coalesce(F.lower("deleted") == "true", F.lit(False)))
-    rules = listing_rules(limits)
-    offends = reduce(Column.__or__, [F.coalesce(rule.broken, F.lit(False)) for rule in rules], F.col("unreadable").isNotNull())
-    # The id is never negative, and no optimiser knows it: else a filter on ``is_bad`` is pushed below the repairs and runs
-    # them twice.
-    df = df.withColumn("is_bad", offends & (F.monotonically_increasing_id() >= 0))
-    # In a function of one element, which Spark interprets: compiled, what only rejects need would make the code of all
-    # records longer than the 8,000 bytes up to which the JVM compiles it.
-    verdict = F.transform(
-        F.array(F.lit(0)), lambda _: F.struct(_reasons(rules).alias("reasons"), _detail(rules).alias("detail"))
-    )
-    df = df.withColumn("verdict", F.when(F.col("is_bad"), verdict[0]))
-    df = df.withColumn("reasons", F.coalesce("verdict.reasons", no_names())).withColumn("detail", F.col("verdict.detail"))
-    return df.drop("deleted", "verdict")
+def judge_records(batch: Batch) -> dict[int, Verdict]:
+    """The rejected records of a batch, by position, each with all reasons in the order of the rules."""
+    unreadable = batch.records.unreadable
+    offences: dict[int, list[tuple[str, str]]] = {}
+    for rule in RULES:
+        for i in rule.broken(batch):
+            if i not in unreadable:
+                detail = rule.detail(batch, i)[:MAX_DETAIL_CHARACTERS]
+                offences.setdefault(i, []).append((rule.reason, f"{rule.reason}: {detail}"))
+    verdicts = {i: Verdict([name for name, _ in found], "; ".join(text for _, text in found)) for i, found in offences.items()}
+    return verdicts | {i: Verdict([reason]) for i, reason in unreadable.items()}
 
 
-def _reasons(rules: list[Rule]) -> Column:
-    of_rules = names_of({rule.reason: rule.broken for rule in rules})
-    return F.when(F.col("unreadable").isNotNull(), F.array("unreadable")).otherwise(of_rules)
+def _one_of(reason: str, name: str, known: Iterable[str]) -> Rule:
+    allowed = frozenset((*known, None))
+
+    def broken(batch: Batch) -> Iterable[int]:
+        values = batch.records.columns[name]
+        return () if allowed.issuperset(values) else [i for i, value in enumerate(values) if value not in allowed]
+
+    return Rule(reason=reason, on_null=OnNull.IGNORES_NULL, broken=broken, detail=lambda batch, i: _value(batch, name, i))
 
 
-def _detail(rules: list[Rule]) -> Column:
-    details = [F.when(rule.broken, F.concat(F.lit(f"{rule.reason}: "), F.left(rule.detail, F.lit(200)))) for rule in rules]
-    return F.nullif(F.concat_ws("; ", *details), F.lit(""))
+def _required(name: str, *, of_tombstones: bool = True) -> Rule:
+    def broken(batch: Batch) -> Iterable[int]:
+        values, wrong = batch.records.columns[name], batch.records.wrong_types
+        if None not in values:
+            return ()
+        deleted = batch.records.columns["deleted"]
+        absent = (i for i, value in enumerate(values) if value is None and name not in wrong.get(i, ()))
+        return [i for i in absent if of_tombstones or not deleted[i]]
 
-
-def _ignoring(reason: str, broken: Column, detail: Column) -> Rule:
-    return Rule(reason=reason, on_null=OnNull.IGNORES_NULL, broken=broken, detail=detail)
-
-
-def _requiring(name: str, where: Column | None = None) -> Rule:
-    broken = F.col("unreadable").isNull() & F.col(name).isNull() & ~F.array_contains(_wrong_types(), name)
     return Rule(
         reason=f"missing_{name}",
         on_null=OnNull.REFUSES_NULL,
-        broken=broken if where is None else broken & where,
-        detail=F.lit(f"{name} is absent or empty"),
+        broken=broken,
+        detail=lambda batch, i: f"{name} is absent or empty",
     )
 
 
-def _wrong_types() -> Column:
-    return F.coalesce("wrong_types", no_names())
+def _at_most(reason: str, lengths: Callable[[Batch], Iterable[int]], limit: Callable[[Limits], int]) -> Rule:
+    def broken(batch: Batch) -> Iterable[int]:
+        longest = limit(batch.limits)
+        return [i for i, length in enumerate(lengths(batch)) if length > longest]
+
+    def detail(batch: Batch, i: int) -> str:
+        return f"{list(lengths(batch))[i]} characters"
+
+    return Rule(reason=reason, on_null=OnNull.IGNORES_NULL, broken=broken, detail=detail)
 
 
-def _characters(length: Column) -> Column:
-    return F.concat(length.cast("string"), F.lit(" characters"))
+def _title_lengths(batch: Batch) -> Iterable[int]:
+    return (len(title) if title else 0 for title in batch.records.columns["title"])
+
+
+def _text_lengths(batch: Batch) -> Iterable[int]:
+    columns = batch.records.columns
+    for bullets, description, pairs in zip(columns["bullets"], columns["description"], columns["attributes"], strict=True):
+        length = len(description) if description else 0
+        length += sum(map(len, bullets)) if bullets else 0
+        yield length + (sum(map(len, pairs.values())) if pairs else 0)
+
+
+def _no_instants(batch: Batch) -> Iterable[int]:
+    texts = batch.records.columns["updated_at"]
+    return [i for i, micros in enumerate(batch.updated_at) if micros is None and texts[i] is not None]
+
+
+def _value(batch: Batch, name: str, i: int) -> str:
+    value: Any = batch.records.columns[name][i]
+    return str(value)
+
+
+RULES = (
+    Rule(
+        reason="wrong_type",
+        on_null=OnNull.IGNORES_NULL,
+        broken=lambda batch: batch.records.wrong_types,
+        detail=lambda batch, i: ", ".join(batch.records.wrong_types[i]),
+    ),
+    _required("item_id"),
+    _required("locale"),
+    _one_of("unknown_locale", "locale", LOCALES),
+    _one_of("unknown_language", "language", LANGUAGES),
+    _required("title", of_tombstones=False),
+    _at_most("title_too_long", _title_lengths, lambda limits: limits.title),
+    _at_most("text_too_long", _text_lengths, lambda limits: limits.text),
+    Rule(
+        reason="invalid_updated_at",
+        on_null=OnNull.IGNORES_NULL,
+        broken=_no_instants,
+        detail=lambda batch, i: _value(batch, "updated_at", i),
+    ),
+)

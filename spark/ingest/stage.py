@@ -1,34 +1,38 @@
-"""The one pass over a feed: every record judged and written, ready, to the run's own staging table; then counted there.
+"""The one pass over a feed: every record judged, counted and written, ready, to the run's own staging table.
 
 What the counts and the keys decide comes after it and reads only the columns that it needs. Where a feed brings nothing but new
 listings, the staged files themselves become part of ``listings``.
 """
 
+import gc
+import json
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
 
+import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from m5model import storage
 from schemas.listing import LISTING_KEY
-from schemas.locales import LOCALES
-from schemas.reject import REASONS, REPAIRS, UNREADABLE
-from schemas.staging import LISTING, REJECT, STAGED_RECORDS, SUSPECT, TOMBSTONE
+from schemas.reject import UNREADABLE
+from schemas.staging import LISTING, REJECT, STAGED_RECORDS, TOMBSTONE
 from schemas.workspace import Workspace
-from spark.adoption import read_log
-from spark.ingest.feeds import parse_raw_records
-from spark.ingest.judging import judge_marked, judge_suspects, mark_suspects, share_of_suspects
+from spark.adoption import DataFile, found_table
+from spark.ingest.judging import judge_lines
 from spark.ingest.rules import Limits
 from spark.ingest.settle import find_repeated_keys
-from spark.tables import append_rows, read_table, write_new_table
+from spark.ingest.staged_files import StagedFiles, lines_of
+from spark.ingest.tally import Tally
+from spark.tables import read_table
 
-# From here on, to judge suspects apart costs more than to show every record to Python.
-MANY_SUSPECTS = 0.3
+# Judged at once: more leave the processor's cache, fewer do not repay what each batch costs.
+BATCH_RECORDS = 500
 
 ENTRY = (*LISTING_KEY, "updated_at", "source_file", "content_hash")
 
@@ -40,18 +44,15 @@ class Stage:
     path: str
     records: DataFrame
     repeated: DataFrame | None  # hashes of keys that stand in the feed several times; None where there are none
-    listings: int
-    tombstones: int
-    rejected: int
-    reasons: Mapping[str, int]
-    repairs: Mapping[str, int]  # good records, by repair
-    languages: Mapping[str, int]  # staged listings, by language
-    unreadable: int
-    locales: tuple[str, ...]  # known ones, of records that are good, or bad with a locale that could be read
+    tally: Tally
 
     @property
     def rows_in(self) -> int:
-        return self.listings + self.tombstones + self.rejected
+        return self.tally.listings + self.tally.tombstones + self.tally.rejected
+
+    @property
+    def unreadable(self) -> int:
+        return sum(self.tally.reasons[name] for name in UNREADABLE)
 
     @property
     def rows(self) -> DataFrame:
@@ -61,8 +62,7 @@ class Stage:
     @property
     def good(self) -> DataFrame:
         """Entries of good records, see settle."""
-        good = self.records.where(F.col("state").isin(LISTING, TOMBSTONE))
-        return good.select(*ENTRY, (F.col("state") == TOMBSTONE).alias("is_tombstone"))
+        return _good(self.records).select(*ENTRY, (F.col("state") == TOMBSTONE).alias("is_tombstone"))
 
     @property
     def bad(self) -> DataFrame:
@@ -76,70 +76,55 @@ class Stage:
 
 
 @contextmanager
-def stage_records(read: Callable[[bool], DataFrame], workspace: Workspace, run_id: str, limits: Limits) -> Iterator[Stage]:
-    """Judge the records, write and count them. The staging table lives until the context ends; one at a time (a lease).
-
-    ``read`` gives the candidates: all looked at closely (true), or some of them unclear.
-    """
+def stage_records(lines: DataFrame, workspace: Workspace, run_id: str, limits: Limits) -> Iterator[Stage]:
+    """Judge, count and write records, see feeds. The staging table lives until the context ends; one at a time (a lease)."""
     storage.delete_folder(workspace.table(STAGED_RECORDS.name))  # a killed run's
     path = f"{workspace.table(STAGED_RECORDS.name)}/{uuid.uuid4().hex}"
     try:
-        records = _write_stage(read, path, run_id, limits)
-        good = records.where(F.col("state") != REJECT)
-        repeated = find_repeated_keys(good).persist(StorageLevel.DISK_ONLY)
+        files, tally = _write_stage(lines, path, run_id, limits)
+        found_table(path, STAGED_RECORDS, files)
+        records = read_table(lines.sparkSession, path, made_by="an ingest")
+        repeated = find_repeated_keys(_good(records)).persist(StorageLevel.DISK_ONLY)
         try:
-            yield _count_stage(path, records, None if repeated.isEmpty() else repeated)
+            yield Stage(path=path, records=records, repeated=None if repeated.isEmpty() else repeated, tally=tally)
         finally:
             repeated.unpersist()
     finally:
         storage.delete_folder(path)
 
 
-def _write_stage(read: Callable[[bool], DataFrame], path: str, run_id: str, limits: Limits) -> DataFrame:
-    """All records judged and written; returns them. Suspects, which are in the first commit only, are left out."""
-    marked = mark_suspects(read(False))
-    spark = marked.sparkSession
-    if share_of_suspects(marked) > MANY_SUSPECTS:
-        write_new_table(judge_suspects(read(True), limits, run_id), path, STAGED_RECORDS)
-        return read_table(spark, path, made_by="an ingest")
-    write_new_table(judge_marked(marked, limits, run_id), path, STAGED_RECORDS)
-    if any(file.partition["state"] == SUSPECT for file in read_log(path)):
-        raw = read_table(spark, path, made_by="an ingest", version=0).where(F.col("state") == SUSPECT)
-        append_rows(judge_suspects(parse_raw_records(raw), limits, run_id), path, STAGED_RECORDS)
-    return read_table(spark, path, made_by="an ingest").where(F.col("state") != SUSPECT)
+def _good(records: DataFrame) -> DataFrame:
+    return records.where(F.col("state").isin(LISTING, TOMBSTONE))
 
 
-def _count_stage(path: str, records: DataFrame, repeated: DataFrame | None) -> Stage:
-    repairs = {name: (F.size("repairs") > 0) & F.array_contains("repairs", name) for name in REPAIRS}
-    good = records.where(F.col("state") != REJECT).groupBy("state", "locale", "language")
-    groups = good.agg(
-        F.count(F.lit(1)).alias("rows"), *[F.count_if(has).alias(name) for name, has in repairs.items()]
-    ).collect()
-    reasons = {name: F.count_if(F.array_contains("reasons", name)) for name in REASONS}
-    readable = F.collect_set(F.when(F.col("rejected_locale").isin(*LOCALES), F.col("rejected_locale"))).alias("locales")
-    bad = records.where(F.col("state") == REJECT)
-    rejected = bad.agg(F.count(F.lit(1)).alias("rows"), readable, *[count.alias(name) for name, count in reasons.items()])
-    (of_bad,) = rejected.collect()
-    languages: Counter[str] = Counter()
-    states: Counter[str] = Counter()
-    for group in groups:
-        states[group["state"]] += group["rows"]
-        if group["state"] == LISTING:
-            languages[group["language"]] += group["rows"]
-    return Stage(
-        path=path,
-        records=records,
-        repeated=repeated,
-        listings=states[LISTING],
-        tombstones=states[TOMBSTONE],
-        rejected=of_bad["rows"],
-        reasons=_without_zeros({name: of_bad[name] for name in sorted(REASONS)}),
-        repairs=_without_zeros({name: sum(group[name] for group in groups) for name in sorted(REPAIRS)}),
-        languages=dict(sorted(languages.items())),
-        unreadable=sum(of_bad[name] for name in UNREADABLE),
-        locales=tuple(sorted({*of_bad["locales"], *(group["locale"] for group in groups)})),
-    )
+def _write_stage(lines: DataFrame, path: str, run_id: str, limits: Limits) -> tuple[list[DataFile], Tally]:
+    """The files written, and what they hold. Only tasks that succeeded tell of theirs."""
+    task = partial(_judge_partition, path=path, run_id=run_id, ingested_at=datetime.now(UTC), limits=limits)
+    files, tally = [], Tally()
+    for row in lines.mapInArrow(task, "told string").collect():
+        told = json.loads(row["told"])
+        files += [DataFile(**file) for file in told["files"]]
+        tally.add(Tally.from_json(told["tally"]))
+    return files, tally
 
 
-def _without_zeros(counts: Mapping[str, int]) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if count}
+def _judge_partition(
+    batches: Iterator[pa.RecordBatch], *, path: str, run_id: str, ingested_at: datetime, limits: Limits
+) -> Iterator[pa.RecordBatch]:
+    """Runs in a worker: lines in, files written, one row of JSON out that tells of them."""
+    staged, tally = StagedFiles(path, run_id, ingested_at), Tally()
+    files: list[DataFile] = []
+    gc.disable()  # records hold no cycles, and to look for some takes a third of the time
+    try:
+        for whole in batches:
+            for start in range(0, whole.num_rows, BATCH_RECORDS):
+                batch = whole.slice(start, BATCH_RECORDS)
+                lines = lines_of(batch)
+                judged = judge_lines(lines, limits)
+                tally.count(judged)
+                files += staged.add(judged, lines, batch.column("source_file"))
+        files += staged.write()
+    finally:
+        gc.enable()
+    told = json.dumps({"files": [asdict(file) for file in files], "tally": tally.as_json()})
+    yield pa.RecordBatch.from_pydict({"told": [told]})

@@ -11,7 +11,6 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from schemas.listing import LISTING_KEY
-from spark.ingest.hashing import normalised_text
 from spark.sampling.minhash import BANDS, HASHES, band_hashes, signatures
 
 EXACT, NEAR = "exact_duplicate", "near_duplicate"
@@ -34,7 +33,7 @@ def label_duplicates(listings: DataFrame) -> DataFrame:
 
 def find_near_duplicates(listings: DataFrame, key_order: Column) -> DataFrame:
     """Keys of listings that are similar to one of their language whose ``key_order`` is smaller."""
-    text = F.left(normalised_text(), F.lit(TEXT_CHARACTERS))
+    text = F.left(F.lower(F.concat_ws("\n", "title", "bullets", "description")), F.lit(TEXT_CHARACTERS))
     signed = listings.select(*LISTING_KEY, "language", text.alias("text")).mapInArrow(_sign, _SIGNED)
     placed = signed.select("*", F.posexplode("bands").alias("band", "bucket")).drop("bands")
     bucket = Window.partitionBy("language", "band", "bucket").orderBy(key_order, *LISTING_KEY)

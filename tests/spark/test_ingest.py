@@ -38,7 +38,7 @@ BAD = {
     _line("no-map", attributes=["one"], bullets=["one"]): ["wrong_type"],
     b'{"locale":"US","item_id":"blank","title":"a title","bullets":["one"\x00,"two"]}': ["invalid_record"],
     b'{"locale":"US","item_id":"quote","title":"a title","bullets":["one\x02, "two"],"brand":"b"}': ["invalid_record"],
-    b'{"locale":"US","item_id":"twice-bullets","title":"a title","bullets":"one","bullets":["one"]}': ["invalid_record"],
+    b'{"locale":"US","item_id":"last-value","title":"a title","bullets":["one"],"bullets":"one"}': ["wrong_type"],
     b"\t": ["truncated_record"],
     _line(): ["missing_item_id"],
     _line("no-locale", locale=...): ["missing_locale"],

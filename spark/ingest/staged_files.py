@@ -1,0 +1,182 @@
+"""Judged records become Parquet files in the folders of the staging table, by state and locale.
+
+Runs where the records are, and returns what the table's log is to say of the files. A task that is run twice writes other
+files, which no log ever names.
+"""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from m5model import storage
+from schemas.listing import LISTINGS
+from schemas.staging import LISTING, REJECT, REJECT_COLUMNS, STAGED_RECORDS, TOMBSTONE
+from spark.adoption import NO_VALUE, DataFile
+from spark.ingest.judging import Judged
+from spark.ingest.records import Lines
+
+# Rows wait in memory for that many bytes, so that files are not small; then all of them are written.
+FILL_BYTES = 128 << 20
+BOUNDED = ("item_id", "updated_at", "run_id")  # bounds of these are in the log, as schemas.listing says
+# Columns of few values are written as a dictionary; to try it with the others costs time and saves nothing.
+OF_FEW_VALUES = ["language", "brand", "category", "seller", "source", "language_source", "source_file", "raw_format", "run_id"]
+BOUND_CHARACTERS = 32
+LAST_CHARACTER = "\U0010ffff"
+
+SCHEMA = STAGED_RECORDS.arrow_schema()
+_OF_RUN = ("ingested_at", "run_id")
+COLUMNS = {
+    LISTING: [name for name in LISTINGS.column_names if name not in ("locale", *_OF_RUN)] + ["source_file"],
+    TOMBSTONE: ["item_id", "updated_at", "content_hash", "source_file"],
+    REJECT: ["item_id", "rejected_locale", *REJECT_COLUMNS],
+}
+
+
+class StagedFiles:
+    """The files of one task."""
+
+    def __init__(self, path: str, run_id: str, ingested_at: datetime) -> None:
+        self._path, self._run_id, self._ingested_at = path, run_id, ingested_at
+        self._waiting: dict[tuple[str, str | None], list[pa.Table]] = {}
+        self._bytes = 0
+
+    def add(self, judged: Judged, lines: Lines, sources: pa.Array) -> Iterator[DataFile]:
+        """Records that were judged, and the file that each came from. Yields the files that were written meanwhile."""
+        listings = judged.listings
+        self._add_by_locale(LISTING, judged, listings, sources)
+        self._add_by_locale(TOMBSTONE, judged, sorted(judged.tombstones, key=judged.columns["locale"].__getitem__), sources)
+        if judged.verdicts:
+            rejects = _rejects(judged, lines)
+            rows = rejects.pop("rows")
+            self._wait(REJECT, None, _table(REJECT, rejects | {"source_file": sources.take(pa.array(rows))}))
+        if self._bytes > FILL_BYTES:
+            yield from self.write()
+
+    def write(self) -> Iterator[DataFile]:
+        """Write what waits."""
+        for (state, locale), tables in self._waiting.items():
+            yield self._write_file(state, locale, pa.concat_tables(tables))
+        self._waiting, self._bytes = {}, 0
+
+    def _add_by_locale(self, state: str, judged: Judged, rows: list[int], sources: pa.Array) -> None:
+        if not rows:
+            return
+        chosen = {name: [values[i] for i in rows] for name, values in judged.columns.items() if name in COLUMNS[state]}
+        table = _table(state, chosen | {"source_file": sources.take(pa.array(rows))})
+        locales = [judged.columns["locale"][i] for i in rows]
+        starts = [i for i, locale in enumerate(locales) if not i or locale != locales[i - 1]]
+        for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+            self._wait(state, locales[start], table.slice(start, end - start))
+
+    def _wait(self, state: str, locale: str | None, table: pa.Table) -> None:
+        self._waiting.setdefault((state, locale), []).append(table)
+        self._bytes += table.nbytes
+
+    def _write_file(self, state: str, locale: str | None, table: pa.Table) -> DataFile:
+        if state == LISTING:
+            for name, value in zip(_OF_RUN, (self._ingested_at, self._run_id), strict=True):
+                field = SCHEMA.field(name)
+                table = table.append_column(field, pa.repeat(pa.scalar(value, field.type), table.num_rows))
+        partition = {"state": state, "locale": locale}
+        folders = "/".join(f"{name}={NO_VALUE if value is None else value}" for name, value in partition.items())
+        path = f"{folders}/{uuid.uuid4().hex}.zstd.parquet"
+        data = BytesIO()
+        names = set(table.column_names)
+        pq.write_table(
+            table,
+            data,
+            compression="zstd",
+            use_dictionary=[name for name in OF_FEW_VALUES if name in names],
+            write_statistics=[name for name in BOUNDED if name in names],
+        )
+        storage.write_bytes(f"{self._path}/{path}", data.getvalue())
+        modified = int(datetime.now(UTC).timestamp() * 1000)
+        return DataFile(path=path, partition=partition, size=data.tell(), modified=modified, stats=_stats(table))
+
+
+def _rejects(judged: Judged, lines: Lines) -> dict[str, Any]:
+    rows = sorted(judged.verdicts)
+    verdicts = [judged.verdicts[i] for i in rows]
+    return {
+        "rows": rows,
+        "item_id": [judged.columns["item_id"][i] for i in rows],
+        "rejected_locale": [judged.columns["locale"][i] for i in rows],
+        "reasons": [verdict.reasons for verdict in verdicts],
+        "detail": [verdict.detail for verdict in verdicts],
+        "raw": [lines.raw[i] for i in rows],
+        "raw_format": [lines.formats[i] for i in rows],
+    }
+
+
+def _table(state: str, values: dict[str, Any]) -> pa.Table:
+    fields = [SCHEMA.field(name) for name in COLUMNS[state]]
+    return pa.table([_array(values[field.name], field.type) for field in fields], schema=pa.schema(fields))
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    """Lists and maps by way of their items: several times as fast as item by item."""
+    if isinstance(values, pa.Array):
+        return values
+    if not pa.types.is_nested(kind):
+        return pa.array(values, kind)
+    ends, mask, total = [0], [], 0
+    for items in values:
+        mask.append(items is None)
+        total += len(items) if items else 0
+        ends.append(total)
+    offsets, none = pa.array(ends, pa.int32()), pa.array(mask) if any(mask) else None
+    if pa.types.is_map(kind):
+        keys = pa.array([key for pairs in values if pairs for key in pairs], kind.key_type)
+        items = pa.array([value for pairs in values if pairs for value in pairs.values()], kind.item_type)
+        return pa.MapArray.from_arrays(offsets, keys, items, type=kind, mask=none)
+    items = pa.array([item for items in values if items for item in items], kind.value_type)
+    return pa.ListArray.from_arrays(offsets, items, type=kind, mask=none)
+
+
+def _stats(table: pa.Table) -> dict[str, object]:
+    """As Delta's log has them: https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics"""
+    stats: dict[str, Any] = {"numRecords": table.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
+    for name in BOUNDED:
+        if name in table.column_names:
+            stats["nullCount"][name] = table[name].null_count
+            bounds = pc.min_max(table[name])
+            if bounds["min"].is_valid:
+                stats["minValues"][name] = _lower(bounds["min"])
+                stats["maxValues"][name] = _upper(bounds["max"])
+    return stats
+
+
+def _lower(bound: pa.Scalar) -> str:
+    """Texts are cut and times are whole milliseconds, downwards."""
+    if pa.types.is_string(bound.type):
+        return bound.as_py()[:BOUND_CHARACTERS]
+    return _instant(bound.value // 1000)
+
+
+def _upper(bound: pa.Scalar) -> str:
+    """As ``_lower``, upwards."""
+    if pa.types.is_string(bound.type):
+        text: str = bound.as_py()
+        return text if len(text) <= BOUND_CHARACTERS else text[:BOUND_CHARACTERS] + LAST_CHARACTER
+    return _instant(-(-bound.value // 1000))
+
+
+def _instant(millis: int) -> str:
+    instant = pa.scalar(millis, pa.timestamp("ms", tz="UTC")).as_py()
+    return f"{instant:%Y-%m-%dT%H:%M:%S}.{millis % 1000:03d}Z".rjust(24, "0")
+
+
+def lines_of(batch: pa.RecordBatch) -> Lines:
+    """``value``, ``raw_format`` and ``damage`` of feeds' lines."""
+
+    def column(name: str) -> Sequence[Any]:
+        values: Sequence[Any] = batch.column(name).to_pylist()
+        return values
+
+    return Lines(raw=column("value"), formats=column("raw_format"), damage=column("damage"))
