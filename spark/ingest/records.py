@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
+import msgspec
 
 from schemas.listing import FEED_FIELDS
 from schemas.reject import MAX_RECORD_BYTES
@@ -20,7 +20,6 @@ TEXTS = tuple(name for name in FEED_FIELDS if name not in LISTS + MAPS + FLAGS)
 JSON, CSV = "json", "csv"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # as some editors leave at a file's start
 
-_ABSENT, _STRINGS = type(None), frozenset((str,))
 # What a key may be instead of text: many catalogues number their items.
 _INTEGER = re.compile("-?[0-9]+")
 _INT64 = range(-(1 << 63), 1 << 63)
@@ -44,61 +43,69 @@ class Records:
     """``columns`` by field, one entry for each record; ``deleted`` is true, false or None. Unreadable ones have no values."""
 
     columns: dict[str, list[Any]]
+    sizes: list[int]  # bytes
     unreadable: dict[int, str]  # position → a name from schemas.reject.UNREADABLE
     wrong_types: dict[int, list[str]]  # position → fields that hold another type than their column's, and no value here
 
 
+class _Record(msgspec.Struct, gc=False):
+    """What nearly all records are: an object whose known fields have the right types. Without ``deleted``: it has several."""
+
+    locale: str | None = None
+    item_id: str | None = None
+    language: str | None = None
+    title: str | None = None
+    bullets: list[str] | None = None
+    description: str | None = None
+    brand: str | None = None
+    category: str | None = None
+    attributes: dict[str, str] | None = None
+    seller: str | None = None
+    source: str | None = None
+    updated_at: str | None = None
+    deleted: None = None
+
+
+_decode = msgspec.json.Decoder(_Record).decode
+_NO_VALUES = _Record()
+
+
 def read_records(lines: Lines) -> Records:
     """Nearly all records are JSON of the right types, which one parser tells; the others are read once more, by themselves."""
-    parsed, odd = _parse_fast(lines)
-    columns = {name: [record.get(name) for record in parsed] for name in FEED_FIELDS}
-    odd |= _find_odd(columns)
+    sizes = list(map(len, lines.raw))
+    parsed, odd = _parse_fast(lines, sizes)
+    values = zip(*map(msgspec.structs.astuple, parsed), strict=True)
+    columns: dict[str, list[Any]] = dict(zip(FEED_FIELDS, map(list, values), strict=True))
     unreadable: dict[int, str] = {}
     wrong_types: dict[int, list[str]] = {}
-    for i in sorted(odd):
-        fields: dict[str, Any] = {}
-        wrong: list[str] = []
+    for i in odd:
         try:
             fields, wrong = _read_exactly(lines, i)
         except UnreadableRecord as error:
             unreadable[i] = str(error)
+            continue
         if wrong:
             wrong_types[i] = wrong
-        for name in FEED_FIELDS:
-            columns[name][i] = fields.get(name)
-    return Records(columns, unreadable, wrong_types)
+        for name, value in fields.items():
+            columns[name][i] = value
+    return Records(columns, sizes, unreadable, wrong_types)
 
 
-def _parse_fast(lines: Lines) -> tuple[list[dict[str, Any]], set[int]]:
-    """The objects, and the positions of records that are none or that it takes a closer look to tell."""
-    parsed: list[Any] = []
-    odd = {i for i, name in enumerate(lines.formats) if name != JSON} | {i for i, name in enumerate(lines.damage) if name}
+def _parse_fast(lines: Lines, sizes: list[int]) -> tuple[list[_Record], list[int]]:
+    """The records, and the positions of those that have no values yet: they must be looked at closely."""
+    is_plain = set(lines.formats) == {JSON} and set(lines.damage) == {None} and max(sizes) <= MAX_RECORD_BYTES
+    parsed, odd = [], []
     for i, raw in enumerate(lines.raw):
         try:
-            parsed.append(orjson.loads(raw) if len(raw) <= MAX_RECORD_BYTES else None)
-        except orjson.JSONDecodeError:
-            parsed.append(None)
-        if type(parsed[i]) is not dict:
-            odd.add(i)
-            parsed[i] = {}
+            if not is_plain and (lines.formats[i] != JSON or lines.damage[i] or sizes[i] > MAX_RECORD_BYTES):
+                raise msgspec.DecodeError
+            if not raw.isascii():
+                raw.decode()  # the parser does not look into fields that it does not know
+            parsed.append(_decode(raw))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            parsed.append(_NO_VALUES)
+            odd.append(i)
     return parsed, odd
-
-
-def _find_odd(columns: dict[str, list[Any]]) -> set[int]:
-    """Positions of records that hold anything but text, lists of text and maps to text."""
-    odd = {i for i, value in enumerate(columns["deleted"]) if value is not None}
-    for name in TEXTS:
-        if not set(map(type, columns[name])) <= {str, _ABSENT}:
-            odd |= {i for i, value in enumerate(columns[name]) if type(value) not in (str, _ABSENT)}
-    for name in LISTS:
-        for i, items in enumerate(columns[name]):
-            if items is not None and (type(items) is not list or not _STRINGS.issuperset(map(type, items))):
-                odd.add(i)
-    for name in MAPS:
-        for i, pairs in enumerate(columns[name]):
-            if pairs is not None and (type(pairs) is not dict or not _STRINGS.issuperset(map(type, pairs.values()))):
-                odd.add(i)
-    return odd
 
 
 class UnreadableRecord(Exception):

@@ -100,27 +100,28 @@ def _required(name: str, *, of_tombstones: bool = True) -> Rule:
     )
 
 
-def _at_most(reason: str, lengths: Callable[[Batch], Iterable[int]], limit: Callable[[Limits], int]) -> Rule:
+def _at_most(reason: str, length: Callable[[Batch, int], int], limit: Callable[[Limits], int]) -> Rule:
     def broken(batch: Batch) -> Iterable[int]:
+        # No text has more characters than its record has bytes.
         longest = limit(batch.limits)
-        return [i for i, length in enumerate(lengths(batch)) if length > longest]
+        return [i for i, size in enumerate(batch.records.sizes) if size > longest and length(batch, i) > longest]
 
-    def detail(batch: Batch, i: int) -> str:
-        return f"{list(lengths(batch))[i]} characters"
-
-    return Rule(reason=reason, on_null=OnNull.IGNORES_NULL, broken=broken, detail=detail)
-
-
-def _title_lengths(batch: Batch) -> Iterable[int]:
-    return (len(title) if title else 0 for title in batch.records.columns["title"])
+    return Rule(
+        reason=reason,
+        on_null=OnNull.IGNORES_NULL,
+        broken=broken,
+        detail=lambda batch, i: f"{length(batch, i)} characters",
+    )
 
 
-def _text_lengths(batch: Batch) -> Iterable[int]:
+def _title_length(batch: Batch, i: int) -> int:
+    return len(batch.records.columns["title"][i] or "")
+
+
+def _text_length(batch: Batch, i: int) -> int:
     columns = batch.records.columns
-    for bullets, description, pairs in zip(columns["bullets"], columns["description"], columns["attributes"], strict=True):
-        length = len(description) if description else 0
-        length += sum(map(len, bullets)) if bullets else 0
-        yield length + (sum(map(len, pairs.values())) if pairs else 0)
+    pairs = columns["attributes"][i] or {}
+    return sum(map(len, (*(columns["bullets"][i] or ()), columns["description"][i] or "", *pairs.values())))
 
 
 def _no_instants(batch: Batch) -> Iterable[int]:
@@ -145,8 +146,8 @@ RULES = (
     _one_of("unknown_locale", "locale", LOCALES),
     _one_of("unknown_language", "language", LANGUAGES),
     _required("title", of_tombstones=False),
-    _at_most("title_too_long", _title_lengths, lambda limits: limits.title),
-    _at_most("text_too_long", _text_lengths, lambda limits: limits.text),
+    _at_most("title_too_long", _title_length, lambda limits: limits.title),
+    _at_most("text_too_long", _text_length, lambda limits: limits.text),
     Rule(
         reason="invalid_updated_at",
         on_null=OnNull.IGNORES_NULL,

@@ -32,7 +32,7 @@ from spark.ingest.tally import Tally
 from spark.tables import read_table
 
 # Judged at once: more leave the processor's cache, fewer do not repay what each batch costs.
-BATCH_RECORDS = 500
+BATCH_RECORDS = 2_000
 
 ENTRY = (*LISTING_KEY, "updated_at", "source_file", "content_hash")
 

@@ -5,9 +5,12 @@ files, which no log ever names.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import accumulate, chain
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -43,7 +46,7 @@ class StagedFiles:
 
     def __init__(self, path: str, run_id: str, ingested_at: datetime) -> None:
         self._path, self._run_id, self._ingested_at = path, run_id, ingested_at
-        self._waiting: dict[tuple[str, str | None], list[pa.Table]] = {}
+        self._waiting: dict[tuple[str, str | None], list[pa.RecordBatch]] = {}
         self._bytes = 0
 
     def add(self, judged: Judged, lines: Lines, sources: pa.Array) -> Iterator[DataFile]:
@@ -52,31 +55,30 @@ class StagedFiles:
         self._add_by_locale(LISTING, judged, listings, sources)
         self._add_by_locale(TOMBSTONE, judged, sorted(judged.tombstones, key=judged.columns["locale"].__getitem__), sources)
         if judged.verdicts:
-            rejects = _rejects(judged, lines)
-            rows = rejects.pop("rows")
-            self._wait(REJECT, None, _table(REJECT, rejects | {"source_file": sources.take(pa.array(rows))}))
+            self._wait(_rejects(judged, lines, sources), REJECT, [None])
         if self._bytes > FILL_BYTES:
             yield from self.write()
 
     def write(self) -> Iterator[DataFile]:
         """Write what waits."""
-        for (state, locale), tables in self._waiting.items():
-            yield self._write_file(state, locale, pa.concat_tables(tables))
+        for (state, locale), batches in self._waiting.items():
+            yield self._write_file(state, locale, pa.Table.from_batches(batches).combine_chunks())
         self._waiting, self._bytes = {}, 0
 
     def _add_by_locale(self, state: str, judged: Judged, rows: list[int], sources: pa.Array) -> None:
         if not rows:
             return
-        chosen = {name: [values[i] for i in rows] for name, values in judged.columns.items() if name in COLUMNS[state]}
-        table = _table(state, chosen | {"source_file": sources.take(pa.array(rows))})
-        locales = [judged.columns["locale"][i] for i in rows]
-        starts = [i for i, locale in enumerate(locales) if not i or locale != locales[i - 1]]
-        for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
-            self._wait(state, locales[start], table.slice(start, end - start))
+        pick = itemgetter(*rows) if len(rows) > 1 else lambda values: (values[rows[0]],)
+        chosen = {name: pick(judged.columns[name]) for name in COLUMNS[state] if name in judged.columns}
+        self._wait(_batch(state, chosen | {"source_file": sources.take(pa.array(rows))}), state, pick(judged.columns["locale"]))
 
-    def _wait(self, state: str, locale: str | None, table: pa.Table) -> None:
-        self._waiting.setdefault((state, locale), []).append(table)
-        self._bytes += table.nbytes
+    def _wait(self, batch: pa.RecordBatch, state: str, locales: Sequence[str | None]) -> None:
+        """Rows in the order of their locales; a single locale is that of all."""
+        start = 0
+        for locale, rows in [(locales[0], batch.num_rows)] if len(locales) == 1 else Counter(locales).items():
+            self._waiting.setdefault((state, locale), []).append(batch.slice(start, rows))
+            start += rows
+        self._bytes += batch.nbytes
 
     def _write_file(self, state: str, locale: str | None, table: pa.Table) -> DataFile:
         if state == LISTING:
@@ -100,42 +102,40 @@ class StagedFiles:
         return DataFile(path=path, partition=partition, size=data.tell(), modified=modified, stats=_stats(table))
 
 
-def _rejects(judged: Judged, lines: Lines) -> dict[str, Any]:
+def _rejects(judged: Judged, lines: Lines, sources: pa.Array) -> pa.RecordBatch:
     rows = sorted(judged.verdicts)
     verdicts = [judged.verdicts[i] for i in rows]
-    return {
-        "rows": rows,
+    values = {
         "item_id": [judged.columns["item_id"][i] for i in rows],
         "rejected_locale": [judged.columns["locale"][i] for i in rows],
         "reasons": [verdict.reasons for verdict in verdicts],
         "detail": [verdict.detail for verdict in verdicts],
         "raw": [lines.raw[i] for i in rows],
         "raw_format": [lines.formats[i] for i in rows],
+        "source_file": sources.take(pa.array(rows)),
     }
+    return _batch(REJECT, values)
 
 
-def _table(state: str, values: dict[str, Any]) -> pa.Table:
+def _batch(state: str, values: dict[str, Any]) -> pa.RecordBatch:
     fields = [SCHEMA.field(name) for name in COLUMNS[state]]
-    return pa.table([_array(values[field.name], field.type) for field in fields], schema=pa.schema(fields))
+    return pa.record_batch([_array(values[field.name], field.type) for field in fields], schema=pa.schema(fields))
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:
-    """Lists and maps by way of their items: several times as fast as item by item."""
+    """Lists and maps by way of their items: several times as fast as one by one."""
     if isinstance(values, pa.Array):
         return values
     if not pa.types.is_nested(kind):
         return pa.array(values, kind)
-    ends, mask, total = [0], [], 0
-    for items in values:
-        mask.append(items is None)
-        total += len(items) if items else 0
-        ends.append(total)
-    offsets, none = pa.array(ends, pa.int32()), pa.array(mask) if any(mask) else None
-    if pa.types.is_map(kind):
-        keys = pa.array([key for pairs in values if pairs for key in pairs], kind.key_type)
-        items = pa.array([value for pairs in values if pairs for value in pairs.values()], kind.item_type)
-        return pa.MapArray.from_arrays(offsets, keys, items, type=kind, mask=none)
-    items = pa.array([item for items in values if items for item in items], kind.value_type)
+    none = pa.array([value is None for value in values]) if None in values else None
+    is_map = pa.types.is_map(kind)
+    filled: list[Any] = [value or ({} if is_map else ()) for value in values]
+    offsets = pa.array([0, *accumulate(map(len, filled))], pa.int32())
+    items = pa.array(list(chain.from_iterable(filled)), pa.string())
+    if is_map:
+        values = pa.array(list(chain.from_iterable(pairs.values() for pairs in filled)), pa.string())
+        return pa.MapArray.from_arrays(offsets, items, values, type=kind, mask=none)
     return pa.ListArray.from_arrays(offsets, items, type=kind, mask=none)
 
 

@@ -32,8 +32,8 @@ class Tally:
         for i, names in enumerate(columns["repairs"]):
             if names and i not in verdicts:
                 self.repairs.update(names)
-        out = judged.tombstones | verdicts.keys()
-        self.languages.update(name for i, name in enumerate(columns["language"]) if i not in out)
+        self.languages.update(columns["language"])
+        self.languages -= Counter(columns["language"][i] for i in judged.tombstones | verdicts.keys())
         self.locales |= set(columns["locale"]) & LOCALES.keys()
 
     def add(self, other: "Tally") -> None:

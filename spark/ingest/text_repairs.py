@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spark.ingest.mixed_charsets import undo_mixed_charsets
+from spark.ingest.soundness import ENTITY, TAG, is_clear
 
 # A lead byte of UTF-8 read as Latin-1 or cp1252, followed by what a continuation byte becomes there.
 CONTINUATION = (
@@ -22,9 +23,6 @@ MOJIBAKE = f"[\u00c2-\u00f4][{CONTINUATION}]"
 COMPOSABLE = "\u0300-\u036f\u0653-\u0655\u3099\u309a\u1161-\u11ff\u2126\u212a\u212b\uf900-\ufaff"
 CONTROL = "\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufeff\ufffe\uffff"
 SPACE = "\t\n\r\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_TAGS = "a|b|big|br|center|div|em|font|h[1-6]|hr|i|img|li|ol|p|small|span|strong|sub|sup|table|tbody|td|th|thead|tr|u|ul"
-TAG = f"</?(?:{_TAGS})(?:\\s[^<>]*)?/?>"
-ENTITY = "&(?:[a-z][a-z0-9]{1,30}|#[0-9]{1,7}|#x[0-9a-f]{1,6});"
 
 # Lower-case spelling → the one spelling. Units whose case tells them apart from something else (5G, size 3L, 2M) are absent.
 UNITS = {
@@ -57,8 +55,6 @@ _mojibake = re.compile(MOJIBAKE)
 _composable = re.compile(f"[{COMPOSABLE}]")
 _control = re.compile(f"[{CONTROL}]")
 _spaces = re.compile(f"[ {SPACE}]+")
-_tag = re.compile(TAG, re.IGNORECASE)
-_entity = re.compile(ENTITY, re.IGNORECASE)
 _quantity = re.compile(QUANTITY, re.IGNORECASE)
 
 # Every round takes something away or composes it; nested entities and twofold mojibake need a round each.
@@ -93,6 +89,8 @@ def repair_text(text: str | None, found: set[str]) -> str | None:
     """The text repaired, null where nothing is left; the names of the repairs made are added to ``found``."""
     if text is None:
         return None
+    if is_clear(text):
+        return text
     for _ in range(_MAX_ROUNDS):
         before = text
         for name, repair in _STEPS:
@@ -103,6 +101,11 @@ def repair_text(text: str | None, found: set[str]) -> str | None:
         if text == before:
             break
     return text or None
+
+
+def is_misspelled(value: str) -> bool:
+    """A number with a unit that may not be in the one spelling."""
+    return _quantity.fullmatch(value) is not None and repair_quantity(value, set()) != value
 
 
 def repair_quantity(value: str | None, found: set[str]) -> str | None:
@@ -128,8 +131,8 @@ def _undo_mojibake(text: str) -> str:
 
 def _resolve_html(text: str) -> str:
     if "&" in text:
-        text = _entity.sub(lambda match: html.unescape(match[0]), text)
-    return _tag.sub(" ", text) if "<" in text else text
+        text = ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    return TAG.sub(" ", text) if "<" in text else text
 
 
 def _compose(text: str) -> str:

@@ -1,0 +1,38 @@
+"""The first look at a text: what it clears, no repair changes.
+
+Plain ASCII is clear at once, and one pattern clears nearly all else.
+"""
+
+import re
+
+# Accented letters that no signature of mixed-up character sets ends in, up to three in a row before plain ASCII; lone signs
+# such as dashes and quotes, at least two characters apart; Japanese; Arabic, unless two of the letters that UTF-8 read as
+# cp1256 begins with stand one apart.
+_ASCII = "[ -~]"
+_LETTERS = "[\u00c0-\u0151\u0154-\u015f\u0162-\u0177\u0179-\u017c]"
+_SIGNS = "[\u00a1-\u00bf\u0152\u0153\u2010-\u2027\u2030-\u205e\u20a0-\u2122]"
+_KANA_AND_IDEOGRAPHS = "[\u3001-\u3098\u309b-\u30ff\u4e00-\u7e39\u7e3b-\u7e5c\u7e5e-\u7e66\u7e68-\u9fff\uff01-\uff60]"
+_ARABIC = "[\u060c-\u0636\u0639-\u0652\u0660-\u06ff]"
+CLEAR = (
+    f"(?:{_ASCII}+|{_LETTERS}{{1,3}}+(?![^ -~])|{_SIGNS}(?=[ -~]{{2}}|[ -~]?$)"
+    f"|{_KANA_AND_IDEOGRAPHS}++|{_ARABIC}++|[\u0637\u0638](?!.[\u0637\u0638]))*+"
+)
+_TAGS = "a|b|big|br|center|div|em|font|h[1-6]|hr|i|img|li|ol|p|small|span|strong|sub|sup|table|tbody|td|th|thead|tr|u|ul"
+TAG = re.compile(f"</?(?:{_TAGS})(?:\\s[^<>]*)?/?>", re.IGNORECASE)
+ENTITY = re.compile("&(?:[a-z][a-z0-9]{1,30}|#[0-9]{1,7}|#x[0-9a-f]{1,6});", re.IGNORECASE)
+
+_clear = re.compile(CLEAR)
+
+
+def is_clear(joined: str) -> bool:
+    """No damage in texts that were joined by one blank: an empty or untrimmed one among them shows as two."""
+    if not joined or "  " in joined or joined[0] == " " or joined[-1] == " ":
+        return False
+    if not (joined.isprintable() if joined.isascii() else _clear.fullmatch(joined)):
+        return False
+    return not holds_html(joined)
+
+
+def holds_html(text: str) -> bool:
+    """A tag or an entity that a repair would resolve."""
+    return ("&" in text and ENTITY.search(text) is not None) or ("<" in text and TAG.search(text) is not None)
