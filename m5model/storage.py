@@ -6,7 +6,7 @@ environment variables; ``AWS_ENDPOINT_URL`` selects an S3-compatible server.
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -96,6 +96,14 @@ def list_files(path: str) -> list[str]:
     filesystem, inner = open_filesystem(path)
     entries = filesystem.get_file_info(pafs.FileSelector(inner, allow_not_found=True, recursive=True))
     return sorted(entry.path[len(inner) :].lstrip("/") for entry in entries if entry.type == pafs.FileType.File)
+
+
+def file_sizes(paths: Sequence[str]) -> list[int]:
+    """Bytes of each file as it is stored. All must be in one filesystem's reach: local, or S3."""
+    if not paths:
+        return []
+    filesystem, _ = open_filesystem(paths[0])
+    return [info.size for info in filesystem.get_file_info([open_filesystem(path)[1] for path in paths])]
 
 
 def upload_folder(local: Path, path: str) -> None:

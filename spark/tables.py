@@ -26,6 +26,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
+from m5model import storage
 from schemas.errors import ConfigurationError
 from schemas.tables import Table
 
@@ -57,8 +58,16 @@ def table_exists(spark: SparkSession, path: str) -> bool:
     return DeltaTable.isDeltaTable(spark, path)
 
 
+def is_untouched(path: str) -> bool:
+    """True only where the table has not been written to since it was made: known from file names, without reading its log."""
+    first, second = (f"{path}/_delta_log/{version:020d}.json" for version in range(2))
+    return storage.exists(first) and not storage.exists(second)
+
+
 def create_table(spark: SparkSession, path: str, table: Table, properties: Mapping[str, str] | None = None) -> None:
     """Make an empty table with the declared columns and properties; nothing happens where there is one already."""
+    if table_exists(spark, path):
+        return
     builder = DeltaTable.createIfNotExists(spark).location(path).addColumns(spark_schema(table))
     if table.partition_by:
         builder = builder.partitionedBy(*table.partition_by)
@@ -106,14 +115,6 @@ def replace_table(spark: SparkSession, rows: DataFrame, path: str, properties: M
         writer = writer.tableProperty(name, value)
     writer.createOrReplace()
     return spark.read.format("delta").load(path).count()  # from the statistics in the log, not from the files
-
-
-def write_new_table(rows: DataFrame, path: str, table: Table) -> None:
-    """Make a table and fill it, in one commit. There must be none at ``path``."""
-    writer = rows.select(*table.column_names).write.format("delta").partitionBy(*table.partition_by)
-    for name, value in {**READABLE_EVERYWHERE, **table.properties}.items():
-        writer = writer.option(name, value)
-    writer.save(path)
 
 
 def append_rows(df: DataFrame, path: str, table: Table) -> None:

@@ -17,7 +17,7 @@ from schemas.workspace import Workspace
 from spark.adoption import adopt_files
 from spark.ingest.settle import find_absent, rank_entries, settle_entries
 from spark.ingest.stage import Stage
-from spark.tables import append_rows, count_by, create_table, merge_rows, read_table, table_exists
+from spark.tables import append_rows, count_by, create_table, is_untouched, merge_rows, read_table, table_exists
 
 MADE_BY = "jobs/ingest_catalog.py"
 IDENTITY = (*LISTING_KEY, "content_hash")
@@ -53,7 +53,8 @@ def settle_stage(stage: Stage, workspace: Workspace, *, full: bool) -> Iterator[
     tombstones = (
         read_table(spark, tombstones_path, made_by=MADE_BY).where(here) if table_exists(spark, tombstones_path) else None
     )
-    if stage.repeated is None and not stage.tally.tombstones and tombstones is None and listings.isEmpty():
+    all_new = stage.repeated is None and not stage.tally.tombstones and tombstones is None
+    if all_new and (is_untouched(workspace.table(LISTINGS.name)) or listings.isEmpty()):
         yield Settled(entries=None, outcomes={"inserted": stage.tally.listings})
         return
     entries = stage.good.withColumn("rank", F.lit(1)).withColumn("has_twin", F.lit(False))

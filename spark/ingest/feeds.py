@@ -1,4 +1,4 @@
-"""The files of a feed, read: every record of every file as a line, in one frame.
+"""The files of a feed, ready to be read: JSON by the tasks themselves, CSV and Parquet by Spark, as lines in one frame.
 
 A line has
     value         binary   one JSON object as UTF-8; of CSV the object of the row's cells, of Parquet that of its columns
@@ -7,6 +7,8 @@ A line has
     source_file   string
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -25,6 +27,7 @@ from pyspark.sql.types import (
 
 from m5model import storage
 from schemas.listing import FEED_FIELDS
+from spark.ingest.json_files import Split, plan_tasks
 from spark.ingest.records import CSV, JSON
 from spark.ingest.sources import FeedFiles
 
@@ -33,27 +36,30 @@ CORRUPT, SOURCE = "_corrupt", "_source_file"
 RESERVED = (CORRUPT, SOURCE)
 
 
-def read_lines(spark: SparkSession, files: FeedFiles) -> DataFrame:
-    """All records of all files. Blank lines of JSON are no records."""
-    frames = []
-    if files.json:
-        frames.append(_lines_of_json(spark.read.text(files.json, lineSep="\n").withColumn(SOURCE, F.input_file_name())))
-    frames += [_lines_of_csv(_read_csv(spark, group)) for group in _group_by_header(files.csv)]
+@dataclass(frozen=True)
+class Feed:
+    """Records to be judged."""
+
+    spark: SparkSession
+    json_tasks: Sequence[Sequence[Split]] = ()
+    lines: DataFrame | None = None
+
+
+def read_feed(spark: SparkSession, files: FeedFiles) -> Feed:
+    """All records of all files."""
+    frames = [_lines_of_csv(_read_csv(spark, group)) for group in _group_by_header(files.csv)]
     frames += [_lines_of_parquet(_read_parquet(spark, group)) for group in _group_by_schema(spark, files.parquet)]
-    return reduce(DataFrame.unionByName, frames)
+    tasks = plan_tasks(files.json, spark.sparkContext.defaultParallelism)
+    return Feed(spark, tasks, reduce(DataFrame.unionByName, frames) if frames else None)
 
 
-def lines_of_rejects(rejects: DataFrame) -> DataFrame:
+def read_rejects(rejects: DataFrame) -> Feed:
     """Records that were kept raw. Of CSV rows with invalid UTF-8 the bytes are lost, so they stay damaged."""
     lost = (F.col("raw_format") == CSV) & F.array_contains("reasons", "invalid_utf8")
-    return rejects.select(
-        F.col("raw").alias("value"), "raw_format", F.when(lost, "invalid_utf8").alias("damage"), F.col("source_file")
+    damage = F.when(lost, "invalid_utf8").alias("damage")
+    return Feed(
+        rejects.sparkSession, lines=rejects.select(F.col("raw").alias("value"), "raw_format", damage, F.col("source_file"))
     )
-
-
-def _lines_of_json(texts: DataFrame) -> DataFrame:
-    is_blank = F.when(F.col("value").startswith(" "), F.trim("value") == "").otherwise(F.col("value") == "")
-    return _lines(texts.where(~is_blank), F.col("value").cast("binary"), JSON, F.lit(None))
 
 
 def _lines_of_csv(rows: DataFrame) -> DataFrame:

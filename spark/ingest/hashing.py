@@ -11,8 +11,8 @@ from spark.ingest.records import Records
 ABSENT, ITEM_END, COLUMN_END = "\u0000", "\u001e", "\u001f"
 
 
-def hash_contents(records: Records, updated_at: Sequence[int | None]) -> list[str]:
-    """SHA-256 over all columns of each record, hex. Maps must be in the order of their names; times are microseconds."""
+def hash_contents(records: Records, updated_at: Sequence[int | None]) -> list[bytes]:
+    """SHA-256 over all columns of each record. Maps must be in the order of their names; times are microseconds."""
     parts: list[list[str]] = []
     for column in FEED_COLUMNS:
         values = records.columns[column.name]
@@ -25,14 +25,14 @@ def hash_contents(records: Records, updated_at: Sequence[int | None]) -> list[st
             parts.append([ABSENT if micros is None else str(micros) for micros in updated_at])
         else:
             parts.append([ABSENT if text is None else text for text in values])
-    return [sha256(COLUMN_END.join(row).encode()).hexdigest() for row in zip(*parts, strict=True)]
+    return [sha256(COLUMN_END.join(row).encode()).digest() for row in zip(*parts, strict=True)]
 
 
-def hash_texts(records: Records) -> list[str]:
-    """SHA-256 over the case-folded title, bullets and description of each record, hex."""
+def hash_texts(records: Records) -> list[bytes]:
+    """SHA-256 over the case-folded title, bullets and description of each record."""
     columns = records.columns
     hashes = []
     for title, bullets, description in zip(columns["title"], columns["bullets"], columns["description"], strict=True):
         texts = [text for text in (title, *(bullets or ()), description) if text is not None]
-        hashes.append(sha256("\n".join(texts).lower().encode()).hexdigest())
+        hashes.append(sha256("\n".join(texts).lower().encode()).digest())
     return hashes

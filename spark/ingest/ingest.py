@@ -18,7 +18,7 @@ from schemas.reject import LISTING_REJECTS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.workspace import Workspace
 from spark.ingest.changes import settle_stage, write_changes
-from spark.ingest.feeds import read_lines
+from spark.ingest.feeds import read_feed
 from spark.ingest.rules import Limits
 from spark.ingest.sources import find_feed_files
 from spark.ingest.stage import Stage, stage_records
@@ -62,7 +62,7 @@ def ingest_feed(
     create_table(spark, workspace.table(LISTING_REJECTS.name), LISTING_REJECTS)
     if not files.count:
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
-    staging = stage_records(read_lines(spark, files), workspace, run_id, limits or Limits())
+    staging = stage_records(read_feed(spark, files), workspace, run_id, limits or Limits())
     # An append does not see the rows of another run: a key could stand twice.
     with Lease(workspace.leases(LISTINGS.name), run_id), staging as stage:
         if stage.tally.rejected:

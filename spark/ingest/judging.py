@@ -20,7 +20,7 @@ from spark.ingest.rules import Batch, Limits, Verdict, judge_records
 class Judged:
     """A batch of records. ``columns`` are those of listings by name, without what only the run knows; one entry per record.
 
-    Entries of rejected records are as they came; ``updated_at`` is in microseconds since 1970.
+    Entries of rejected records are as they came; ``updated_at`` is in microseconds since 1970, hashes are bytes.
     """
 
     columns: dict[str, list[Any]]

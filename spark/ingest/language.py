@@ -48,4 +48,4 @@ def _is_in_another_script(title: str, language: str | None) -> bool:
     own = _scripts.get(language or "")
     if own is not None:
         return not own.search(title) and _latin.search(title) is not None
-    return not title.isascii() and not _latin.search(title) and _any_script.search(title) is not None
+    return not (title.isascii() or _latin.search(title)) and _any_script.search(title) is not None

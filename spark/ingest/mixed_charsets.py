@@ -22,15 +22,6 @@ SIGN_PAIRS = f"(?:[{_HIGH_SIGNS}].){{3}}"
 _RARE = "".join(bytes((lead, trail)).decode("cp932") for lead in range(0xE3, 0xEA) for trail in range(0x80, 0xC0))
 RARE_IDEOGRAPHS = f"[{_RARE}].{{0,2}}[{_RARE}]"
 
-# What the JVM looks for, one after the other: its regular expressions test a class range by range, so a class of some hundred
-# ideographs would cost more than all the rest of ingest. UTF-8 read as Shift-JIS nearly always leaves half-width katakana.
-_NEAR_SIGNS = "[\u0080-\u009f\u0152-\u0192\u02c6-\u02dc\u2013-\u2122]"
-CHEAP_SIGNATURES = (
-    ACCENTED_RUN,
-    f"{_NEAR_SIGNS}.{_NEAR_SIGNS}.{_NEAR_SIGNS}",
-    "[\uff61-\uff9f\u7e3a\u7e67\u7e5d]",
-    ARABIC_TWICE,
-)
 SIGNATURE = f"{ARABIC_TWICE}|{ACCENTED_RUN}|{SIGN_PAIRS}|{RARE_IDEOGRAPHS}"
 
 _ARABIC, _JAPANESE = "\u0621-\u064a\u0660-\u0669", "\u3041-\u30ff\u4e00-\u9fff\uff01-\uff9f"

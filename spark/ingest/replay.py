@@ -11,7 +11,7 @@ from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS, REASONS
 from schemas.report import Accounting
 from schemas.workspace import Workspace
-from spark.ingest.feeds import lines_of_rejects
+from spark.ingest.feeds import read_rejects
 from spark.ingest.ingest import IngestResult, write_listings
 from spark.ingest.rules import Limits
 from spark.ingest.stage import Stage, stage_records
@@ -39,7 +39,7 @@ def replay_rejects(
     if rejects.isEmpty():
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
     create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
-    staging = stage_records(lines_of_rejects(rejects), workspace, run_id, limits or Limits())
+    staging = stage_records(read_rejects(rejects), workspace, run_id, limits or Limits())
     with Lease(workspace.leases(LISTINGS.name), run_id), staging as stage:
         result = write_listings(stage, workspace, run_id)
         _settle_rejects(rejects, stage, path)

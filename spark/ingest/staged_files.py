@@ -126,6 +126,8 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
     """Lists and maps by way of their items: several times as fast as one by one."""
     if isinstance(values, pa.Array):
         return values
+    if isinstance(values[0], bytes) and kind == pa.string():
+        return _hex_array(values)
     if not pa.types.is_nested(kind):
         return pa.array(values, kind)
     none = pa.array([value is None for value in values]) if None in values else None
@@ -137,6 +139,13 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
         values = pa.array(list(chain.from_iterable(pairs.values() for pairs in filled)), pa.string())
         return pa.MapArray.from_arrays(offsets, items, values, type=kind, mask=none)
     return pa.ListArray.from_arrays(offsets, items, type=kind, mask=none)
+
+
+def _hex_array(digests: Sequence[bytes]) -> pa.Array:
+    """All of one length, so the text of all of them is the array already."""
+    length = 2 * len(digests[0])
+    ends = pa.array(range(0, length * len(digests) + 1, length), pa.int32())
+    return pa.StringArray.from_buffers(len(digests), ends.buffers()[1], pa.py_buffer(b"".join(digests).hex().encode()))
 
 
 def _stats(table: pa.Table) -> dict[str, object]:
@@ -170,13 +179,3 @@ def _upper(bound: pa.Scalar) -> str:
 def _instant(millis: int) -> str:
     instant = pa.scalar(millis, pa.timestamp("ms", tz="UTC")).as_py()
     return f"{instant:%Y-%m-%dT%H:%M:%S}.{millis % 1000:03d}Z".rjust(24, "0")
-
-
-def lines_of(batch: pa.RecordBatch) -> Lines:
-    """``value``, ``raw_format`` and ``damage`` of feeds' lines."""
-
-    def column(name: str) -> Sequence[Any]:
-        values: Sequence[Any] = batch.column(name).to_pylist()
-        return values
-
-    return Lines(raw=column("value"), formats=column("raw_format"), damage=column("damage"))

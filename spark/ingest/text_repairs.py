@@ -93,7 +93,7 @@ def repair_text(text: str | None, found: set[str]) -> str | None:
         return text
     for _ in range(_MAX_ROUNDS):
         before = text
-        for name, repair in _STEPS:
+        for name, repair in STEPS:
             repaired = repair(text)
             if repaired != text:
                 found.add(name)
@@ -139,7 +139,7 @@ def _compose(text: str) -> str:
     return unicodedata.normalize("NFC", text) if _composable.search(text) else text
 
 
-_STEPS = (
+STEPS = (
     ("html", _resolve_html),
     ("mojibake", _undo_mojibake),
     ("control_characters", lambda text: _control.sub("", text)),

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import functions as F
@@ -9,8 +11,8 @@ from pyspark.sql import functions as F
 from m5model import storage
 from schemas.tables import TEXT, Column, Table
 from spark import adoption
-from spark.adoption import adopt_files, read_log
-from spark.tables import append_rows, create_table, delete_keys, merge_rows, read_table, write_new_table
+from spark.adoption import NO_VALUE, DataFile, adopt_files, found_table, read_log
+from spark.tables import append_rows, create_table, delete_keys, merge_rows, read_table
 
 COLUMNS = tuple(Column(name=name, type=TEXT, meaning=name, nullable=False) for name in ("locale", "item_id", "title"))
 TARGET = Table(
@@ -30,7 +32,8 @@ def tables(spark, tmp_path: Path) -> tuple[str, str]:
     """A staging table with good and bad rows, and the table that they go to, which holds one row already."""
     source, target = str(tmp_path / "source"), str(tmp_path / "target")
     rows = [(*row, "good", "n") for row in GOOD] + [("US", "9", "bad", "bad", "n")]
-    write_new_table(spark.createDataFrame(rows, list(STAGED.column_names)), source, STAGED)
+    create_table(spark, source, STAGED)
+    append_rows(spark.createDataFrame(rows, list(STAGED.column_names)), source, STAGED)
     create_table(spark, target, TARGET)
     append_rows(spark.createDataFrame([("US", "0", "first")], list(TARGET.column_names)), target, TARGET)
     return source, target
@@ -48,6 +51,23 @@ def test_spark_and_other_readers_see_the_rows_and_no_further_column(spark, table
     frame = read_table(spark, target, made_by="a test")
     assert frame.columns == list(TARGET.column_names)
     assert sorted(map(tuple, frame.collect())) == expected
+
+
+def test_files_become_a_table_that_lacks_nothing(spark, tmp_path: Path) -> None:
+    path = str(tmp_path / "founded")
+    files = []
+    for locale, values in (("US", {"item_id": ["1", "2"], "title": ["a", "b"]}), (None, {"item_id": ["3"], "note": ["n"]})):
+        name = f"state=x/locale={locale or NO_VALUE}/one.parquet"
+        (tmp_path / "founded" / name).parent.mkdir(parents=True)
+        pq.write_table(pa.table(values), f"{path}/{name}")
+        size = (tmp_path / "founded" / name).stat().st_size
+        files.append(DataFile(name, {"state": "x", "locale": locale}, size, 0, {"numRecords": len(values["item_id"])}))
+    found_table(path, STAGED, files)
+    expected = [("US", "1", "a", "x", None), ("US", "2", "b", "x", None), (None, "3", None, "x", "n")]
+    assert sorted(map(tuple, read_table(spark, path, made_by="a test").collect()), key=str) == sorted(expected, key=str)
+    assert list(read_log(path)) == files
+    found_table(str(tmp_path / "empty"), STAGED, [])
+    assert read_table(spark, str(tmp_path / "empty"), made_by="a test").count() == 0
 
 
 def test_the_change_feed_shows_the_rows_as_inserted(spark, tables) -> None:
