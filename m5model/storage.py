@@ -53,7 +53,7 @@ def read_first_line(path: str) -> bytes:
         return bytes(stream.read(1 << 16)).partition(b"\n")[0]
 
 
-def write_bytes(path: str, data: bytes) -> None:
+def write_bytes(path: str, data: bytes | memoryview) -> None:
     """Write or replace the file in one step: a reader sees the old or the new content, never a part."""
     filesystem, inner = open_filesystem(path)
     if is_remote(path):

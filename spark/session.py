@@ -20,8 +20,6 @@ SETTINGS: Mapping[str, str] = {
     "spark.sql.session.timeZone": "UTC",
     # A feed may name an attribute twice once white space is repaired; the last one stands instead of failing the job.
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
-    # Else a record that is no JSON in the middle of a list passes as one without the list.
-    "spark.sql.json.enablePartialResults": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.ui.showConsoleProgress": "false",
 }

@@ -37,7 +37,7 @@ def repair_records(records: Records) -> list[Sequence[str]]:
 def _find_misspelled(attributes: Sequence[Mapping[str, str | None] | None]) -> set[str | None]:
     """Values that are a number with a unit, in another than the one spelling."""
     values = chain.from_iterable(pairs.values() for pairs in attributes if pairs)
-    return {value for value in values if value and "0" <= value[0] <= "9" < value[-1] and is_misspelled(value)}
+    return {value for value in values if value and value[-1] > "9" and "0" <= value[0] <= "9" and is_misspelled(value)}
 
 
 def is_sound(

@@ -8,7 +8,6 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from io import BytesIO
 from itertools import accumulate, chain
 from operator import itemgetter
 from typing import Any
@@ -55,7 +54,7 @@ class StagedFiles:
         self._add_by_locale(LISTING, judged, listings, sources)
         self._add_by_locale(TOMBSTONE, judged, sorted(judged.tombstones, key=judged.columns["locale"].__getitem__), sources)
         if judged.verdicts:
-            self._wait(_rejects(judged, lines, sources), REJECT, [None])
+            self._wait(_rejects(judged, lines, sources), REJECT, [None] * len(judged.verdicts))
         if self._bytes > FILL_BYTES:
             yield from self.write()
 
@@ -73,9 +72,9 @@ class StagedFiles:
         self._wait(_batch(state, chosen | {"source_file": sources.take(pa.array(rows))}), state, pick(judged.columns["locale"]))
 
     def _wait(self, batch: pa.RecordBatch, state: str, locales: Sequence[str | None]) -> None:
-        """Rows in the order of their locales; a single locale is that of all."""
+        """Rows in the order of their locales."""
         start = 0
-        for locale, rows in [(locales[0], batch.num_rows)] if len(locales) == 1 else Counter(locales).items():
+        for locale, rows in Counter(locales).items():
             self._waiting.setdefault((state, locale), []).append(batch.slice(start, rows))
             start += rows
         self._bytes += batch.nbytes
@@ -88,18 +87,19 @@ class StagedFiles:
         partition = {"state": state, "locale": locale}
         folders = "/".join(f"{name}={NO_VALUE if value is None else value}" for name, value in partition.items())
         path = f"{folders}/{uuid.uuid4().hex}.zstd.parquet"
-        data = BytesIO()
+        sink = pa.BufferOutputStream()
         names = set(table.column_names)
         pq.write_table(
             table,
-            data,
+            sink,
             compression="zstd",
             use_dictionary=[name for name in OF_FEW_VALUES if name in names],
             write_statistics=[name for name in BOUNDED if name in names],
         )
-        storage.write_bytes(f"{self._path}/{path}", data.getvalue())
+        data = sink.getvalue()
+        storage.write_bytes(f"{self._path}/{path}", memoryview(data))
         modified = int(datetime.now(UTC).timestamp() * 1000)
-        return DataFile(path=path, partition=partition, size=data.tell(), modified=modified, stats=_stats(table))
+        return DataFile(path=path, partition=partition, size=data.size, modified=modified, stats=_stats(table))
 
 
 def _rejects(judged: Judged, lines: Lines, sources: pa.Array) -> pa.RecordBatch:

@@ -1,7 +1,7 @@
 """Repairs of one record's texts, in plain Python. Each is named, see schemas.reject.REPAIRS.
 
-``repair_record`` is a fixed point: what it returns, it returns unchanged. The session's JVM decides which records come here
-(spark.ingest.repairs); a record whose texts are sound never does.
+``repair_record`` is a fixed point: what it returns, it returns unchanged. A record whose texts are all clear at the first look
+(spark.ingest.soundness) never comes here.
 """
 
 import html
