@@ -1,17 +1,19 @@
 """Ingest against a plain copy of the same feed: JSON read with its schema and written as a Delta table.
 
-    python benchmarks/ingest_throughput.py [--rows 1000000]
+    python benchmarks/ingest_throughput.py [--rows 1000000] [--rounds 3]
 
 Same session, cores and files; Spark's start is left out, and both have run on a tenth of the rows before. ``ingest_to_copy`` is
-the copy's rows/s over ingest's where the feed declares its languages, ``ingest_to_copy_detecting`` where no record does; the
-copy runs before and after, and counts with its mean. ``copy_to_copy`` is the second over the first: how much the machine itself
-changed meanwhile. A second ingest of the same feed, which finds nothing new, is timed as well. ``pass_share`` is the pass's
+the copy's rows/s over ingest's where the feed declares its languages, ``ingest_to_copy_detecting`` where no record does. In
+every round each stands between two copies, and counts against their mean; the round of the median counts, ``ratios`` are all of
+them. ``copy_to_copy`` is the slowest copy over the fastest: how much the machine itself changed meanwhile. A second ingest of
+the same feed, which finds nothing new, is timed as well. ``pass_share`` is the pass's
 part of an ingest: reading, repairing, judging, writing and counting every record; the rest settles and commits. The last line
 of stdout is one JSON object.
 """
 
 import argparse
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -37,6 +39,7 @@ WARM_UP_ROWS = 5_000
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000, help="records of the large feed (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of copy, ingest, copy (default: %(default)s)")
     arguments = parser.parse_args()
     rows, tenth = arguments.rows, max(1, arguments.rows // 10)
     spark = build_session("m5 ingest_throughput")
@@ -48,28 +51,34 @@ def main() -> int:
         small = bench.ingest(tenth, declared=True)
         small_heap = live_heap_mb(spark)
         bench.copy(tenth)
-        copies = [bench.copy(rows)]
-        large = bench.ingest(rows, declared=True)
-        in_pass = bench.stage_seconds
+        copies, ingests, passes, detectings = [bench.copy(rows)], [], [], []
+        for _ in range(arguments.rounds):
+            ingests.append(bench.ingest(rows, declared=True))
+            passes.append(bench.stage_seconds)
+            copies.append(bench.copy(rows))
+            detectings.append(bench.ingest(rows, declared=False))
+            copies.append(bench.copy(rows))
         large_heap = live_heap_mb(spark)
         again = bench.ingest(rows, declared=True, again=True)
-        detecting = bench.ingest(rows, declared=False)
-        copies.append(bench.copy(rows))
-    copied = sum(copies) / len(copies)
+    large, copied = statistics.median(ingests), statistics.median(copies)
+    around = [(before + after) / 2 for before, after in zip(copies, copies[1:], strict=False)]
+    ratios = [seconds / copy for seconds, copy in zip(ingests, around[::2], strict=True)]
+    detecting = [seconds / copy for seconds, copy in zip(detectings, around[1::2], strict=True)]
     figures = {
         "benchmark": "ingest_throughput",
         "rows": rows,
         "ingest_rows_per_s": round(rows / large),
         "copy_rows_per_s": round(rows / copied),
-        "ingest_to_copy": round(large / copied, 3),
-        "ingest_to_copy_detecting": round(detecting / copied, 3),
-        "copy_to_copy": round(copies[1] / copies[0], 3),
+        "ingest_to_copy": round(statistics.median(ratios), 3),
+        "ingest_to_copy_detecting": round(statistics.median(detecting), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "copy_to_copy": round(max(copies) / min(copies), 3),
         "unchanged_to_copy": round(again / copied, 3),
         "rejected_share": bench.rejected / rows,
         f"seconds_at_{_short(tenth)}": round(small, 1),
         f"seconds_at_{_short(rows)}": round(large, 1),
         "ten_times_the_rows": round(large / small, 2),
-        "pass_share": round(in_pass / large, 3),
+        "pass_share": round(statistics.median(passes) / large, 3),
         "heap_growth_mb": round(large_heap - small_heap, 1),
     }
     spark.stop()
@@ -83,13 +92,16 @@ class Bench:
     def __init__(self, spark: SparkSession, folder: Path) -> None:
         self._spark, self._folder = spark, folder
         self._copies = 0
+        self._ingests: dict[str, int] = {}
         self.rejected = 0
         self.stage_seconds = 0.0
 
     def ingest(self, rows: int, *, declared: bool, again: bool = False) -> float:
         """Seconds."""
         feed = self._feed(rows, declared)
-        workspace = Workspace(f"{feed}-workspace")
+        if not again:
+            self._ingests[feed] = self._ingests.get(feed, 0) + 1
+        workspace = Workspace(f"{feed}-workspace-{self._ingests[feed]}")
         started = time.monotonic()
         with self._timed_pass():
             result = ingest.ingest_feed(self._spark, workspace, [feed], run_id=f"run-{again}", max_reject_share=1)
