@@ -4,16 +4,14 @@ What the counts and the keys decide comes after it and reads only the columns th
 listings, the staged files themselves become part of ``listings``.
 """
 
-import gc
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial, reduce
 
-import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -25,19 +23,12 @@ from schemas.staging import LISTING, REJECT, STAGED_RECORDS, TOMBSTONE
 from schemas.workspace import Workspace
 from spark.adoption import DataFile, found_table
 from spark.ingest.feeds import Feed
-from spark.ingest.json_files import Split, read_blocks
-from spark.ingest.judging import judge_lines
-from spark.ingest.records import JSON, Lines
 from spark.ingest.rules import Limits
 from spark.ingest.settle import find_repeated_keys
-from spark.ingest.staged_files import StagedFiles
 from spark.ingest.tally import Tally
+from spark.ingest.workers import TOLD, judge_batches, judge_rows, judge_splits
 from spark.tables import read_table
 
-# Judged at once: more leave the processor's cache, fewer do not repay what each batch costs.
-BATCH_RECORDS = 2_000
-
-TOLD = "told string"
 ENTRY = (*LISTING_KEY, "updated_at", "source_file", "content_hash")
 
 
@@ -103,64 +94,16 @@ def _good(records: DataFrame) -> DataFrame:
 
 def _write_stage(feed: Feed, path: str, run_id: str, limits: Limits) -> tuple[list[DataFile], Tally]:
     """The files written, and what they hold. Only tasks that succeeded tell of theirs."""
-    judge = partial(_judge_batches, path=path, run_id=run_id, ingested_at=datetime.now(UTC), limits=limits)
+    judge = partial(judge_batches, path=path, run_id=run_id, ingested_at=datetime.now(UTC), limits=limits)
     frames = []
     if feed.json_tasks:
         ids = feed.spark.range(0, len(feed.json_tasks), 1, len(feed.json_tasks))
-        frames.append(ids.mapInArrow(partial(_judge_splits, tasks=feed.json_tasks, judge=judge), TOLD))
+        frames.append(ids.mapInArrow(partial(judge_splits, tasks=feed.json_tasks, judge=judge), TOLD))
     if feed.lines is not None:
-        frames.append(feed.lines.mapInArrow(partial(_judge_lines, judge=judge), TOLD))
+        frames.append(feed.lines.mapInArrow(partial(judge_rows, judge=judge), TOLD))
     files, tally = [], Tally()
     for row in reduce(DataFrame.union, frames).collect() if frames else ():
         told = json.loads(row["told"])
         files += [DataFile(**file) for file in told["files"]]
         tally.add(Tally.from_json(told["tally"]))
     return files, tally
-
-
-# What follows runs in workers. A batch is lines and the file that each came from.
-Judge = Callable[[Iterator[tuple[Lines, pa.Array]]], Iterator[pa.RecordBatch]]
-
-
-def _judge_splits(ids: Iterator[pa.RecordBatch], *, tasks: Sequence[Sequence[Split]], judge: Judge) -> Iterator[pa.RecordBatch]:
-    splits = (split for batch in ids for i in batch.column(0).to_pylist() for split in tasks[i])
-    return judge(
-        _batch_of_json(block[start : start + BATCH_RECORDS], split)
-        for split in splits
-        for block in read_blocks(split)
-        for start in range(0, len(block), BATCH_RECORDS)
-    )
-
-
-def _batch_of_json(raw: list[bytes], split: Split) -> tuple[Lines, pa.Array]:
-    return Lines(raw, [JSON] * len(raw), [None] * len(raw)), pa.repeat(split.source_file, len(raw))
-
-
-def _judge_lines(batches: Iterator[pa.RecordBatch], *, judge: Judge) -> Iterator[pa.RecordBatch]:
-    def read() -> Iterator[tuple[Lines, pa.Array]]:
-        for whole in batches:
-            for start in range(0, whole.num_rows, BATCH_RECORDS):
-                batch = whole.slice(start, BATCH_RECORDS)
-                value, raw_format, damage = (batch.column(name).to_pylist() for name in ("value", "raw_format", "damage"))
-                yield Lines(value, raw_format, damage), batch.column("source_file")
-
-    return judge(read())
-
-
-def _judge_batches(
-    batches: Iterator[tuple[Lines, pa.Array]], *, path: str, run_id: str, ingested_at: datetime, limits: Limits
-) -> Iterator[pa.RecordBatch]:
-    """Files written, and one row of JSON that tells of them."""
-    staged, tally = StagedFiles(path, run_id, ingested_at), Tally()
-    files: list[DataFile] = []
-    gc.disable()  # records hold no cycles, and to look for some takes a third of the time
-    try:
-        for lines, sources in batches:
-            judged = judge_lines(lines, limits)
-            tally.count(judged)
-            files += staged.add(judged, lines, sources)
-        files += staged.write()
-    finally:
-        gc.enable()
-    told = json.dumps({"files": [asdict(file) for file in files], "tally": tally.as_json()})
-    yield pa.RecordBatch.from_pydict({"told": [told]})
