@@ -78,7 +78,7 @@ def ingest_batch(
         if number % 5:
             data = damage(b"\n".join(json.dumps(record, ensure_ascii=False).encode() for record in chosen), source)
             (folder / "feed" / f"{number}.jsonl").write_bytes(data)
-            lines |= {line for line in data.split(b"\n") if line.strip(b" ")}
+            lines |= {line for line in data.split(b"\n") if line.strip(b" \r")}
         else:
             (folder / "feed" / f"{number}.csv").write_bytes(damage(as_csv(chosen), source, skip=60))
     workspace = Workspace(str(folder / "workspace"))

@@ -99,11 +99,14 @@ def list_files(path: str) -> list[str]:
 
 
 def file_sizes(paths: Sequence[str]) -> list[int]:
-    """Bytes of each file as it is stored. All must be in one filesystem's reach: local, or S3."""
-    if not paths:
-        return []
-    filesystem, _ = open_filesystem(paths[0])
-    return [info.size for info in filesystem.get_file_info([open_filesystem(path)[1] for path in paths])]
+    """Bytes of each file as it is stored."""
+    sizes: dict[str, int] = {}
+    for group in ([path for path in paths if is_remote(path)], [path for path in paths if not is_remote(path)]):
+        if group:
+            filesystem, _ = open_filesystem(group[0])
+            found = filesystem.get_file_info([path.partition("://")[2] or path for path in group])
+            sizes |= {path: info.size for path, info in zip(group, found, strict=True)}
+    return [sizes[path] for path in paths]
 
 
 def upload_folder(local: Path, path: str) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
@@ -17,22 +17,10 @@ from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAct
 
 from m5model import storage
 from schemas.tables import Table
+from spark.data_files import DataFile
 
 # Moves wait for the storage, not for a core.
 MOVES_AT_ONCE = 16
-# How Delta, as Hive before it, names the folder of rows whose partition column is null.
-NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A data file as a Delta log names it."""
-
-    path: str  # relative to its table
-    partition: Mapping[str, str | None]
-    size: int  # bytes
-    modified: int  # milliseconds since 1970
-    stats: Mapping[str, object]
 
 
 def found_table(path: str, table: Table, files: Sequence[DataFile]) -> None:

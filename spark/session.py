@@ -18,7 +18,7 @@ SETTINGS: Mapping[str, str] = {
     "spark.sql.extensions": DELTA_EXTENSION,
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
-    # A feed may name an attribute twice once white space is repaired; the last one stands instead of failing the job.
+    # A Parquet file may hold a map that has a name twice; the last one stands instead of failing the job.
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.ui.showConsoleProgress": "false",

@@ -59,9 +59,9 @@ def table_exists(spark: SparkSession, path: str) -> bool:
 
 
 def is_untouched(path: str) -> bool:
-    """True only where the table has not been written to since it was made: known from file names, without reading its log."""
+    """True only where the table was made empty and not written to since: known from its first commit alone."""
     first, second = (f"{path}/_delta_log/{version:020d}.json" for version in range(2))
-    return storage.exists(first) and not storage.exists(second)
+    return storage.exists(first) and not storage.exists(second) and b'"add"' not in storage.read_bytes(first)
 
 
 def create_table(spark: SparkSession, path: str, table: Table, properties: Mapping[str, str] | None = None) -> None:

@@ -1,7 +1,8 @@
 """The files of a feed, ready to be read: JSON by the tasks themselves, CSV and Parquet by Spark, as lines in one frame.
 
 A line has
-    value         binary   one JSON object as UTF-8; of CSV the object of the row's cells, of Parquet that of its columns
+    value         binary   one JSON object as UTF-8; of CSV the object of the row's cells, of Parquet that of its
+                           columns, without binary and nested ones that are no fields
     raw_format    string   json or csv
     damage        string   a name from schemas.reject.UNREADABLE where reading the file found the record damaged, else null
     source_file   string
@@ -15,10 +16,13 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
+    AtomicType,
+    BinaryType,
     BooleanType,
     DataType,
+    DecimalType,
+    IntegralType,
     MapType,
-    NumericType,
     StringType,
     StructField,
     StructType,
@@ -27,6 +31,7 @@ from pyspark.sql.types import (
 
 from m5model import storage
 from schemas.listing import FEED_FIELDS
+from schemas.reject import UNREADABLE
 from spark.ingest.json_files import Split, plan_tasks
 from spark.ingest.records import CSV, JSON
 from spark.ingest.sources import FeedFiles
@@ -54,12 +59,11 @@ def read_feed(spark: SparkSession, files: FeedFiles) -> Feed:
 
 
 def read_rejects(rejects: DataFrame) -> Feed:
-    """Records that were kept raw. Of CSV rows with invalid UTF-8 the bytes are lost, so they stay damaged."""
-    lost = (F.col("raw_format") == CSV) & F.array_contains("reasons", "invalid_utf8")
-    damage = F.when(lost, "invalid_utf8").alias("damage")
-    return Feed(
-        rejects.sparkSession, lines=rejects.select(F.col("raw").alias("value"), "raw_format", damage, F.col("source_file"))
-    )
+    """Records that were kept raw. CSV rows that could not be read have no cells, so they stay damaged."""
+    found = F.get(F.array_intersect("reasons", F.lit(list(UNREADABLE))), F.lit(0))
+    damage = F.when(F.col("raw_format") == CSV, found).alias("damage")
+    lines = rejects.select(F.col("raw").alias("value"), "raw_format", damage, "source_file")
+    return Feed(rejects.sparkSession, lines=lines)
 
 
 def _lines_of_csv(rows: DataFrame) -> DataFrame:
@@ -73,7 +77,7 @@ def _lines_of_csv(rows: DataFrame) -> DataFrame:
 
 
 def _lines_of_parquet(rows: DataFrame) -> DataFrame:
-    fields = [field for field in rows.schema.fields if field.name != SOURCE]
+    fields = [field for field in rows.schema.fields if field.name != SOURCE and not _is_left_out(field)]
     row = F.to_json(F.struct(*[_json_cell(field.name, field.dataType).alias(field.name) for field in fields]))
     return _lines(rows, row.cast("binary"), JSON, F.lit(None))
 
@@ -83,15 +87,26 @@ def _json_cell(name: str, kind: DataType) -> Column:
     cell = F.col(f"`{name}`")
     if isinstance(kind, TimestampType) and name == "updated_at":
         return cell.cast("string")  # JSON's own has milliseconds only
-    if isinstance(kind, MapType) and isinstance(kind.keyType, StringType) and _is_simple(kind.valueType):
+    if isinstance(kind, MapType) and isinstance(kind.keyType, StringType) and isinstance(kind.valueType, AtomicType):
         return cell.cast("map<string,string>")
-    if isinstance(kind, (StringType, BooleanType, NumericType, ArrayType, MapType, StructType)):
+    if _is_known_to_json(kind):
         return cell
-    return F.when(cell.isNotNull(), F.struct(cell.cast("string").alias(kind.simpleString())))
+    text = F.base64(cell) if isinstance(kind, BinaryType) else cell.cast("string")
+    return F.when(cell.isNotNull(), F.struct(text.alias(kind.simpleString())))
 
 
-def _is_simple(kind: DataType) -> bool:
-    return not isinstance(kind, (ArrayType, MapType, StructType))
+def _is_known_to_json(kind: DataType) -> bool:
+    """JSON tells its values from text. A float's may be infinite, which JSON can only say as text."""
+    if isinstance(kind, ArrayType):
+        return _is_known_to_json(kind.elementType)
+    if isinstance(kind, StructType):
+        return all(_is_known_to_json(field.dataType) for field in kind.fields)
+    return isinstance(kind, (StringType, BooleanType, IntegralType, DecimalType))
+
+
+def _is_left_out(field: StructField) -> bool:
+    """Images and vectors that M5 ignores: they may be large, and no rule reads them."""
+    return field.name not in FEED_FIELDS and isinstance(field.dataType, (BinaryType, ArrayType, MapType, StructType))
 
 
 def _lines(df: DataFrame, value: Column, raw_format: str, damage: Column) -> DataFrame:

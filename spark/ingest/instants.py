@@ -5,21 +5,29 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+# From the year 1 to 9999 in UTC: an offset may lead out of them.
+KNOWN = range(
+    (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND, (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND + 1
+)
+MAX_OFFSET_HOURS = 18
 
 # 2024, 2024-3, 2024-3-7 and 2024-3-7 9:05[:07[.123456789]][zone], with a blank or a T in the middle.
 _SHORT = re.compile(
     r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})"
-    r"(?:[ T](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,9}))?)? ?(Z|UTC|[+-]\d{1,2}:\d{2})?)?)?)?"
+    r"(?:[ T](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,9}))?)? ?(Z|UTC|[+-]\d{1,2}:[0-5]\d)?)?)?)?",
+    re.ASCII,
 )
 
 
 def to_micros(text: str) -> int | None:
-    """Microseconds since 1970; None where the text is no instant. Finer parts are cut off."""
+    """Microseconds since 1970; None where the text is no instant of the years 1 to 9999. Finer parts are cut off."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        return _read_short(text)
-    return ((instant if instant.tzinfo else instant.replace(tzinfo=UTC)) - EPOCH) // MICROSECOND
+        micros = _read_short(text)
+    else:
+        micros = ((instant if instant.tzinfo else instant.replace(tzinfo=UTC)) - EPOCH) // MICROSECOND
+    return micros if micros is not None and micros in KNOWN else None
 
 
 def _read_short(text: str) -> int | None:
@@ -27,18 +35,23 @@ def _read_short(text: str) -> int | None:
     if match is None:
         return None
     year, month, day, hour, minute, second, fraction, zone = match.groups()
+    offset = _offset_micros(zone)
+    if offset is None:
+        return None
     micros = int((fraction or "").ljust(6, "0")[:6])
     try:
         parts = (int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0))
         instant = datetime(*parts, microsecond=micros, tzinfo=UTC)
     except ValueError:
         return None
-    return (instant - EPOCH) // MICROSECOND - _offset_micros(zone)
+    return (instant - EPOCH) // MICROSECOND - offset
 
 
-def _offset_micros(zone: str | None) -> int:
+def _offset_micros(zone: str | None) -> int | None:
     if zone in (None, "Z", "UTC"):
         return 0
     hours, _, minutes = zone[1:].partition(":")
+    if int(hours) > MAX_OFFSET_HOURS:
+        return None
     size = (int(hours) * 60 + int(minutes)) * 60_000_000
     return -size if zone[0] == "-" else size

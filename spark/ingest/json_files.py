@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from m5model import storage
+from schemas.errors import BadDataError
 from spark.ingest.sources import COMPRESSIONS
 
 # A block's lines are judged together: about as many as stay in a processor's cache.
@@ -16,6 +19,9 @@ BLOCK_BYTES = 1 << 20
 MIN_TASK_BYTES, MAX_TASK_BYTES = 4 << 20, 128 << 20
 # Finer than tasks, so that tasks are of one size whatever files are.
 SPLITS_PER_TASK = 4
+# No record: a whole catalogue in one line, or no JSON at all.
+MAX_LINE_BYTES = 256 << 20
+CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 # Opening a file costs about as much as reading this.
 OPENING_BYTES = 64 << 10
 
@@ -30,7 +36,7 @@ class Split:
 
     @property
     def source_file(self) -> str:
-        """As Spark names the file that a row came from."""
+        """The file as a URI, as Spark names those of CSV and Parquet."""
         return self.path if storage.is_remote(self.path) else Path(self.path).as_uri()
 
 
@@ -50,17 +56,17 @@ def plan_tasks(files: Sequence[str], parallelism: int) -> list[list[Split]]:
 
 
 def read_blocks(split: Split) -> Iterator[list[bytes]]:
-    """The split's lines without their ends, those of a block at a time. Blank lines are left out."""
+    """The split's lines without their ends, those of a block at a time. Blank lines are left out.
+
+    Raises BadDataError for a line that fits no memory, and where a file cannot be decompressed.
+    """
     blocks = _read_range(split) if split.end is not None else _read_compressed(split)
-    is_first = split.start > 0
-    for lines in _split_lines(blocks):
-        # The first one began in the split before, or is what precedes the line end at which this split begins.
-        yield [line for line in (lines[1:] if is_first else lines) if line.strip(b" ")]
-        is_first = False
+    for lines in _split_lines(blocks, split.path):
+        yield [line for line in lines if line.strip(b" \r")]
 
 
 def _cut(path: str, size: int, wanted: int) -> Iterator[tuple[Split, int]]:
-    if path.endswith(COMPRESSIONS):
+    if path.lower().endswith(COMPRESSIONS):
         yield Split(path), size + OPENING_BYTES
         return
     pieces = max(1, -(-size // max(1, wanted)))
@@ -71,23 +77,32 @@ def _cut(path: str, size: int, wanted: int) -> Iterator[tuple[Split, int]]:
 
 def _read_compressed(split: Split) -> Iterator[bytes]:
     filesystem, inner = storage.open_filesystem(split.path)
-    with filesystem.open_input_stream(inner, compression="detect") as stream:
-        while block := stream.read(BLOCK_BYTES):
-            yield block
+    codec = next(codec for ending, codec in CODECS.items() if split.path.lower().endswith(ending))
+    try:
+        with filesystem.open_input_stream(inner, compression=codec) as stream:
+            while block := stream.read(BLOCK_BYTES):
+                yield block
+    except (pa.ArrowException, OSError) as error:
+        raise BadDataError(f"{split.path} cannot be read to its end: {error}", next_step="compress the file anew") from error
 
 
 def _read_range(split: Split) -> Iterator[bytes]:
-    """From the byte before the split, which may end a line, to the end of the last line that begins in it."""
+    """From the first line that begins in the split to the end of the last one."""
     filesystem, inner = storage.open_filesystem(split.path)
     with filesystem.open_input_file(inner) as file:
-        at = max(0, split.start - 1)
+        at, end = max(0, split.start - 1), split.end or 0  # the byte before the split may end a line
         file.seek(at)
-        end = split.end or 0
+        is_begun = split.start == 0
         block = b"\n"
         while at < end and (block := file.read(min(BLOCK_BYTES, end - at))):
             at += len(block)
-            yield block
-        if not block.endswith(b"\n"):
+            if not is_begun:
+                _, line_end, begun = block.partition(b"\n")
+                is_begun = bool(line_end)
+                yield begun
+            else:
+                yield block
+        if is_begun and not block.endswith(b"\n"):
             yield from _read_to_line_end(file)
 
 
@@ -99,7 +114,7 @@ def _read_to_line_end(file: Any) -> Iterator[bytes]:
             return
 
 
-def _split_lines(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
+def _split_lines(blocks: Iterator[bytes], path: str) -> Iterator[list[bytes]]:
     begun: list[bytes] = []
     for block in blocks:
         whole, end, rest = block.rpartition(b"\n")
@@ -108,5 +123,9 @@ def _split_lines(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
             begun = [rest]
         else:
             begun.append(block)
+            if len(begun) > MAX_LINE_BYTES // BLOCK_BYTES:
+                raise BadDataError(
+                    f"{path} holds a line of more than {MAX_LINE_BYTES:,} bytes", next_step="give one JSON object a line"
+                )
     if any(begun):
         yield [b"".join(begun)]

@@ -1,6 +1,6 @@
 """What a batch of records becomes: repaired, judged, with languages, warnings and hashes; sound and bad ones apart.
 
-Everything is done column by column for some hundred records at a time, which stay in the processor's cache meanwhile.
+Everything is done column by column, for some thousand records at a time.
 """
 
 from dataclasses import dataclass

@@ -162,7 +162,7 @@ def _settle_types(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     wrong = []
     for name in FEED_FIELDS:
         value = values.get(name)
-        if value is None:
+        if value is None or (name in FLAGS and isinstance(value, str) and not value.strip()):
             continue
         try:
             fields[name] = _settle_type(name, value)
@@ -178,7 +178,7 @@ def _settle_type(name: str, value: Any) -> Any:
         return {_text(key): None if item is None else _scalar(item) for key, item in value.items()}
     if name in FLAGS:
         return value if isinstance(value, bool) else _flag(value)
-    if name == "item_id" and type(value) is Number and _INTEGER.fullmatch(value) and len(value) < 20 and int(value) in _INT64:
+    if name == "item_id" and type(value) is Number and _INTEGER.fullmatch(value) and len(value) <= 20 and int(value) in _INT64:
         return str(value)
     if name in LISTS + MAPS:
         raise TypeError(name)

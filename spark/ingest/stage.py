@@ -21,7 +21,8 @@ from schemas.listing import LISTING_KEY
 from schemas.reject import UNREADABLE
 from schemas.staging import LISTING, REJECT, STAGED_RECORDS, TOMBSTONE
 from schemas.workspace import Workspace
-from spark.adoption import DataFile, found_table
+from spark.adoption import found_table
+from spark.data_files import DataFile
 from spark.ingest.feeds import Feed
 from spark.ingest.rules import Limits
 from spark.ingest.settle import find_repeated_keys

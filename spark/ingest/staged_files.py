@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from m5model import storage
 from schemas.listing import LISTINGS
 from schemas.staging import LISTING, REJECT, REJECT_COLUMNS, STAGED_RECORDS, TOMBSTONE
-from spark.adoption import NO_VALUE, DataFile
+from spark.data_files import NO_VALUE, DataFile
+from spark.ingest.instants import KNOWN
 from spark.ingest.judging import Judged
 from spark.ingest.records import Lines
 
@@ -30,6 +31,7 @@ BOUNDED = ("item_id", "updated_at", "run_id")  # bounds of these are in the log,
 OF_FEW_VALUES = ["language", "brand", "category", "seller", "source", "language_source", "source_file", "raw_format", "run_id"]
 BOUND_CHARACTERS = 32
 LAST_CHARACTER = "\U0010ffff"
+LAST_MILLI = KNOWN[-1] // 1000
 
 SCHEMA = STAGED_RECORDS.arrow_schema()
 _OF_RUN = ("ingested_at", "run_id")
@@ -157,7 +159,8 @@ def _stats(table: pa.Table) -> dict[str, object]:
             bounds = pc.min_max(table[name])
             if bounds["min"].is_valid:
                 stats["minValues"][name] = _lower(bounds["min"])
-                stats["maxValues"][name] = _upper(bounds["max"])
+                if (upper := _upper(bounds["max"])) is not None:
+                    stats["maxValues"][name] = upper
     return stats
 
 
@@ -168,12 +171,15 @@ def _lower(bound: pa.Scalar) -> str:
     return _instant(bound.value // 1000)
 
 
-def _upper(bound: pa.Scalar) -> str:
-    """As ``_lower``, upwards."""
+def _upper(bound: pa.Scalar) -> str | None:
+    """As ``_lower``, upwards; None where there is no such bound."""
     if pa.types.is_string(bound.type):
         text: str = bound.as_py()
-        return text if len(text) <= BOUND_CHARACTERS else text[:BOUND_CHARACTERS] + LAST_CHARACTER
-    return _instant(-(-bound.value // 1000))
+        if len(text) <= BOUND_CHARACTERS:
+            return text
+        return None if text[BOUND_CHARACTERS] == LAST_CHARACTER else text[:BOUND_CHARACTERS] + LAST_CHARACTER
+    millis = -(-bound.value // 1000)
+    return _instant(millis) if millis <= LAST_MILLI else None
 
 
 def _instant(millis: int) -> str:

@@ -55,7 +55,7 @@ _mojibake = re.compile(MOJIBAKE)
 _composable = re.compile(f"[{COMPOSABLE}]")
 _control = re.compile(f"[{CONTROL}]")
 _spaces = re.compile(f"[ {SPACE}]+")
-_quantity = re.compile(QUANTITY, re.IGNORECASE)
+_quantity = re.compile(QUANTITY, re.IGNORECASE | re.ASCII)  # else a long s is an s
 
 # Every round takes something away or composes it; nested entities and twofold mojibake need a round each.
 _MAX_ROUNDS = 20

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from spark.adoption import DataFile
+from spark.data_files import DataFile
 from spark.ingest.json_files import Split, read_blocks
 from spark.ingest.judging import judge_lines
 from spark.ingest.records import JSON, Lines

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from m5model import storage
 from schemas.tables import TEXT, Column, Table
 from spark import adoption
-from spark.adoption import NO_VALUE, DataFile, adopt_files, found_table, read_log
+from spark.adoption import adopt_files, found_table, read_log
+from spark.data_files import NO_VALUE, DataFile
 from spark.tables import append_rows, create_table, delete_keys, merge_rows, read_table
 
 COLUMNS = tuple(Column(name=name, type=TEXT, meaning=name, nullable=False) for name in ("locale", "item_id", "title"))
@@ -23,7 +24,8 @@ TARGET = Table(
     properties={"delta.enableChangeDataFeed": "true"},
 )
 EXTRA = tuple(Column(name=name, type=TEXT, meaning=name) for name in ("state", "note"))
-STAGED = Table(name="staged", columns=(*COLUMNS, *EXTRA), key=("locale", "item_id"), partition_by=("state", "locale"))
+NULLABLE = tuple(Column(name=column.name, type=TEXT, meaning=column.meaning) for column in COLUMNS)
+STAGED = Table(name="staged", columns=(*NULLABLE, *EXTRA), key=("locale", "item_id"), partition_by=("state", "locale"))
 GOOD = [("US", "1", "red shirt"), ("US", "2", "blue shirt"), ("DE", "1", "rotes Hemd")]
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.errors import BadDataError
 from schemas.listing import FEED_FIELDS
 from schemas.reject import UNREADABLE
 from spark.ingest import json_files, records
@@ -16,7 +17,7 @@ from spark.ingest.instants import to_micros
 from spark.ingest.json_files import Split, plan_tasks, read_blocks
 from spark.ingest.judging import judge_lines
 from spark.ingest.records import CSV, JSON, Lines, UnreadableRecord, read_records
-from spark.ingest.rules import Limits
+from spark.ingest.rules import RULES, Batch, Limits, OnNull
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=6)
@@ -79,6 +80,8 @@ def test_both_readers_read_the_same_of_damaged_bytes(values: dict, seed: int, sp
         (b'{"item_id": true, "deleted": true}', {"deleted": True}, ["item_id"]),
         (b'{"deleted": " TRUE "}', {"deleted": True}, []),
         (b'{"deleted": "yes"}', {}, ["deleted"]),
+        (b'{"deleted": ""}', {}, []),
+        (b'{"item_id": -9223372036854775808}', {"item_id": "-9223372036854775808"}, []),
         (
             b'{"attributes": {"a": 1.50, "b": false, "c": null, "d": "x"}}',
             {"attributes": {"a": "1.50", "b": "false", "c": None, "d": "x"}},
@@ -154,7 +157,7 @@ def test_every_line_is_read_by_one_split(
         patch.setattr(json_files, "BLOCK_BYTES", block)
         splits = [Split(str(path), start, end) for start, end in zip(places, places[1:], strict=False)]
         read = [line for split in splits for lines in read_blocks(split) for line in lines]
-    assert read == [line for line in data.split(b"\n") if line.strip(b" ")]
+    assert read == [line for line in data.split(b"\n") if line.strip(b" \r")]
 
 
 def test_tasks_share_the_bytes_and_compressed_files_are_not_cut(tmp_path: Path) -> None:
@@ -185,6 +188,13 @@ def test_tasks_share_the_bytes_and_compressed_files_are_not_cut(tmp_path: Path) 
         ("1970", 0),
         ("1970-1-1 1:00:00.5 +1:00", 500_000),
         ("0100-01-01T00:00:00Z", -59_011_459_200_000_000),
+        ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
+        ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
+        ("0001-01-01T00:00:00+01:00", None),
+        ("9999-12-31T23:59:59-01:00", None),
+        ("1970-1-1 1:00 +19:00", None),
+        ("1970-1-1 1:00 +1:60", None),
+        ("\u0661\u0669\u0667\u0660-1-1", None),
         ("1970-01-01T00:00:60Z", None),
         ("1970-13-01", None),
         ("yesterday", None),
@@ -194,3 +204,32 @@ def test_tasks_share_the_bytes_and_compressed_files_are_not_cut(tmp_path: Path) 
 )
 def test_instants(text: str, micros: int | None) -> None:
     assert to_micros(text) == micros
+
+
+def test_an_absent_field_breaks_only_the_rules_that_refuse_absence() -> None:
+    found = read_records(_lines([b"{}"]))
+    broken = {rule.reason for rule in RULES if list(rule.broken(Batch(found, [None], Limits())))}
+    assert broken == {rule.reason for rule in RULES if rule.on_null is OnNull.REFUSES_NULL}
+
+
+def test_a_line_of_many_bytes_is_read_by_the_split_in_which_it_begins_only(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b"first\n" + b"x" * 5_000 + b"\nlast\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_files, "BLOCK_BYTES", 100)
+        read = [[len(block) for block in json_files._read_range(Split(str(path), at, at + 500))] for at in range(0, 5_000, 500)]
+        assert [sum(sizes) for sizes in read] == [5_007, *[0] * 9]
+        patch.setattr(json_files, "MAX_LINE_BYTES", 1_000)
+        with pytest.raises(BadDataError, match=r"lines\.jsonl holds a line of more than 1,000 bytes"):
+            list(read_blocks(Split(str(path), 0, 5_012)))
+
+
+@pytest.mark.parametrize("name", ["feed.JSONL.GZ", "feed.jsonl.gz"])
+def test_a_compressed_file_that_is_cut_is_named(tmp_path: Path, name: str) -> None:
+    data = gzip.compress(b'{"title": "a"}\n' * 1_000)
+    (tmp_path / name).write_bytes(data)
+    (split,) = plan_tasks([str(tmp_path / name)], 2)[0]
+    assert sum(map(len, read_blocks(split))) == 1_000
+    (tmp_path / name).write_bytes(data[:-20])
+    with pytest.raises(BadDataError, match=name):
+        list(read_blocks(split))

@@ -61,6 +61,7 @@ def test_sound_text_of_the_ten_languages_is_not_touched(sound: str) -> None:
         ("500ml", "500 ml"),
         ("1,500 kg", "1,500 kg"),
         ("5G", "5G"),
+        ("5 lb\u017f", "5 lb\u017f"),
         ("2 x 5kg", "2 x 5kg"),
     ],
 )
