@@ -2,7 +2,7 @@
 
 import csv
 import json
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -240,3 +240,46 @@ def test_a_csv_header_may_hold_any_names(spark, tmp_path: Path) -> None:
     (reject,) = DeltaTable(str(tmp_path / "w" / "listing_rejects")).to_pyarrow_table().to_pylist()
     assert reject["reasons"] == ["missing_title"]
     assert set("abcdefghi") <= set(json.loads(reject["raw"]).values())
+
+
+def test_columns_of_parquet_that_json_would_say_as_text_are_wrong_types(spark, tmp_path: Path) -> None:
+    sound = {"locale": ["US"], "language": ["en"], "title": ["a title"]}
+    tables = {
+        "bytes": {**sound, "item_id": ["bytes"], "brand": [b"\xff\xfe"]},
+        "date": {**sound, "item_id": ["date"], "description": [date(2025, 1, 1)]},
+        "list": {**sound, "item_id": ["list"], "bullets": [[b"soft"]]},
+        "infinite": {**sound, "item_id": [float("inf")]},
+        "image": {**sound, "item_id": ["image"], "image": [bytes(2 << 20)], "vector": [[0.5] * 8], "size": [3.5]},
+        "numbers": {
+            **sound,
+            "item_id": ["numbers"],
+            "attributes": pa.array([[("w", 1.5)]], pa.map_(pa.string(), pa.float64())),
+        },
+    }
+    for name, columns in tables.items():
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+    result = ingest_feed(spark, Workspace(str(tmp_path / "w")), [str(tmp_path / "*.parquet")], run_id="one", max_reject_share=1)
+    assert dict(result.accounting.rejected_reasons) == {"wrong_type": 4}
+    rejects = DeltaTable(str(tmp_path / "w" / "listing_rejects")).to_pyarrow_table().to_pylist()
+    assert sorted(row["detail"] for row in rejects) == [
+        "wrong_type: brand",
+        "wrong_type: bullets",
+        "wrong_type: description",
+        "wrong_type: item_id",
+    ]
+    assert any(b"//4=" in row["raw"] for row in rejects), "bytes are kept, as base64"
+    listings = _listings(Workspace(str(tmp_path / "w")))
+    assert set(listings) == {"image", "numbers"}
+    assert listings["numbers"]["attributes"] == [("w", "1.5")]
+
+
+def test_bounds_in_the_log_hold_for_long_keys_and_odd_times(spark, tmp_path: Path) -> None:
+    times = ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00.000001Z", "9999-12-31T23:59:59.999999Z"]
+    lines = [_line("k" * 40 + str(i), updated_at=time) for i, time in enumerate(times)]
+    (tmp_path / "feed.jsonl").write_bytes(b"\n".join(lines))
+    workspace = Workspace(str(tmp_path / "w"))
+    ingest_feed(spark, workspace, [str(tmp_path / "feed.jsonl")], run_id="one")
+    listings = spark.read.format("delta").load(workspace.table("listings"))
+    for i, time in enumerate(times):
+        assert listings.where(f"item_id = '{'k' * 40}{i}'").count() == 1
+        assert listings.where(f"updated_at = timestamp'{time}'").count() == 1
