@@ -14,14 +14,13 @@ from m5model import storage
 from schemas.errors import BadDataError
 from spark.ingest.sources import COMPRESSIONS
 
-# A block's lines are judged together: about as many as stay in a processor's cache.
+# A block's lines are judged together.
 BLOCK_BYTES = 1 << 20
 MIN_TASK_BYTES, MAX_TASK_BYTES = 4 << 20, 128 << 20
 # Finer than tasks, so that tasks are of one size whatever files are.
 SPLITS_PER_TASK = 4
 # No record: a whole catalogue in one line, or no JSON at all.
 MAX_LINE_BYTES = 256 << 20
-CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 # Opening a file costs about as much as reading this.
 OPENING_BYTES = 64 << 10
 
@@ -66,7 +65,7 @@ def read_blocks(split: Split) -> Iterator[list[bytes]]:
 
 
 def _cut(path: str, size: int, wanted: int) -> Iterator[tuple[Split, int]]:
-    if path.lower().endswith(COMPRESSIONS):
+    if Path(path).suffix.lower() in COMPRESSIONS:
         yield Split(path), size + OPENING_BYTES
         return
     pieces = max(1, -(-size // max(1, wanted)))
@@ -77,9 +76,8 @@ def _cut(path: str, size: int, wanted: int) -> Iterator[tuple[Split, int]]:
 
 def _read_compressed(split: Split) -> Iterator[bytes]:
     filesystem, inner = storage.open_filesystem(split.path)
-    codec = next(codec for ending, codec in CODECS.items() if split.path.lower().endswith(ending))
     try:
-        with filesystem.open_input_stream(inner, compression=codec) as stream:
+        with filesystem.open_input_stream(inner, compression=COMPRESSIONS[Path(inner).suffix.lower()]) as stream:
             while block := stream.read(BLOCK_BYTES):
                 yield block
     except (pa.ArrowException, OSError) as error:

@@ -54,7 +54,7 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
             "language_source": ["detected" if language is None else "declared" for language in declared],
             "language_confidence": confidences,
             "warnings": list(map(find_warnings, columns["locale"], columns["language"], columns["title"], confidences)),
-            "repairs": list(repairs),
+            "repairs": repairs,
             "content_hash": contents,
             "text_hash": hash_texts(records),
         },

@@ -10,7 +10,8 @@ from m5model import storage
 from schemas.errors import ConfigurationError
 
 EXTENSIONS = {".jsonl": "json", ".ndjson": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
-COMPRESSIONS = (".gz", ".bz2", ".zst")
+# Ending → codec, as Arrow calls it.
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from spark.ingest.records import Lines
 
 # Rows wait in memory for that many bytes, so that files are not small; then all of them are written.
 FILL_BYTES = 128 << 20
-BOUNDED = ("item_id", "updated_at", "run_id")  # bounds of these are in the log, as schemas.listing says
+BOUNDED = LISTINGS.properties["delta.dataSkippingStatsColumns"].split(",")  # bounds of these are in the log
 # Columns of few values are written as a dictionary; to try it with the others costs time and saves nothing.
 OF_FEW_VALUES = ["language", "brand", "category", "seller", "source", "language_source", "source_file", "raw_format", "run_id"]
 BOUND_CHARACTERS = 32

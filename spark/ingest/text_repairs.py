@@ -104,8 +104,8 @@ def repair_text(text: str | None, found: set[str]) -> str | None:
 
 
 def is_misspelled(value: str) -> bool:
-    """A number with a unit that may not be in the one spelling."""
-    return _quantity.fullmatch(value) is not None and repair_quantity(value, set()) != value
+    """A number with a unit that is not in the one spelling."""
+    return repair_quantity(value, set()) != value
 
 
 def repair_quantity(value: str | None, found: set[str]) -> str | None:

@@ -19,8 +19,8 @@ from spark.ingest.rules import Limits
 from spark.ingest.staged_files import StagedFiles
 from spark.ingest.tally import Tally
 
-# Judged at once: enough to repay what a batch costs, and memory stays small.
-BATCH_RECORDS = 2_000
+# Judged at once at most. A block of usual records is one batch; only tiny records, and lines from Spark, are more.
+BATCH_RECORDS = 5_000
 
 TOLD = "told string"
 # Lines, and the file that each came from.
