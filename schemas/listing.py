@@ -34,6 +34,8 @@ WARNINGS: dict[str, str] = {
     "language_not_of_locale": "the language, declared or detected with confidence, is none of those that the locale speaks",
 }
 
+DECLARED, DETECTED = "declared", "detected"  # where a listing's language is from
+
 LISTINGS = Table(
     name="listings",
     columns=(

@@ -1,38 +1,44 @@
 """Content hash and text hash of listings. What they are for: design of the three hashes, schemas.listing."""
 
-from collections.abc import Sequence
 from hashlib import sha256
 
-from schemas.listing import FEED_COLUMNS
-from schemas.tables import TEXT_MAP, TEXTS
-from spark.ingest.records import Records
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.listing import DECLARED, FEED_COLUMNS
+from schemas.tables import INSTANT, TEXT_MAP, TEXTS
 
 # Control characters cannot stand in repaired text, so they separate and mark what is absent without doubt.
 ABSENT, ITEM_END, COLUMN_END = "\u0000", "\u001e", "\u001f"
 
 
-def hash_contents(records: Records, updated_at: Sequence[int | None]) -> list[bytes]:
-    """SHA-256 over all columns of each record. Maps must be in the order of their names; times are microseconds."""
-    parts: list[list[str]] = []
+def hash_contents(batch: pa.RecordBatch) -> list[bytes]:
+    """SHA-256 over all columns of each record as the feed said them. Maps must be in the order of their names."""
+    parts: list[pa.Array] = []
     for column in FEED_COLUMNS:
-        values = records.columns[column.name]
+        values = batch.column(column.name)
+        if column.name == "language":
+            values = pc.if_else(pc.equal(batch.column("language_source"), DECLARED), values, None)
         if column.type == TEXTS:
-            parts.append([ABSENT if items is None else ITEM_END.join(items) for items in values])
+            parts.append(pc.binary_join(values, ITEM_END))
         elif column.type == TEXT_MAP:
-            parts.append([ABSENT if pairs is None else ITEM_END.join(pairs) for pairs in values])
-            parts.append([ABSENT if pairs is None else ITEM_END.join(pairs.values()) for pairs in values])
-        elif column.name == "updated_at":
-            parts.append([ABSENT if micros is None else str(micros) for micros in updated_at])
+            parts += [pc.binary_join(_listed(values, items), ITEM_END) for items in (values.keys, values.items)]
+        elif column.type == INSTANT:
+            parts.append(values.cast(pa.int64()).cast(pa.string()))
         else:
-            parts.append([ABSENT if text is None else text for text in values])
-    return [sha256(COLUMN_END.join(row).encode()).digest() for row in zip(*parts, strict=True)]
+            parts.append(values)
+    rows = pc.binary_join_element_wise(*parts, COLUMN_END, null_handling="replace", null_replacement=ABSENT)
+    return [sha256(row).digest() for row in rows.cast(pa.binary()).to_pylist()]
 
 
-def hash_texts(records: Records) -> list[bytes]:
-    """SHA-256 over the case-folded title, bullets and description of each record."""
-    columns = records.columns
-    hashes = []
-    for title, bullets, description in zip(columns["title"], columns["bullets"], columns["description"], strict=True):
-        texts = [text for text in (title, *(bullets or ()), description) if text is not None]
-        hashes.append(sha256("\n".join(texts).lower().encode()).digest())
-    return hashes
+def hash_texts(batch: pa.RecordBatch) -> list[bytes]:
+    """SHA-256 over the case-folded title, bullets and description of each record, a line each. All must have a title."""
+    title, bullets, description = (batch.column(name) for name in ("title", "bullets", "description"))
+    points = pc.binary_join(bullets, "\n")
+    points = pc.if_else(pc.equal(pc.list_value_length(bullets), 0), pa.scalar(None, pa.string()), points)
+    rows = pc.binary_join_element_wise(title, points, description, "\n", null_handling="skip")
+    return [sha256(row.lower().encode()).digest() for row in rows.to_pylist()]
+
+
+def _listed(maps: pa.MapArray, items: pa.Array) -> pa.ListArray:
+    return pa.ListArray.from_arrays(maps.offsets, items, mask=maps.is_null())

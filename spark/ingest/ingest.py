@@ -5,6 +5,7 @@ then what the keys and the counts decide becomes one commit (changes). A lease l
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -58,8 +59,8 @@ def ingest_feed(
     ConfigurationError where another ingest is at work.
     """
     files = find_feed_files(feed)
-    create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
-    create_table(spark, workspace.table(LISTING_REJECTS.name), LISTING_REJECTS)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda table: create_table(spark, workspace.table(table.name), table), (LISTINGS, LISTING_REJECTS)))
     if not files.count:
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
     staging = stage_records(read_feed(spark, files), workspace, run_id, limits or Limits())

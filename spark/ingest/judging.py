@@ -1,4 +1,4 @@
-"""What a batch of records becomes: repaired, judged, with languages, warnings and hashes; sound and bad ones apart.
+"""What a batch of records becomes: repaired, judged, with languages and warnings; sound and bad ones apart.
 
 Everything is done column by column, for some thousand records at a time.
 """
@@ -6,9 +6,8 @@ Everything is done column by column, for some thousand records at a time.
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.listing import FEED_COLUMNS
+from schemas.listing import DECLARED, DETECTED, FEED_COLUMNS
 from spark.ingest.detection import detect_languages
-from spark.ingest.hashing import hash_contents, hash_texts
 from spark.ingest.instants import to_micros
 from spark.ingest.language import find_warnings, normalise_language, text_to_detect
 from spark.ingest.records import Lines, Records, read_records
@@ -18,9 +17,8 @@ from spark.ingest.rules import Batch, Limits, Verdict, judge_records
 
 @dataclass(frozen=True)
 class Judged:
-    """A batch of records. ``columns`` are those of listings by name, without what only the run knows; one entry per record.
-
-    Entries of rejected records are as they came; ``updated_at`` is in microseconds since 1970, hashes are bytes.
+    """A batch of records. ``columns`` are those of listings by name, without hashes and what only the run knows; one entry per
+    record. ``updated_at`` is in microseconds since 1970.
     """
 
     columns: dict[str, list[Any]]
@@ -29,10 +27,9 @@ class Judged:
 
     @property
     def listings(self) -> list[int]:
-        """Positions of good records that are no tombstones, in the order of their locales."""
-        locales = self.columns["locale"]
+        """Positions of good records that are no tombstones."""
         out = self.tombstones | self.verdicts.keys()
-        return sorted((i for i in range(len(locales)) if i not in out), key=locales.__getitem__)
+        return [i for i in range(len(self.columns["locale"])) if i not in out]
 
 
 def judge_lines(lines: Lines, limits: Limits) -> Judged:
@@ -44,19 +41,16 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
     updated_at = [None if text is None else to_micros(text) for text in columns["updated_at"]]
     verdicts = judge_records(Batch(records, updated_at, limits))
     tombstones = {i for i, deleted in enumerate(columns["deleted"]) if deleted and i not in verdicts}
-    contents = hash_contents(records, updated_at)  # of what the feed said, so before a language is found
     declared = columns["language"]
     columns["language"], confidences = _settle_languages(records, verdicts)
     return Judged(
         columns={
             **{column.name: columns[column.name] for column in FEED_COLUMNS},
             "updated_at": updated_at,
-            "language_source": ["detected" if language is None else "declared" for language in declared],
+            "language_source": [DETECTED if language is None else DECLARED for language in declared],
             "language_confidence": confidences,
             "warnings": list(map(find_warnings, columns["locale"], columns["language"], columns["title"], confidences)),
             "repairs": repairs,
-            "content_hash": contents,
-            "text_hash": hash_texts(records),
         },
         verdicts=verdicts,
         tombstones=tombstones,

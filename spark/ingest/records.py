@@ -14,6 +14,7 @@ import msgspec
 
 from schemas.listing import FEED_FIELDS
 from schemas.reject import MAX_RECORD_BYTES
+from spark.ingest.soundness import find_clear_lines
 
 LISTS, MAPS, FLAGS = ("bullets",), ("attributes",), ("deleted",)
 TEXTS = tuple(name for name in FEED_FIELDS if name not in LISTS + MAPS + FLAGS)
@@ -44,6 +45,7 @@ class Records:
 
     columns: dict[str, list[Any]]
     sizes: list[int]  # bytes
+    clear: list[bool]  # surely no text needs a repair, but for how units are spelled
     unreadable: dict[int, str]  # position → a name from schemas.reject.UNREADABLE
     wrong_types: dict[int, list[str]]  # position → fields that hold another type than their column's, and no value here
 
@@ -73,7 +75,7 @@ _NO_VALUES = _Record()
 def read_records(lines: Lines) -> Records:
     """Nearly all records are JSON of the right types, which one parser tells; the others are read once more, by themselves."""
     sizes = list(map(len, lines.raw))
-    parsed, odd = _parse_fast(lines, sizes)
+    parsed, odd, clear = _parse_fast(lines, sizes)
     values = zip(*map(msgspec.structs.astuple, parsed), strict=True)
     columns: dict[str, list[Any]] = dict(zip(FEED_FIELDS, map(list, values), strict=True))
     unreadable: dict[int, str] = {}
@@ -88,24 +90,26 @@ def read_records(lines: Lines) -> Records:
             wrong_types[i] = wrong
         for name, value in fields.items():
             columns[name][i] = value
-    return Records(columns, sizes, unreadable, wrong_types)
+    return Records(columns, sizes, clear, unreadable, wrong_types)
 
 
-def _parse_fast(lines: Lines, sizes: list[int]) -> tuple[list[_Record], list[int]]:
-    """The records, and the positions of those that have no values yet: they must be looked at closely."""
+def _parse_fast(lines: Lines, sizes: list[int]) -> tuple[list[_Record], list[int], list[bool]]:
+    """The records, the positions of those that have no values yet and must be looked at closely, and which are clear."""
     is_plain = set(lines.formats) == {JSON} and set(lines.damage) == {None} and max(sizes) <= MAX_RECORD_BYTES
+    clear = find_clear_lines(lines.raw) if is_plain else [False] * len(sizes)
     parsed, odd = [], []
     for i, raw in enumerate(lines.raw):
         try:
             if not is_plain and (lines.formats[i] != JSON or lines.damage[i] or sizes[i] > MAX_RECORD_BYTES):
                 raise msgspec.DecodeError
-            if not raw.isascii():
+            if not (clear[i] or raw.isascii()):
                 raw.decode()  # the parser does not look into fields that it does not know
             parsed.append(_decode(raw))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             parsed.append(_NO_VALUES)
             odd.append(i)
-    return parsed, odd
+            clear[i] = False  # a list or map of it may hold null
+    return parsed, odd, clear
 
 
 class UnreadableRecord(Exception):

@@ -3,7 +3,7 @@
 Most records are sound, and only a cheap look at them can say so (soundness); the others go to text_repairs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -22,26 +22,30 @@ def repair_records(records: Records) -> list[Sequence[str]]:
     for i, pairs in enumerate(attributes):
         if pairs and len(pairs) > 1:
             attributes[i] = {name: pairs[name] for name in sorted(pairs)}
-    misspelled = _find_misspelled(attributes)
     repairs: list[Sequence[str]] = [()] * len(attributes)
-    texts = zip(*[columns[name] for name in TEXTS], strict=True)
-    for i, (row, bullets, pairs) in enumerate(zip(texts, columns["bullets"], attributes, strict=True)):
-        if not is_sound(row, bullets, pairs) or (misspelled and pairs and not misspelled.isdisjoint(pairs.values())):
-            record = repair_record(dict(zip(TEXTS, row, strict=True)), bullets, None if pairs is None else list(pairs.items()))
+    misspelled = _find_misspelled(attributes)
+    unclear = {i for i, is_clear in enumerate(records.clear) if not is_clear}
+    for i in unclear | misspelled:
+        texts, bullets, pairs = {name: columns[name][i] for name in TEXTS}, columns["bullets"][i], attributes[i]
+        if i in misspelled or not is_sound(texts.values(), bullets, pairs):
+            record = repair_record(texts, bullets, None if pairs is None else list(pairs.items()))
             for name, text in record.texts.items():
                 columns[name][i] = text
             columns["bullets"][i], attributes[i], repairs[i] = record.bullets, record.attributes, record.repairs
     return repairs
 
 
-def _find_misspelled(attributes: Sequence[Mapping[str, str | None] | None]) -> set[str | None]:
-    """Values that are a number with a unit, in another than the one spelling."""
-    values = chain.from_iterable(pairs.values() for pairs in attributes if pairs)
-    return {value for value in values if value and value[-1] > "9" and "0" <= value[0] <= "9" and is_misspelled(value)}
+def _find_misspelled(attributes: Sequence[Mapping[str, str | None] | None]) -> set[int]:
+    """Positions of those of which a value is a number with a unit, in another than the one spelling."""
+    values = set(chain.from_iterable(pairs.values() for pairs in attributes if pairs))
+    misspelled = {value for value in values if value and value[-1] > "9" and "0" <= value[0] <= "9" and is_misspelled(value)}
+    if not misspelled:
+        return set()
+    return {i for i, pairs in enumerate(attributes) if pairs and not misspelled.isdisjoint(pairs.values())}
 
 
 def is_sound(
-    texts: Sequence[str | None], bullets: Sequence[str | None] | None, attributes: Mapping[str, str | None] | None
+    texts: Collection[str | None], bullets: Sequence[str | None] | None, attributes: Mapping[str, str | None] | None
 ) -> bool:
     """True only where no repair would change characters of the record."""
     if "" in texts:

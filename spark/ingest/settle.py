@@ -9,9 +9,13 @@ from pyspark.sql import functions as F
 from schemas.listing import LISTING_KEY
 
 
-def find_repeated_keys(entries: DataFrame) -> DataFrame:
-    """``key_hash`` of keys that several entries have (and of few others): a sum over numbers, much cheaper than a sort."""
-    return entries.groupBy(hash_key().alias("key_hash")).count().where(F.col("count") > 1).select("key_hash")
+def find_repeated_keys(entries: DataFrame, partitions: int) -> DataFrame:
+    """``key_hash`` of keys that several entries have (and of few others): a sum over numbers, much cheaper than a sort.
+
+    Keys rarely repeat, so they are brought together as they are, in so many partitions: sums before that would be in vain.
+    """
+    hashes = entries.select(hash_key().alias("key_hash")).repartition(partitions, "key_hash")
+    return hashes.groupBy("key_hash").count().where(F.col("count") > 1).select("key_hash")
 
 
 def hash_key() -> Column:

@@ -30,6 +30,7 @@ from spark.ingest.tally import Tally
 from spark.ingest.workers import TOLD, judge_batches, judge_rows, judge_splits
 from spark.tables import read_table
 
+KEYS_PER_PARTITION = 1_000_000
 ENTRY = (*LISTING_KEY, "updated_at", "source_file", "content_hash")
 
 
@@ -80,9 +81,14 @@ def stage_records(feed: Feed, workspace: Workspace, run_id: str, limits: Limits)
         files, tally = _write_stage(feed, path, run_id, limits)
         found_table(path, STAGED_RECORDS, files)
         records = read_table(feed.spark, path, made_by="an ingest")
-        repeated = find_repeated_keys(_good(records)).persist(StorageLevel.DISK_ONLY)
+        partitions = max(feed.spark.sparkContext.defaultParallelism, (tally.listings + tally.tombstones) // KEYS_PER_PARTITION)
+        repeated = find_repeated_keys(_good(records), partitions)
+        if not repeated.count():  # nearly always, and to keep what was found costs as much as to find it
+            yield Stage(path=path, records=records, repeated=None, tally=tally)
+            return
+        repeated.persist(StorageLevel.DISK_ONLY)
         try:
-            yield Stage(path=path, records=records, repeated=None if repeated.isEmpty() else repeated, tally=tally)
+            yield Stage(path=path, records=records, repeated=repeated, tally=tally)
         finally:
             repeated.unpersist()
     finally:

@@ -6,10 +6,8 @@ files, which no log ever names.
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate, chain
-from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -18,8 +16,10 @@ import pyarrow.parquet as pq
 
 from m5model import storage
 from schemas.listing import LISTINGS
-from schemas.staging import LISTING, REJECT, REJECT_COLUMNS, STAGED_RECORDS, TOMBSTONE
+from schemas.staging import LISTING, REJECT, STAGED_RECORDS, TOMBSTONE
 from spark.data_files import NO_VALUE, DataFile
+from spark.ingest.arrays import as_array, hex_array
+from spark.ingest.hashing import hash_contents, hash_texts
 from spark.ingest.instants import KNOWN
 from spark.ingest.judging import Judged
 from spark.ingest.records import Lines
@@ -38,7 +38,6 @@ _OF_RUN = ("ingested_at", "run_id")
 COLUMNS = {
     LISTING: [name for name in LISTINGS.column_names if name not in ("locale", *_OF_RUN)] + ["source_file"],
     TOMBSTONE: ["item_id", "updated_at", "content_hash", "source_file"],
-    REJECT: ["item_id", "rejected_locale", *REJECT_COLUMNS],
 }
 
 
@@ -52,9 +51,12 @@ class StagedFiles:
 
     def add(self, judged: Judged, lines: Lines, sources: pa.Array) -> Iterator[DataFile]:
         """Records that were judged, and the file that each came from. Yields the files that were written meanwhile."""
-        listings = judged.listings
-        self._add_by_locale(LISTING, judged, listings, sources)
-        self._add_by_locale(TOMBSTONE, judged, sorted(judged.tombstones, key=judged.columns["locale"].__getitem__), sources)
+        records = _batch(judged.columns | {"source_file": sources})
+        for state, rows in ((LISTING, judged.listings), (TOMBSTONE, judged.tombstones)):
+            if rows:
+                names = COLUMNS[state]
+                chosen = records.take(pa.array(sorted(rows, key=judged.columns["locale"].__getitem__)))
+                self._wait(_add_hashes(chosen, names).select(names), state, chosen.column("locale").to_pylist())
         if judged.verdicts:
             self._wait(_rejects(judged, lines, sources), REJECT, [None] * len(judged.verdicts))
         if self._bytes > FILL_BYTES:
@@ -66,14 +68,7 @@ class StagedFiles:
             yield self._write_file(state, locale, pa.Table.from_batches(batches).combine_chunks())
         self._waiting, self._bytes = {}, 0
 
-    def _add_by_locale(self, state: str, judged: Judged, rows: list[int], sources: pa.Array) -> None:
-        if not rows:
-            return
-        pick = itemgetter(*rows) if len(rows) > 1 else lambda values: (values[rows[0]],)
-        chosen = {name: pick(judged.columns[name]) for name in COLUMNS[state] if name in judged.columns}
-        self._wait(_batch(state, chosen | {"source_file": sources.take(pa.array(rows))}), state, pick(judged.columns["locale"]))
-
-    def _wait(self, batch: pa.RecordBatch, state: str, locales: Sequence[str | None]) -> None:
+    def _wait(self, batch: pa.RecordBatch, state: str, locales: Iterable[str | None]) -> None:
         """Rows in the order of their locales."""
         start = 0
         for locale, rows in Counter(locales).items():
@@ -116,38 +111,19 @@ def _rejects(judged: Judged, lines: Lines, sources: pa.Array) -> pa.RecordBatch:
         "raw_format": [lines.formats[i] for i in rows],
         "source_file": sources.take(pa.array(rows)),
     }
-    return _batch(REJECT, values)
+    return _batch(values)
 
 
-def _batch(state: str, values: dict[str, Any]) -> pa.RecordBatch:
-    fields = [SCHEMA.field(name) for name in COLUMNS[state]]
-    return pa.record_batch([_array(values[field.name], field.type) for field in fields], schema=pa.schema(fields))
+def _batch(columns: dict[str, Any]) -> pa.RecordBatch:
+    fields = [SCHEMA.field(name) for name in columns]
+    return pa.record_batch(list(map(as_array, columns.values(), [field.type for field in fields])), schema=pa.schema(fields))
 
 
-def _array(values: Any, kind: pa.DataType) -> pa.Array:
-    """Lists and maps by way of their items: several times as fast as one by one."""
-    if isinstance(values, pa.Array):
-        return values
-    if isinstance(values[0], bytes) and kind == pa.string():
-        return _hex_array(values)
-    if not pa.types.is_nested(kind):
-        return pa.array(values, kind)
-    none = pa.array([value is None for value in values]) if None in values else None
-    is_map = pa.types.is_map(kind)
-    filled: list[Any] = [value or ({} if is_map else ()) for value in values]
-    offsets = pa.array([0, *accumulate(map(len, filled))], pa.int32())
-    items = pa.array(list(chain.from_iterable(filled)), pa.string())
-    if is_map:
-        values = pa.array(list(chain.from_iterable(pairs.values() for pairs in filled)), pa.string())
-        return pa.MapArray.from_arrays(offsets, items, values, type=kind, mask=none)
-    return pa.ListArray.from_arrays(offsets, items, type=kind, mask=none)
-
-
-def _hex_array(digests: Sequence[bytes]) -> pa.Array:
-    """All of one length, so the text of all of them is the array already."""
-    length = 2 * len(digests[0])
-    ends = pa.array(range(0, length * len(digests) + 1, length), pa.int32())
-    return pa.StringArray.from_buffers(len(digests), ends.buffers()[1], pa.py_buffer(b"".join(digests).hex().encode()))
+def _add_hashes(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    for name, hashed in (("content_hash", hash_contents), ("text_hash", hash_texts)):
+        if name in names:
+            batch = batch.append_column(SCHEMA.field(name), hex_array(hashed(batch)))
+    return batch
 
 
 def _stats(table: pa.Table) -> dict[str, object]:

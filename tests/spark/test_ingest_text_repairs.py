@@ -1,10 +1,12 @@
 """Repairs of texts, without Spark: named, a fixed point, and never made on sound text."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark.ingest.soundness import is_clear
+from spark.ingest.soundness import find_clear_lines, is_clear
 from spark.ingest.text_repairs import STEPS, repair_quantity, repair_record, repair_text
 
 
@@ -108,6 +110,40 @@ def test_what_the_first_look_clears_no_repair_changes(text: str) -> None:
         assert (repair_text(text, found), found) == (text, set())
 
 
+@settings(max_examples=1_000, deadline=None)
+@given(st.lists(st.lists(_LETTERS_NEAR_DAMAGE, min_size=1, max_size=3), min_size=1, max_size=20), st.booleans())
+def test_a_clear_line_holds_clear_texts_only(records: list[list[str]], spaced: bool) -> None:
+    separators = (", ", ": ") if spaced else (",", ":")
+    lines = [json.dumps({"title": texts, texts[0]: 5}, ensure_ascii=False, separators=separators).encode() for texts in records]
+    for texts, line_is_clear in zip(records, find_clear_lines(lines), strict=True):
+        assert not line_is_clear or all(map(is_clear, texts))
+
+
+def test_damaged_bytes_make_no_clear_line() -> None:
+    damaged = (
+        b'{"a": "\xff"}',
+        b'{\xff"a": "b"}',
+        b'{"a": "\xc3"}',
+        b'{"a": "b',
+        b'{"a": "\\u0041"}',
+        b'{"a": "b\nc"}',
+        b'{"a": ""}',
+    )
+    assert find_clear_lines(damaged) == [False] * len(damaged)
+    assert find_clear_lines([b'{"a": "\\"b\\" \\/", "c": null}\r', b"{}", b""]) == [True] * 3
+
+
+SOUND = (
+    "Café crème & thé",
+    "Stehlampe – Größe 5",
+    "日本酒 純米大吟醸",
+    "قميص قطني أحمر",
+    "l’huile d’olive",
+    "œufs frais",
+    "Größe",
+)
+
+
 def test_the_first_look_clears_sound_text_of_every_script() -> None:
-    sound = ("Café crème & thé", "Stehlampe – Größe 5", "日本酒 純米大吟醸", "قميص قطني أحمر", "l’huile d’olive", "œufs frais")
-    assert [text for text in sound if not is_clear(text)] == []
+    assert [text for text in SOUND if not is_clear(text)] == []
+    assert all(find_clear_lines([json.dumps({"title": text}, ensure_ascii=False).encode() for text in SOUND]))

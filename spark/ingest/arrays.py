@@ -1,0 +1,38 @@
+"""Columns of a batch of records as Arrow arrays, by way of the items of lists and maps: several times as fast as one by one."""
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate, chain
+from typing import Any
+
+import pyarrow as pa
+
+
+def as_array(values: Sequence[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
+    """Texts, numbers, lists of texts or maps of texts, each or None. What is an array already stays as it is."""
+    if isinstance(values, pa.Array):
+        return values
+    if pa.types.is_map(kind):
+        items = _flatten(values, dict.values)
+        return pa.MapArray.from_arrays(_offsets(values), _flatten(values, iter), items, type=kind, mask=_nulls(values))
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(_offsets(values), _flatten(values, iter), type=kind, mask=_nulls(values))
+    return pa.array(values, kind)
+
+
+def hex_array(digests: Sequence[bytes]) -> pa.StringArray:
+    """Digests of one length as text: the text of all of them is the array already."""
+    length = 2 * len(digests[0])
+    ends = pa.array(range(0, length * len(digests) + 1, length), pa.int32())
+    return pa.StringArray.from_buffers(len(digests), ends.buffers()[1], pa.py_buffer(b"".join(digests).hex().encode()))
+
+
+def _offsets(values: Sequence[Any]) -> pa.Array:
+    return pa.array(accumulate((len(value) if value else 0 for value in values), initial=0), pa.int32())
+
+
+def _flatten(values: Sequence[Any], items: Callable[[Any], Any]) -> pa.Array:
+    return pa.array(list(chain.from_iterable(map(items, filter(None, values)))), pa.string())
+
+
+def _nulls(values: Sequence[Any]) -> pa.Array | None:
+    return pa.array([value is None for value in values]) if None in values else None
