@@ -1,15 +1,32 @@
-"""Content hash and text hash of listings. What they are for: design of the three hashes, schemas.listing."""
+"""Hashes of listings: of content and text, which the table keeps (schemas.listing says what for), and of keys, for joins."""
 
+from collections.abc import Iterable
+from functools import cache
 from hashlib import sha256
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from xxhash import xxh64_intdigest
 
 from schemas.listing import DECLARED, FEED_COLUMNS
 from schemas.tables import INSTANT, TEXT_MAP, TEXTS
 
 # Control characters cannot stand in repaired text, so they separate and mark what is absent without doubt.
 ABSENT, ITEM_END, COLUMN_END = "\u0000", "\u001e", "\u001f"
+
+
+SPARK_SEED = 42
+
+
+def hash_keys(keys: Iterable[tuple[str, str]]) -> pa.Int64Array:
+    """Of locale and item_id, as Spark's ``xxhash64(locale, item_id)``: a column's hash is the seed of the next."""
+    hashes = [xxh64_intdigest(item_id.encode(), _hash_locale(locale)) for locale, item_id in keys]
+    return pa.array(hashes, pa.uint64()).view(pa.int64())
+
+
+@cache
+def _hash_locale(locale: str) -> int:
+    return xxh64_intdigest(locale.encode(), SPARK_SEED)
 
 
 def hash_contents(batch: pa.RecordBatch) -> list[bytes]:

@@ -3,6 +3,7 @@
 Everything is done column by column, for some thousand records at a time.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,12 @@ class Judged:
         """Positions of good records that are no tombstones."""
         out = self.tombstones | self.verdicts.keys()
         return [i for i in range(len(self.columns["locale"])) if i not in out]
+
+    @property
+    def keys(self) -> Iterator[tuple[str, str]]:
+        """Locale and item_id of good records."""
+        keys = zip(self.columns["locale"], self.columns["item_id"], strict=True)
+        return (key for i, key in enumerate(keys) if i not in self.verdicts)
 
 
 def judge_lines(lines: Lines, limits: Limits) -> Judged:

@@ -15,6 +15,7 @@ from functools import partial, reduce
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from m5model import storage
 from schemas.listing import LISTING_KEY
@@ -77,21 +78,20 @@ def stage_records(feed: Feed, workspace: Workspace, run_id: str, limits: Limits)
     """Judge, count and write a feed. The staging table lives until the context ends; one at a time (a lease)."""
     storage.delete_folder(workspace.table(STAGED_RECORDS.name))  # a killed run's
     path = f"{workspace.table(STAGED_RECORDS.name)}/{uuid.uuid4().hex}"
+    told = _judge_feed(feed, path, run_id, limits).persist(StorageLevel.DISK_ONLY)
     try:
-        files, tally = _write_stage(feed, path, run_id, limits)
+        files, tally = _collect(told)
         found_table(path, STAGED_RECORDS, files)
-        records = read_table(feed.spark, path, made_by="an ingest")
         partitions = max(feed.spark.sparkContext.defaultParallelism, (tally.listings + tally.tombstones) // KEYS_PER_PARTITION)
-        repeated = find_repeated_keys(_good(records), partitions)
-        if not repeated.count():  # nearly always, and to keep what was found costs as much as to find it
-            yield Stage(path=path, records=records, repeated=None, tally=tally)
-            return
-        repeated.persist(StorageLevel.DISK_ONLY)
-        try:
-            yield Stage(path=path, records=records, repeated=repeated, tally=tally)
-        finally:
-            repeated.unpersist()
+        repeated = find_repeated_keys(told.select("key_hash").where("key_hash IS NOT NULL"), partitions)
+        yield Stage(
+            path=path,
+            records=read_table(feed.spark, path, made_by="an ingest"),
+            repeated=None if repeated.isEmpty() else repeated,
+            tally=tally,
+        )
     finally:
+        told.unpersist()
         storage.delete_folder(path)
 
 
@@ -99,18 +99,24 @@ def _good(records: DataFrame) -> DataFrame:
     return records.where(F.col("state").isin(LISTING, TOMBSTONE))
 
 
-def _write_stage(feed: Feed, path: str, run_id: str, limits: Limits) -> tuple[list[DataFile], Tally]:
-    """The files written, and what they hold. Only tasks that succeeded tell of theirs."""
+def _judge_feed(feed: Feed, path: str, run_id: str, limits: Limits) -> DataFrame:
+    """Rows of TOLD. The first one who looks at them has the feed judged and written."""
     judge = partial(judge_batches, path=path, run_id=run_id, ingested_at=datetime.now(UTC), limits=limits)
-    frames = []
+    rows = from_arrow_schema(TOLD)
+    frames = [feed.spark.createDataFrame([], rows)]
     if feed.json_tasks:
         ids = feed.spark.range(0, len(feed.json_tasks), 1, len(feed.json_tasks))
-        frames.append(ids.mapInArrow(partial(judge_splits, tasks=feed.json_tasks, judge=judge), TOLD))
+        frames.append(ids.mapInArrow(partial(judge_splits, tasks=feed.json_tasks, judge=judge), rows))
     if feed.lines is not None:
-        frames.append(feed.lines.mapInArrow(partial(judge_rows, judge=judge), TOLD))
+        frames.append(feed.lines.mapInArrow(partial(judge_rows, judge=judge), rows))
+    return reduce(DataFrame.union, frames)
+
+
+def _collect(told: DataFrame) -> tuple[list[DataFile], Tally]:
+    """The files written, and what they hold. Only tasks that succeeded tell of theirs."""
     files, tally = [], Tally()
-    for row in reduce(DataFrame.union, frames).collect() if frames else ():
-        told = json.loads(row["told"])
-        files += [DataFile(**file) for file in told["files"]]
-        tally.add(Tally.from_json(told["tally"]))
+    for row in told.select("told").where("told IS NOT NULL").collect():
+        values = json.loads(row["told"])
+        files += [DataFile(**file) for file in values["files"]]
+        tally.add(Tally.from_json(values["tally"]))
     return files, tally

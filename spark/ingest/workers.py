@@ -1,4 +1,4 @@
-"""What tasks of the pass do: lines are read, judged, counted and written, and one row of JSON tells of it.
+"""What tasks of the pass do: lines are read, judged, counted and written, and told of: a row of JSON, and a row for each key.
 
 ``judge_splits`` reads its lines from files, ``judge_rows`` gets them from Spark; both hand batches to ``judge_batches``.
 """
@@ -12,6 +12,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from spark.data_files import DataFile
+from spark.ingest.hashing import hash_keys
 from spark.ingest.json_files import Split, read_blocks
 from spark.ingest.judging import judge_lines
 from spark.ingest.records import JSON, Lines
@@ -22,7 +23,8 @@ from spark.ingest.tally import Tally
 # Judged at once at most. A block of usual records is one batch; only tiny records, and lines from Spark, are more.
 BATCH_RECORDS = 5_000
 
-TOLD = "told string"
+# A task's JSON in one row; in the others hashes of the good records' keys (settle.hash_key).
+TOLD = pa.schema({"told": pa.string(), "key_hash": pa.int64()})
 # Lines, and the file that each came from.
 Batches = Iterator[tuple[Lines, pa.Array]]
 Judge = Callable[[Batches], Iterator[pa.RecordBatch]]
@@ -56,7 +58,7 @@ def judge_rows(batches: Iterator[pa.RecordBatch], *, judge: Judge) -> Iterator[p
 def judge_batches(
     batches: Batches, *, path: str, run_id: str, ingested_at: datetime, limits: Limits
 ) -> Iterator[pa.RecordBatch]:
-    """Files written, and one row of JSON that tells of them."""
+    """Rows of TOLD; the last one tells of the files that were written."""
     staged, tally = StagedFiles(path, run_id, ingested_at), Tally()
     files: list[DataFile] = []
     gc.disable()  # records hold no cycles, and to look for some takes a third of the time
@@ -65,8 +67,10 @@ def judge_batches(
             judged = judge_lines(lines, limits)
             tally.count(judged)
             files += staged.add(judged, lines, sources)
+            hashes = hash_keys(judged.keys)
+            yield pa.record_batch([pa.nulls(len(hashes), pa.string()), hashes], schema=TOLD)
         files += staged.write()
     finally:
         gc.enable()
     told = json.dumps({"files": [asdict(file) for file in files], "tally": tally.as_json()})
-    yield pa.RecordBatch.from_pydict({"told": [told]})
+    yield pa.record_batch([[told], [None]], schema=TOLD)
