@@ -4,16 +4,22 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 
 def as_array(values: Sequence[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
-    """Texts, numbers, lists of texts or maps of texts, each or None. What is an array already stays as it is."""
+    """Texts, numbers, lists of texts or maps of texts, each or None; maps get into the order of their names.
+
+    What is an array already stays as it is.
+    """
     if isinstance(values, pa.Array):
         return values
     if pa.types.is_map(kind):
-        items = _flatten(values, dict.values)
-        return pa.MapArray.from_arrays(_offsets(values), _flatten(values, iter), items, type=kind, mask=_nulls(values))
+        names, items = _flatten(values, iter), _flatten(values, dict.values)
+        order = _order_of_names(names, np.fromiter((len(value) if value else 0 for value in values), np.int64, len(values)))
+        arrays = (names, items) if order is None else (names.take(order), items.take(order))
+        return pa.MapArray.from_arrays(_offsets(values), *arrays, type=kind, mask=_nulls(values))
     if pa.types.is_list(kind):
         return pa.ListArray.from_arrays(_offsets(values), _flatten(values, iter), type=kind, mask=_nulls(values))
     return pa.array(values, kind)
@@ -32,6 +38,16 @@ def _offsets(values: Sequence[Any]) -> pa.Array:
 
 def _flatten(values: Sequence[Any], items: Callable[[Any], Any]) -> pa.Array:
     return pa.array(list(chain.from_iterable(map(items, filter(None, values)))), pa.string())
+
+
+def _order_of_names(names: pa.Array, lengths: np.ndarray) -> pa.Array | None:
+    """Positions of the items of all maps, those of each by name; None where they are in that order."""
+    encoded = names.dictionary_encode()
+    alphabet = np.argsort(np.array(encoded.dictionary.to_pylist(), dtype=object))
+    ranks = np.empty(len(alphabet), np.int64)
+    ranks[alphabet] = np.arange(len(alphabet))
+    places = np.repeat(np.arange(len(lengths)) * len(alphabet), lengths) + ranks[encoded.indices.to_numpy()]
+    return None if (places[1:] > places[:-1]).all() else pa.array(np.argsort(places))
 
 
 def _nulls(values: Sequence[Any]) -> pa.Array | None:

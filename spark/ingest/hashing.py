@@ -1,7 +1,6 @@
 """Hashes of listings: of content and text, which the table keeps (schemas.listing says what for), and of keys, for joins."""
 
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Sequence
 from hashlib import sha256
 
 import pyarrow as pa
@@ -18,15 +17,11 @@ ABSENT, ITEM_END, COLUMN_END = "\u0000", "\u001e", "\u001f"
 SPARK_SEED = 42
 
 
-def hash_keys(keys: Iterable[tuple[str, str]]) -> pa.Int64Array:
-    """Of locale and item_id, as Spark's ``xxhash64(locale, item_id)``: a column's hash is the seed of the next."""
-    hashes = [xxh64_intdigest(item_id.encode(), _hash_locale(locale)) for locale, item_id in keys]
+def hash_keys(locales: Sequence[str], item_ids: Sequence[str]) -> pa.Int64Array:
+    """Of keys, as Spark's ``xxhash64(locale, item_id)`` has them: a column's hash is the seed of the next."""
+    seeds = {locale: xxh64_intdigest(locale.encode(), SPARK_SEED) for locale in set(locales)}
+    hashes = [xxh64_intdigest(item_id.encode(), seeds[locale]) for locale, item_id in zip(locales, item_ids, strict=True)]
     return pa.array(hashes, pa.uint64()).view(pa.int64())
-
-
-@cache
-def _hash_locale(locale: str) -> int:
-    return xxh64_intdigest(locale.encode(), SPARK_SEED)
 
 
 def hash_contents(batch: pa.RecordBatch) -> list[bytes]:

@@ -3,7 +3,6 @@
 Everything is done column by column, for some thousand records at a time.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,18 +31,18 @@ class Judged:
         out = self.tombstones | self.verdicts.keys()
         return [i for i in range(len(self.columns["locale"])) if i not in out]
 
-    @property
-    def keys(self) -> Iterator[tuple[str, str]]:
-        """Locale and item_id of good records."""
-        keys = zip(self.columns["locale"], self.columns["item_id"], strict=True)
-        return (key for i, key in enumerate(keys) if i not in self.verdicts)
+    def good(self, column: str) -> list[Any]:
+        """A column of the good records, tombstones among them."""
+        values = self.columns[column]
+        return [value for i, value in enumerate(values) if i not in self.verdicts] if self.verdicts else values
 
 
 def judge_lines(lines: Lines, limits: Limits) -> Judged:
     """Records as they stand → judged. A pure function of each record: not of its place, nor of the others."""
     records = read_records(lines)
     columns = records.columns
-    columns["language"] = [normalise_language(language) for language in columns["language"]]
+    names = {language: normalise_language(language) for language in set(columns["language"])}
+    columns["language"] = [names[language] for language in columns["language"]]
     repairs = repair_records(records)
     updated_at = [None if text is None else to_micros(text) for text in columns["updated_at"]]
     verdicts = judge_records(Batch(records, updated_at, limits))
@@ -56,7 +55,7 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
             "updated_at": updated_at,
             "language_source": [DETECTED if language is None else DECLARED for language in declared],
             "language_confidence": confidences,
-            "warnings": list(map(find_warnings, columns["locale"], columns["language"], columns["title"], confidences)),
+            "warnings": find_warnings(columns["locale"], columns["language"], columns["title"], confidences),
             "repairs": repairs,
         },
         verdicts=verdicts,

@@ -4,7 +4,7 @@ A declaration is checked by script alone; a disagreement is a warning (schemas.l
 """
 
 import re
-from functools import lru_cache
+from collections.abc import Sequence
 
 from schemas.locales import LOCALES
 
@@ -16,7 +16,6 @@ CONFIDENT = 0.9
 # A text is in such a script where it has several of its letters in a row: a brand's one sign is not a language.
 SCRIPTS = {"ar": "[\u0621-\u064a]{3}", "ja": "[\u3041-\u30ff\u4e00-\u9fff]{2}"}
 LATIN = "[A-Za-z\u00c0-\u024f]{3}"
-MAX_TAG_CHARACTERS = 35  # RFC 5646, 4.4.1
 SPOKEN = frozenset((locale.code, language) for locale in LOCALES.values() for language in locale.languages)
 
 _latin, _any_script = re.compile(LATIN), re.compile("|".join(SCRIPTS.values()))
@@ -25,14 +24,7 @@ _scripts = {language: re.compile(letters) for language, letters in SCRIPTS.items
 
 def normalise_language(declared: str | None) -> str | None:
     """``de-DE`` and ``DE`` become ``de``."""
-    if declared is None or len(declared) > MAX_TAG_CHARACTERS:
-        return declared  # a text that slipped into the column; it must not fill the cache
-    return _primary_language(declared)
-
-
-@lru_cache(maxsize=4_096)
-def _primary_language(tag: str) -> str:
-    return tag.partition("-")[0].partition("_")[0].lower()
+    return None if declared is None else declared.partition("-")[0].partition("_")[0].lower()
 
 
 def text_to_detect(title: str | None, description: str | None) -> str:
@@ -40,8 +32,22 @@ def text_to_detect(title: str | None, description: str | None) -> str:
     return " ".join(text for text in (title, description) if text)[:DETECTION_CHARACTERS]
 
 
-def find_warnings(locale: str | None, language: str | None, title: str | None, confidence: float | None) -> list[str]:
-    """Names from schemas.listing.WARNINGS. ``confidence`` is the detector's, None where the language was declared."""
+def find_warnings(
+    locales: Sequence[str | None],
+    languages: Sequence[str | None],
+    titles: Sequence[str | None],
+    confidences: Sequence[float | None],
+) -> list[Sequence[str]]:
+    """Names from schemas.listing.WARNINGS, for each listing. Confidences are the detector's, None where one was declared."""
+    warnings: list[Sequence[str]] = [()] * len(locales)
+    for i, (locale, language, title) in enumerate(zip(locales, languages, titles, strict=True)):
+        is_plain = language not in SCRIPTS and (title is None or title.isascii())
+        if not (is_plain and (locale, language) in SPOKEN):
+            warnings[i] = _find_warnings(locale, language, title, confidences[i])
+    return warnings
+
+
+def _find_warnings(locale: str | None, language: str | None, title: str | None, confidence: float | None) -> list[str]:
     warnings = []
     if confidence is None and title is not None and _is_in_another_script(title, language):
         warnings.append("language_disagrees")

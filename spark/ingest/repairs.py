@@ -13,15 +13,9 @@ from spark.ingest.text_repairs import is_misspelled, repair_record
 
 
 def repair_records(records: Records) -> list[Sequence[str]]:
-    """Repair texts in place, and bring attributes into the order of their names. Returns each record's repairs, sorted.
-
-    Texts that end up empty become None.
-    """
+    """Repair texts in place. Returns each record's repairs, sorted. Texts that end up empty become None."""
     columns = records.columns
     attributes = columns["attributes"]
-    for i, pairs in enumerate(attributes):
-        if pairs and len(pairs) > 1:
-            attributes[i] = {name: pairs[name] for name in sorted(pairs)}
     repairs: list[Sequence[str]] = [()] * len(attributes)
     misspelled = _find_misspelled(attributes)
     unclear = {i for i, is_clear in enumerate(records.clear) if not is_clear}

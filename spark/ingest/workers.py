@@ -67,7 +67,7 @@ def judge_batches(
             judged = judge_lines(lines, limits)
             tally.count(judged)
             files += staged.add(judged, lines, sources)
-            hashes = hash_keys(judged.keys)
+            hashes = hash_keys(judged.good("locale"), judged.good("item_id"))
             yield pa.record_batch([pa.nulls(len(hashes), pa.string()), hashes], schema=TOLD)
         files += staged.write()
     finally:

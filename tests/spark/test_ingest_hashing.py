@@ -55,7 +55,7 @@ def test_a_batch_is_hashed_as_its_records_are(records: list[dict]) -> None:
 def test_keys_are_hashed_as_spark_hashes_them(spark) -> None:
     keys = [("US", "b\u00e9\u65e5\U0001f600"[length % 4] * length) for length in range(70)] + [("JP", "\u65e5 7")]
     rows = spark.createDataFrame(keys, "locale string, item_id string").select(hash_key()).collect()
-    assert hash_keys(keys).to_pylist() == [row[0] for row in rows]
+    assert hash_keys(*zip(*keys, strict=True)).to_pylist() == [row[0] for row in rows]
 
 
 def test_repeated_keys_are_found_wherever_they_are(spark) -> None:
