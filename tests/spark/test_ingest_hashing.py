@@ -35,7 +35,7 @@ def _content(record: dict) -> str:
         if value is None or (column.name == "language" and record["language_source"] == DETECTED):
             parts += ["\0", "\0"] if column.type == TEXT_MAP else ["\0"]
         elif column.type == TEXT_MAP:
-            parts += ["\x1e".join(value), "\x1e".join(value.values())]
+            parts += ["\x1e".join(items) for items in zip(*sorted(value.items()), strict=True)] or ["", ""]
         else:
             parts.append("\x1e".join(value) if column.type == TEXTS else str(value))
     return "\x1f".join(parts)
