@@ -15,14 +15,17 @@ def as_array(values: Sequence[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
     """
     if isinstance(values, pa.Array):
         return values
-    if pa.types.is_map(kind):
-        names, items = _flatten(values, iter), _flatten(values, dict.values)
-        order = _order_of_names(names, np.fromiter((len(value) if value else 0 for value in values), np.int64, len(values)))
-        arrays = (names, items) if order is None else (names.take(order), items.take(order))
-        return pa.MapArray.from_arrays(_offsets(values), *arrays, type=kind, mask=_nulls(values))
+    if not pa.types.is_nested(kind):
+        return pa.array(values, kind)
+    offsets, items = _offsets(values), _flatten(values, iter)  # of a map, its names
+    none = pa.array([value is None for value in values]) if None in values else None
     if pa.types.is_list(kind):
-        return pa.ListArray.from_arrays(_offsets(values), _flatten(values, iter), type=kind, mask=_nulls(values))
-    return pa.array(values, kind)
+        return pa.ListArray.from_arrays(offsets, items, type=kind, mask=none)
+    texts = _flatten(values, dict.values)
+    order = _order_of_names(items, np.diff(offsets))
+    if order is not None:
+        items, texts = items.take(order), texts.take(order)
+    return pa.MapArray.from_arrays(offsets, items, texts, type=kind, mask=none)
 
 
 def hex_array(digests: Sequence[bytes]) -> pa.StringArray:
@@ -48,7 +51,3 @@ def _order_of_names(names: pa.Array, lengths: np.ndarray) -> pa.Array | None:
     ranks[alphabet] = np.arange(len(alphabet))
     places = np.repeat(np.arange(len(lengths)) * len(alphabet), lengths) + ranks[encoded.indices.to_numpy()]
     return None if (places[1:] > places[:-1]).all() else pa.array(np.argsort(places))
-
-
-def _nulls(values: Sequence[Any]) -> pa.Array | None:
-    return pa.array([value is None for value in values]) if None in values else None
