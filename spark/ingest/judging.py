@@ -41,9 +41,9 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
     """Records as they stand → judged. A pure function of each record: not of its place, nor of the others."""
     records = read_records(lines)
     columns = records.columns
+    repairs = repair_records(records)
     names = {language: normalise_language(language) for language in set(columns["language"])}
     columns["language"] = [names[language] for language in columns["language"]]
-    repairs = repair_records(records)
     updated_at = [None if text is None else to_micros(text) for text in columns["updated_at"]]
     verdicts = judge_records(Batch(records, updated_at, limits))
     tombstones = {i for i, deleted in enumerate(columns["deleted"]) if deleted and i not in verdicts}

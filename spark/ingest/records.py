@@ -103,7 +103,7 @@ def _parse_fast(lines: Lines, sizes: list[int]) -> tuple[list[_Record], list[int
             if not is_plain and (lines.formats[i] != JSON or lines.damage[i] or sizes[i] > MAX_RECORD_BYTES):
                 raise msgspec.DecodeError
             if not (clear[i] or raw.isascii()):
-                raw.decode()  # the parser does not look into fields that it does not know
+                raw.decode()  # the parser does not look into strings of fields that it does not know
             parsed.append(_decode(raw))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             parsed.append(_NO_VALUES)

@@ -42,8 +42,11 @@ CLEAR_LINE = _clear_line()
 
 
 def find_clear_lines(lines: Sequence[bytes]) -> list[bool]:
-    """Which lines of JSON are UTF-8 and hold, as names or values, nothing but clear strings; an empty string is none."""
-    texts = pa.array(lines, pa.binary()).view(pa.string())  # unchecked: what is no UTF-8 matches nothing
+    """Which lines hold, as names or values, nothing but clear strings of UTF-8; an empty string is none.
+
+    What stands between strings is not looked at: whether that is JSON, a parser says.
+    """
+    texts = pa.array(lines, pa.binary()).view(pa.string())  # unchecked: a string that is no UTF-8 does not match
     clear: list[bool] = pc.match_substring_regex(texts, CLEAR_LINE).to_pylist()
     return clear
 

@@ -131,15 +131,58 @@ def test_cells_of_csv_are_text_and_their_lists_and_maps_are_json() -> None:
     assert found.unreadable == {2: "invalid_record"}
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(OBJECTS, min_size=1, max_size=5))
-def test_what_becomes_of_a_record_does_not_depend_on_the_others(values: list[dict]) -> None:
-    raw = [json.dumps({"locale": "US", "item_id": "1", "title": "a title", **value}).encode() for value in values]
+LANGUAGES = st.sampled_from(
+    ("de-DE", "-DE", "_", "", " de", "de -x", "EN_us", "d\u00e9", "en-" + "x" * 40, "en-suite bath towels")
+)
+TEXTS = st.dictionaries(
+    st.sampled_from(("title", "brand", "seller")), st.sampled_from(("", "a ", "b", "Gr\u00f6\u00dfe", "&amp;"))
+)
+OTHERS = st.sampled_from(
+    (b'{"title": "' + b"x" * (1 << 20) + b'"}', b'{"title": "\xff"}', b"{", b'{"attributes": {"b": null}}')
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(OBJECTS | TEXTS | st.fixed_dictionaries({"language": LANGUAGES}), min_size=1, max_size=5),
+    st.lists(OTHERS, max_size=1),
+)
+def test_what_becomes_of_a_record_does_not_depend_on_the_others(values: list[dict], others: list[bytes]) -> None:
+    raw = [json.dumps({"locale": "US", "item_id": "1", "title": "a title", **value}).encode() for value in values] + others
     together = judge_lines(_lines(raw), Limits())
     for i, line in enumerate(raw):
         alone = judge_lines(_lines([line]), Limits())
         assert {name: column[i] for name, column in together.columns.items()} == {n: c[0] for n, c in alone.columns.items()}
         assert (together.verdicts.get(i), i in together.tombstones) == (alone.verdicts.get(0), 0 in alone.tombstones)
+
+
+@pytest.mark.parametrize(
+    ("declared", "language", "source"),
+    [
+        ("de-DE", "de", "declared"),
+        (" PT_br ", "pt", "declared"),
+        ("en -US", "en", "declared"),
+        ("-DE", "en", "detected"),
+        ("", "en", "detected"),
+        ("en-suite bathroom towel set, cotton, 4 pieces", None, None),
+        ("sv", None, None),
+    ],
+)
+def test_a_declared_language_is_normalised_else_detected_else_refused(
+    declared: str, language: str | None, source: str | None
+) -> None:
+    record = {"locale": "US", "item_id": "1", "title": "a red shirt of cotton for the summer", "language": declared}
+    judged = judge_lines(_lines([json.dumps(record).encode()]), Limits())
+    assert [verdict.reasons for verdict in judged.verdicts.values()] == ([] if language else [["unknown_language"]])
+    if language:
+        assert (judged.columns["language"], judged.columns["language_source"]) == ([language], [source])
+
+
+@pytest.mark.parametrize(
+    "raw", [b'{"a": \xe0\x80\x80}', b'{"a": "b"} \xed\xa0\x80', b'{"a": 1}\xf4\x90\x80\x80', b'\xff{"a": "b"}']
+)
+def test_bad_bytes_between_strings_are_named(raw: bytes) -> None:
+    assert _at_once(raw) == "invalid_utf8"
 
 
 PIECES = st.lists(st.sampled_from((b"a", b"bb", b"\n", b"\n\n", b" \n", b"\r\n", b"c\n")), max_size=12).map(b"".join)
