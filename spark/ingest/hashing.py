@@ -12,9 +12,7 @@ from schemas.tables import INSTANT, TEXT_MAP, TEXTS
 
 # Control characters cannot stand in repaired text, so they separate and mark what is absent without doubt.
 ABSENT, ITEM_END, COLUMN_END = "\u0000", "\u001e", "\u001f"
-
-
-SPARK_SEED = 42
+SPARK_SEED = 42  # of Spark's xxhash64
 
 
 def hash_keys(locales: Sequence[str], item_ids: Sequence[str]) -> pa.Int64Array:
@@ -47,7 +45,7 @@ def hash_texts(batch: pa.RecordBatch) -> list[bytes]:
     """SHA-256 over the case-folded title, bullets and description of each record, a line each. All must have a title."""
     title, bullets, description = (batch.column(name) for name in ("title", "bullets", "description"))
     points = pc.binary_join(bullets, "\n")
-    points = pc.if_else(pc.equal(pc.list_value_length(bullets), 0), pa.scalar(None, pa.string()), points)
+    points = pc.if_else(pc.equal(pc.list_value_length(bullets), 0), None, points)
     rows = pc.binary_join_element_wise(title, points, description, "\n", null_handling="skip")
     return [sha256(row.lower().encode()).digest() for row in rows.to_pylist()]
 

@@ -17,8 +17,8 @@ from spark.ingest.rules import Batch, Limits, Verdict, judge_records
 
 @dataclass(frozen=True)
 class Judged:
-    """A batch of records. ``columns`` are those of listings by name, without hashes and what only the run knows; one entry per
-    record. ``updated_at`` is in microseconds since 1970.
+    """A batch of records. ``columns`` are those of listings by name, one entry per record, without hashes and what only the
+    run knows; ``updated_at`` is in microseconds since 1970.
     """
 
     columns: dict[str, list[Any]]

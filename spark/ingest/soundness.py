@@ -17,9 +17,10 @@ _LETTERS = "[\u00c0-\u0151\u0154-\u015f\u0162-\u0177\u0179-\u017c]"
 _SIGNS = "[\u00a1-\u00bf\u0152\u0153\u2010-\u2027\u2030-\u205e\u20a0-\u2122]"
 _KANA_AND_IDEOGRAPHS = "[\u3001-\u3098\u309b-\u30ff\u4e00-\u7e39\u7e3b-\u7e5c\u7e5e-\u7e66\u7e68-\u9fff\uff01-\uff60]"
 _ARABIC = "[\u060c-\u0636\u0639-\u0652\u0660-\u06ff]"
+_ARABIC_LEADS = "[\u0637\u0638]"  # those two
 CLEAR = (
     f"(?:{_ASCII}+|{_LETTERS}{{1,3}}+(?![^ -~])|{_SIGNS}(?=[ -~]{{2}}|[ -~]?$)"
-    f"|{_KANA_AND_IDEOGRAPHS}++|{_ARABIC}++|[\u0637\u0638](?!.[\u0637\u0638]))*+"
+    f"|{_KANA_AND_IDEOGRAPHS}++|{_ARABIC}++|{_ARABIC_LEADS}(?!.{_ARABIC_LEADS}))*+"
 )
 _TAGS = "a|b|big|br|center|div|em|font|h[1-6]|hr|i|img|li|ol|p|small|span|strong|sub|sup|table|tbody|td|th|thead|tr|u|ul"
 TAG = re.compile(f"</?(?:{_TAGS})(?:\\s[^<>]*)?/?>", re.IGNORECASE)
@@ -31,11 +32,11 @@ _clear = re.compile(CLEAR)
 def _clear_line() -> str:
     """The same without looking ahead, which makes it one automaton over bytes: parts of words, single blanks between them."""
     plain = r'(?:[!#-%\'-;=-\[\]-~]|\\["/\\])'
-    arabic_pair = f"[\u0637\u0638](?:{_ARABIC}{_ARABIC}|{plain}{plain}| (?:{plain}|{_KANA_AND_IDEOGRAPHS}|{_ARABIC}))"
+    arabic_pair = f"{_ARABIC_LEADS}(?:{_ARABIC}{_ARABIC}|{plain}{plain}| (?:{plain}|{_KANA_AND_IDEOGRAPHS}|{_ARABIC}))"
     latin = f"{_LETTERS}{{1,3}}{plain}|{_SIGNS}(?:{plain}{plain}| {plain})"
     part = f"(?:{plain}|{_KANA_AND_IDEOGRAPHS}|{_ARABIC}|{arabic_pair}|{latin})"
-    end = f"(?:{_LETTERS}{{1,3}}|{_SIGNS}{plain}|[\u0637\u0638](?:{_ARABIC}|{plain})|&)"
-    return f'^[^"]*(?:"(?:{part} ?|{end} )*(?:{part}|{end}|{_SIGNS}|[\u0637\u0638])"[^"]*)*$'
+    end = f"(?:{_LETTERS}{{1,3}}|{_SIGNS}{plain}|{_ARABIC_LEADS}(?:{_ARABIC}|{plain})|&)"
+    return f'^[^"]*(?:"(?:{part} ?|{end} )*(?:{part}|{end}|{_SIGNS}|{_ARABIC_LEADS})"[^"]*)*$'
 
 
 CLEAR_LINE = _clear_line()

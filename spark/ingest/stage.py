@@ -31,7 +31,7 @@ from spark.ingest.tally import Tally
 from spark.ingest.workers import TOLD, judge_batches, judge_rows, judge_splits
 from spark.tables import read_table
 
-KEYS_PER_PARTITION = 1_000_000
+KEYS_PER_PARTITION = 1_000_000  # sorted at once: 8 bytes each
 ENTRY = (*LISTING_KEY, "updated_at", "source_file", "content_hash")
 
 
@@ -60,7 +60,8 @@ class Stage:
     @property
     def good(self) -> DataFrame:
         """Entries of good records, see settle."""
-        return _good(self.records).select(*ENTRY, (F.col("state") == TOMBSTONE).alias("is_tombstone"))
+        good = self.records.where(F.col("state").isin(LISTING, TOMBSTONE))
+        return good.select(*ENTRY, (F.col("state") == TOMBSTONE).alias("is_tombstone"))
 
     @property
     def bad(self) -> DataFrame:
@@ -93,10 +94,6 @@ def stage_records(feed: Feed, workspace: Workspace, run_id: str, limits: Limits)
     finally:
         told.unpersist()
         storage.delete_folder(path)
-
-
-def _good(records: DataFrame) -> DataFrame:
-    return records.where(F.col("state").isin(LISTING, TOMBSTONE))
 
 
 def _judge_feed(feed: Feed, path: str, run_id: str, limits: Limits) -> DataFrame:
