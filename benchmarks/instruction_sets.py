@@ -20,10 +20,10 @@ import onnxruntime
 from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime.encoder import Encoder, ModelBytes
 from m5model.runtime.instruction_set import instruction_set
-from schemas.bundle import ONNX_INT8_FILE, TOKENIZER_FILE
+from schemas.bundle import ONNX_ENGINE_FILE, TOKENIZER_FILE
 
 RECORDED = Path(__file__).parent / "recorded_vectors"
-GRAPH, RECORD = RECORDED / "model_int8.onnx", RECORDED / "vectors.json"
+GRAPH, RECORD = RECORDED / "model_int8_engine.onnx", RECORDED / "vectors.json"
 TEXTS = 200
 MAX_TOKENS, HIDDEN = 128, 128
 
@@ -91,7 +91,7 @@ def record_vectors(family: str) -> None:
     RECORDED.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         make_student(Path(scratch), preset, texts)
-        shutil.copy(Path(scratch) / ONNX_INT8_FILE, GRAPH)
+        shutil.copy(Path(scratch) / ONNX_ENGINE_FILE, GRAPH)
         shutil.copy(Path(scratch) / TOKENIZER_FILE, RECORDED / TOKENIZER_FILE)
     chosen = texts[:: max(1, len(texts) // TEXTS)][:TEXTS]
     vectors = [vector.tobytes().hex() for vector in open_recorded().encode(chosen)]

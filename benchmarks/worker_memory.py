@@ -22,7 +22,7 @@ from inputs.students import make_student
 
 from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime.encoder import ModelBytes
-from schemas.bundle import ONNX_INT8_FILE
+from schemas.bundle import ONNX_ENGINE_FILE
 from spark.embedding.engine import ARROW_ROWS, EngineModel, embed_texts
 from spark.session import build_session
 
@@ -36,8 +36,8 @@ def main() -> int:
     texts, origin = read_texts(arguments.rows)
     with tempfile.TemporaryDirectory() as scratch:
         model = make_student(Path(scratch), arguments.preset, read_texts(20_000, seed=1)[0])
-        file_mb = (Path(scratch) / ONNX_INT8_FILE).stat().st_size / 1e6
-        model_mb = loaded_mb(Path(scratch) / ONNX_INT8_FILE)
+        file_mb = (Path(scratch) / ONNX_ENGINE_FILE).stat().st_size / 1e6
+        model_mb = loaded_mb(Path(scratch) / ONNX_ENGINE_FILE)
     one, many = (worker_mb(model, texts, threads) for threads in (1, arguments.threads))
     figures = {
         "benchmark": "worker_memory",

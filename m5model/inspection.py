@@ -8,7 +8,7 @@ from schemas.manifests import to_json
 
 MEGABYTE = 1_000_000
 THRESHOLD = "_threshold"
-_GRAPHS = (WEIGHTS_FILE, *ONNX_FILES.values())
+_GRAPHS = (WEIGHTS_FILE, *ONNX_FILES)
 
 
 def verified_manifest(path: str) -> BundleManifest:

@@ -12,10 +12,13 @@ WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 ONNX_FP32_FILE = "onnx/model.onnx"
 ONNX_INT8_FILE = "onnx/model_int8.onnx"
+ONNX_ENGINE_FILE = "onnx/model_int8_engine.onnx"  # the vectors of model_int8.onnx in less time, see m5model.export.engine_graph
 
 Kind = Literal["teacher", "student"]
 Precision = Literal["int8", "fp32"]
-ONNX_FILES: dict[Precision, str] = {"int8": ONNX_INT8_FILE, "fp32": ONNX_FP32_FILE}
+ONNX_FILES = (ONNX_FP32_FILE, ONNX_INT8_FILE, ONNX_ENGINE_FILE)
+# What executors run: the first of these that a bundle has.
+EXECUTOR_GRAPHS: dict[Precision, tuple[str, ...]] = {"int8": (ONNX_ENGINE_FILE, ONNX_INT8_FILE), "fp32": (ONNX_FP32_FILE,)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from m5model.architecture import build_encoder, save_encoder
+from m5model.export.engine_graph import write_engine_graph
 from m5model.export.fp32 import export_fp32
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch
@@ -15,14 +16,14 @@ from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime import RUNTIME
 from m5model.runtime.encoder import ModelBytes
 from m5model.vocabulary import save_vocabulary, train_vocabulary
-from schemas.bundle import ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE, BundleManifest
+from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE, BundleManifest
 from schemas.workspace import Workspace
 
 CALIBRATION_CALLS = 8
 
 
 def make_student(folder: Path, named: str | EncoderPreset, texts: list[str]) -> ModelBytes:
-    """Write checkpoint, vocabulary (learned from ``texts``) and both ONNX graphs of a preset into ``folder``."""
+    """Write checkpoint, vocabulary (learned from ``texts``) and the ONNX graphs of a preset into ``folder``."""
     preset = get_preset(named) if isinstance(named, str) else named
     tokenizer = train_vocabulary(texts, preset.vocabulary_size)
     save_vocabulary(folder, tokenizer, preset.max_tokens)
@@ -32,8 +33,9 @@ def make_student(folder: Path, named: str | EncoderPreset, texts: list[str]) -> 
     rng = np.random.default_rng(0)
     ids = [rng.integers(5, tokenizer.get_vocab_size(), (8, 32)) for _ in range(CALIBRATION_CALLS)]
     quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, "static", [TextBatch(i, np.ones_like(i)) for i in ids])
+    write_engine_graph(folder / ONNX_INT8_FILE, folder / ONNX_ENGINE_FILE)
     return ModelBytes(
-        graph=(folder / ONNX_INT8_FILE).read_bytes(),
+        graph=(folder / ONNX_ENGINE_FILE).read_bytes(),
         tokenizer=(folder / TOKENIZER_FILE).read_bytes(),
         max_tokens=preset.max_tokens,
         hidden_size=preset.hidden_size,

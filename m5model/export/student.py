@@ -1,14 +1,15 @@
-"""Both ONNX graphs of a student's checkpoint folder, released only through the gate."""
+"""The ONNX graphs of a student's checkpoint folder, released only through the gate."""
 
 from pathlib import Path
 
+from m5model.export.engine_graph import write_engine_graph
 from m5model.export.fp32 import export_fp32
 from m5model.export.gate import ParityThresholds, gate_figures, measure_parity, refuse_unless_equal
 from m5model.export.quantization import Quantization, quantize
 from m5model.export.text_batches import runtime_batches
 from m5model.training.batches import TokenRows
 from m5model.training.progress import say
-from schemas.bundle import ONNX_FP32_FILE, ONNX_INT8_FILE
+from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE
 from schemas.report import JsonValue
 
 CALIBRATION_TEXTS = 512
@@ -25,12 +26,15 @@ def export_student(
 ) -> dict[str, JsonValue]:
     """Write onnx/model.onnx and onnx/model_int8.onnx into the checkpoint folder; return the gate's figures.
 
-    Calibrates on rows to learn from, judges on held-out rows. Raises GateRefusedError below a threshold.
+    With static scales also onnx/model_int8_engine.onnx. Calibrates on rows to learn from, judges on held-out rows.
+    Raises GateRefusedError below a threshold.
     """
     thresholds = thresholds or ParityThresholds()
     export_fp32(folder, folder / ONNX_FP32_FILE)
     calibration = runtime_batches(learn, max_tokens, CALIBRATION_TEXTS)
     quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, method, calibration)
+    if method == "static":  # with dynamic scales a vector depends on its neighbours, however a graph is laid
+        write_engine_graph(folder / ONNX_INT8_FILE, folder / ONNX_ENGINE_FILE)
     parity = measure_parity(folder, runtime_batches(held_out, max_tokens, GATE_TEXTS))
     say(
         f"export: torch to fp32 differs by {parity.fp32_max_difference:.1e} at most, int8 cosine {parity.int8_mean_cosine:.5f} "

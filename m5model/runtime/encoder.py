@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from m5model.rendering import Rendering, render
 from m5model.runtime.batching import DEFAULT_TOKEN_BUDGET, Batch, plan_batches
 from m5model.runtime.tokens import TokenizedTexts, tokenize
-from schemas.bundle import ONNX_FILES, TOKENIZER_FILE, BundleManifest, Precision
+from schemas.bundle import EXECUTOR_GRAPHS, TOKENIZER_FILE, BundleManifest, Precision
 from schemas.errors import ConfigurationError, ModelInputError
 
 # Rows that are tokenised and held at a time: 8,192 x 768 x 4 B is 25 MB of vectors.
@@ -63,8 +63,8 @@ class Encoded:
 
 def read_model(folder: Path, manifest: BundleManifest, precision: Precision) -> ModelBytes:
     """The files of an opened bundle that executors need."""
-    graph = folder / ONNX_FILES[precision]
-    if not graph.is_file():
+    graph = next((folder / name for name in EXECUTOR_GRAPHS[precision] if (folder / name).is_file()), None)
+    if graph is None:
         raise ConfigurationError(
             f"bundle {manifest.id} ({manifest.kind}) has no {precision} ONNX graph",
             next_step="distil it into a student with jobs/distill_student.py",
@@ -93,6 +93,7 @@ class Encoder:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._session = open_session(model.graph)
+        self._takes_mask = any(entry.name == "attention_mask" for entry in self._session.get_inputs())
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="m5-encode")
 
     def encode(self, listings: Iterable[Mapping[str, Any] | str]) -> np.ndarray:
@@ -168,7 +169,7 @@ class Encoder:
 
     def _call(self, batch: Batch, tokens: TokenizedTexts) -> np.ndarray:
         ids_BL = tokens.cut_batch(batch.rows, batch.length)
-        inputs = {"input_ids": ids_BL, "attention_mask": np.ones_like(ids_BL)}
+        inputs = {"input_ids": ids_BL, "attention_mask": np.ones_like(ids_BL)} if self._takes_mask else {"input_ids": ids_BL}
         return self._session.run(["sentence_embedding"], inputs)[0]
 
 

@@ -20,10 +20,17 @@ from m5model.set_versions import find_training_set
 from m5model.training.batches import tokenize_rows
 from m5model.training_sets import open_training_set
 from m5model.vocabulary import load_vocabulary
-from schemas.bundle import ONNX_FP32_FILE, ONNX_INT8_FILE
+from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FILES, ONNX_FP32_FILE, ONNX_INT8_FILE
 from schemas.errors import ConfigurationError, GateRefusedError, M5Error
 
-GOOD = Parity(texts=9, fp32_max_difference=1e-6, int8_mean_cosine=0.999, int8_min_cosine=0.99, int8_pair_correlation=0.99)
+GOOD = Parity(
+    texts=9,
+    fp32_max_difference=1e-6,
+    int8_mean_cosine=0.999,
+    int8_min_cosine=0.99,
+    int8_pair_correlation=0.99,
+    engine_min_cosine=0.99999,
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +73,7 @@ def test_the_gate_fires_where_a_scale_of_the_int8_token_table_was_lost(folder: P
         {"int8_mean_cosine": 0.98},
         {"int8_min_cosine": float("nan")},
         {"int8_pair_correlation": 0.9},
+        {"engine_min_cosine": 0.9998},
     ],
 )
 def test_every_threshold_refuses_on_its_own_and_so_does_a_figure_that_is_no_number(figure: dict[str, float]) -> None:
@@ -132,8 +140,9 @@ def test_residuals_and_layer_norms_read_no_8_bit_values(trained) -> None:
 
 
 def test_graphs_hold_their_weights_and_no_path_of_the_machine_that_made_them(trained) -> None:
-    assert sorted(path.name for path in (trained.student_folder / "onnx").iterdir()) == ["model.onnx", "model_int8.onnx"]
-    for name in (ONNX_FP32_FILE, ONNX_INT8_FILE):
+    found = sorted(f"onnx/{path.name}" for path in (trained.student_folder / "onnx").iterdir())
+    assert found == sorted(ONNX_FILES)
+    for name in ONNX_FILES:
         content = (trained.student_folder / name).read_bytes()
         assert b"site-packages" not in content
         assert str(Path.cwd()).encode() not in content
@@ -146,6 +155,7 @@ def test_the_same_checkpoint_gives_the_same_graph_bytes(trained, tmp_path: Path)
 
 def test_dynamic_int8_is_an_option_that_also_passes_the_gate(folder: Path, held_out) -> None:
     quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, "dynamic", [])
+    (folder / ONNX_ENGINE_FILE).unlink()
     kinds = {node.op_type for node in onnx.load(folder / ONNX_INT8_FILE).graph.node}
     assert "DynamicQuantizeLinear" in kinds
     refuse_unless_equal(measure_parity(folder, held_out), ParityThresholds())
