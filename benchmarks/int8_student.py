@@ -1,4 +1,6 @@
-"""Speed, size and fidelity of a student's graphs: fp32, static int8, dynamic int8. Random weights, one thread, interleaved.
+"""Speed, size and fidelity of a student's graphs: fp32, static int8, the engine's form of it, dynamic int8.
+
+Random weights and biases, one thread, interleaved. A text of every length counts whether the engine's bytes are static int8's.
 
     python benchmarks/int8_student.py --preset student-70m --rows 16 --tokens 64 --repeats 9
 
@@ -14,11 +16,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+from inputs.students import random_encoder
 
-from m5model.architecture import build_encoder, save_encoder
+from m5model.architecture import save_encoder
+from m5model.export.engine_graph import write_engine_graph
 from m5model.export.fp32 import export_fp32
 from m5model.export.quantization import quantize
-from m5model.export.text_batches import TextBatch
+from m5model.export.text_batches import TextBatch, run_batch
 from m5model.presets import PRESETS, get_preset
 from m5model.runtime.encoder import open_session
 
@@ -33,7 +37,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         graphs = _make_graphs(Path(folder), arguments.preset)
         figures = _measure(graphs, _batch(arguments.preset, arguments.rows, arguments.tokens, seed=0), arguments.repeats)
-    print(json.dumps({"benchmark": "int8_student", **vars(arguments), "graphs": figures}))
+        differing = _count_differing(graphs, arguments.preset)
+    engine = {
+        "engine_to_static": round(figures["static"]["median_ms"] / figures["engine"]["median_ms"], 3),
+        "engine_vectors_compared": get_preset(arguments.preset).max_tokens,
+        "engine_vectors_differing": differing,
+    }
+    print(json.dumps({"benchmark": "int8_student", **vars(arguments), "graphs": figures, **engine}))
     return 0
 
 
@@ -44,22 +54,23 @@ def _batch(preset: str, rows: int, tokens: int, seed: int) -> TextBatch:
 
 def _make_graphs(folder: Path, name: str) -> dict[str, Path]:
     preset = get_preset(name)
-    graphs = {kind: folder / f"{kind}.onnx" for kind in ("fp32", "static", "dynamic")}
-    save_encoder(folder, build_encoder(preset), preset.max_tokens)
+    graphs = {kind: folder / f"{kind}.onnx" for kind in ("fp32", "static", "engine", "dynamic")}
+    save_encoder(folder, random_encoder(preset), preset.max_tokens)
     export_fp32(folder, graphs["fp32"])
     quantize(graphs["fp32"], graphs["static"], "static", [_batch(name, 8, 32, seed) for seed in range(1, 9)])
+    write_engine_graph(graphs["static"], graphs["engine"])
     quantize(graphs["fp32"], graphs["dynamic"], "dynamic", [])
     return graphs
 
 
 def _measure(graphs: dict[str, Path], batch: TextBatch, repeats: int) -> dict[str, dict[str, float]]:
     sessions = {kind: open_session(path.read_bytes()) for kind, path in graphs.items()}
-    vectors = {kind: session.run(None, batch.feed())[0] for kind, session in sessions.items()}
+    vectors = {kind: run_batch(session, batch) for kind, session in sessions.items()}
     seconds: dict[str, list[float]] = {kind: [] for kind in sessions}
     for _ in range(repeats):
         for kind, session in sessions.items():
             started = time.perf_counter()
-            session.run(None, batch.feed())
+            run_batch(session, batch)
             seconds[kind].append(time.perf_counter() - started)
     return {
         kind: {
@@ -69,6 +80,13 @@ def _measure(graphs: dict[str, Path], batch: TextBatch, repeats: int) -> dict[st
         }
         for kind in sessions
     }
+
+
+def _count_differing(graphs: dict[str, Path], preset: str) -> int:
+    """Lengths whose text gets other bytes from the engine's graph than from the one that it was made of."""
+    static, engine = (open_session(graphs[kind].read_bytes()) for kind in ("static", "engine"))
+    batches = (_batch(preset, 1, length, seed=length) for length in range(1, get_preset(preset).max_tokens + 1))
+    return sum(run_batch(static, batch).tobytes() != run_batch(engine, batch).tobytes() for batch in batches)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ def _work(argv: Sequence[str] | None) -> None:
         "--quantization",
         choices=("static", "dynamic"),
         default="static",
-        help="int8 activations: scales calibrated once, so that a vector depends on its text alone; or taken per batch",
+        help="int8 activations: scales calibrated once, so that a vector depends on its text alone; or taken per batch "
+        "(then without the engine's own graph)",
     )
     parser.add_argument(
         "--min-correlation",

@@ -11,7 +11,7 @@ from m5model import storage
 from m5model.bundles import hash_files, read_manifest, write_manifest
 from m5model.rendering import Rendering
 from m5model.runtime import RUNTIME
-from schemas.bundle import EXECUTOR_GRAPHS, TOKENIZER_FILE, WEIGHTS_FILE, BundleManifest, Precision
+from schemas.bundle import ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE, WEIGHTS_FILE, BundleManifest
 from schemas.report import JsonValue
 from schemas.space import VectorSpace, sha256_hex
 from schemas.workspace import Workspace
@@ -47,18 +47,21 @@ def publish_bundle(workspace: Workspace, folder: Path, draft: BundleManifest) ->
         draft,
         id=f"{draft.kind}-{draft.preset}-{content}",
         files=files,
-        space_id_fp32=_space_id(files, draft, "fp32"),
-        space_id=_space_id(files, draft, "int8"),
+        space_id_fp32=_space_id(files, draft, ONNX_FP32_FILE, NO_QUANTIZATION),
+        space_id=_space_id(files, draft, ONNX_INT8_FILE, draft.quantization),
     )
     write_manifest(folder, manifest)
     path = workspace.bundle(manifest.id)
     return manifest if storage.place_folder(folder, path) else read_manifest(path)
 
 
-def _space_id(files: dict[str, dict[str, JsonValue]], draft: BundleManifest, precision: Precision) -> str:
-    """Identity of the vectors that executors compute in that precision, or in the next best where there is no such graph."""
-    graphs = [*EXECUTOR_GRAPHS[precision], *EXECUTOR_GRAPHS["fp32"], WEIGHTS_FILE]
-    graph = next(name for name in graphs if name in files)
+def _space_id(files: dict[str, dict[str, JsonValue]], draft: BundleManifest, graph: str, quantization: str) -> str:
+    """Identity of the vectors that ``graph`` gives, or the next best file where there is no such graph.
+
+    The engine's own int8 graph does not count: by its gate it gives the bytes of model_int8.onnx.
+    """
+    if graph not in files:
+        graph, quantization = (ONNX_FP32_FILE if ONNX_FP32_FILE in files else WEIGHTS_FILE), NO_QUANTIZATION
     rendering = Rendering.from_json(draft.rendering)
     space = VectorSpace(
         rendering=json.dumps(rendering.as_json(), sort_keys=True),
@@ -66,7 +69,7 @@ def _space_id(files: dict[str, dict[str, JsonValue]], draft: BundleManifest, pre
         max_tokens=draft.max_tokens,
         pooling=draft.pooling,
         weights_sha256=str(files[graph]["sha256"]),
-        quantization=draft.quantization if graph in EXECUTOR_GRAPHS["int8"] else NO_QUANTIZATION,
+        quantization=quantization,
         runtime=RUNTIME,
     )
     return space.space_id

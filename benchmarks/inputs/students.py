@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import torch
+from transformers import DistilBertModel
 
 from m5model.architecture import build_encoder, save_encoder
 from m5model.export.engine_graph import write_engine_graph
@@ -20,6 +22,7 @@ from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE, TOK
 from schemas.workspace import Workspace
 
 CALIBRATION_CALLS = 8
+BIAS_DEVIATION = 0.02  # as weights are drawn
 
 
 def make_student(folder: Path, named: str | EncoderPreset, texts: list[str]) -> ModelBytes:
@@ -27,7 +30,7 @@ def make_student(folder: Path, named: str | EncoderPreset, texts: list[str]) -> 
     preset = get_preset(named) if isinstance(named, str) else named
     tokenizer = train_vocabulary(texts, preset.vocabulary_size)
     save_vocabulary(folder, tokenizer, preset.max_tokens)
-    save_encoder(folder, build_encoder(preset), preset.max_tokens)
+    save_encoder(folder, random_encoder(preset), preset.max_tokens)
     (folder / ONNX_FP32_FILE).parent.mkdir(exist_ok=True)
     export_fp32(folder, folder / ONNX_FP32_FILE)
     rng = np.random.default_rng(0)
@@ -41,6 +44,16 @@ def make_student(folder: Path, named: str | EncoderPreset, texts: list[str]) -> 
         hidden_size=preset.hidden_size,
         space_id=f"benchmark-{preset.name}",
     )
+
+
+def random_encoder(preset: EncoderPreset) -> DistilBertModel:
+    """Random weights, and random biases where a new encoder's are zero: an export that lost one would show."""
+    encoder = build_encoder(preset)
+    draw = torch.Generator().manual_seed(0)
+    for parameter in encoder.parameters():
+        if parameter.ndim == 1:
+            parameter.data += torch.randn(parameter.shape, generator=draw) * BIAS_DEVIATION
+    return encoder
 
 
 def publish_student(workspace: Workspace, preset_name: str, texts: list[str]) -> BundleManifest:

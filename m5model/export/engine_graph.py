@@ -8,11 +8,15 @@ onnxruntime and calls it with texts of one length (m5model.runtime), so in its g
 - activations lie by token, then by row (L, B, D): attention then reads every head where it lies, with strides
   (onnxruntime's FusedMatMul), where the order (B, L, D) needs copies of queries, keys and values.
 
-docs/decisions/2026-11-26-engine-graph.md has what each is worth. Tensor suffixes: B rows, L tokens, H heads, D dimensions.
+Nodes are found by what they are and what they read. What is assumed of them and not checked here, the gate sees: it compares
+bytes. docs/decisions/2026-11-26-engine-graph.md has what each step is worth.
+
+Tensor suffixes: B rows, L tokens, H heads, D dimensions.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -23,6 +27,8 @@ from schemas.errors import M5Error
 
 ONNXRUNTIME = "com.microsoft"  # the domain of its own operators
 IDS, MASK = INPUTS
+
+T = TypeVar("T")
 
 
 def write_engine_graph(int8: Path, target: Path) -> None:
@@ -68,7 +74,7 @@ class _Graph:
         return any(tensor in node.output and node.op_type == operator for node in self.nodes)
 
     def depends_on(self, tensor: str) -> set[str]:
-        """The inputs of the graph that ``tensor`` is computed from."""
+        """The inputs of the graph whose values ``tensor`` is computed from; a shape is no value."""
         inputs = {entry.name for entry in self.proto.input}
         producers = {name: node for node in self.nodes for name in node.output}
         found: set[str] = set()
@@ -80,7 +86,7 @@ class _Graph:
             seen.add(name)
             if name in inputs:
                 found.add(name)
-            elif name in producers:
+            elif name in producers and producers[name].op_type != "Shape":
                 waiting.extend(producers[name].input)
         return found
 
@@ -122,24 +128,22 @@ def _fold_biases(graph: _Graph) -> None:
     if not products:
         raise _unexpected("no product of dequantized weights")
     for product in products:
-        values, scale, zero_point = graph.producer(product.input[0], "DequantizeLinear").input
-        weights, weight_scales, weight_zero_points = graph.producer(product.input[1], "DequantizeLinear").input
-        sum_ = graph.reader(product.output[0], "Add")
-        (bias,) = [name for name in sum_.input if name != product.output[0]]
-        if bias not in graph.weights:
-            raise _unexpected(f"what is added to {product.output[0]} is no bias")
+        values, scale, zero_point = _quantized(graph, product.input[0])
+        weights, weight_scales, weight_zero_points = _quantized(graph, product.input[1])
+        biased = graph.reader(product.output[0], "Add")
+        bias = _only([name for name in biased.input if name in graph.weights], f"biases of {product.output[0]}")
         graph.nodes.remove(product)
-        graph.nodes.remove(sum_)
+        graph.nodes.remove(biased)
         operands = [values, weights, scale, weight_scales, zero_point, weight_zero_points, bias]
-        graph.add("MatMulIntegerToFloat", operands, sum_.output[0], ONNXRUNTIME)
+        graph.add("MatMulIntegerToFloat", operands, biased.output[0], ONNXRUNTIME)
 
 
 def _unmask_attention(graph: _Graph) -> None:
     """Softmax reads the scores without the addition that pads would need."""
     for softmax in graph.of_type("Softmax"):
         masked = graph.producer(softmax.input[0], "Add")
-        (scores,) = [name for name in masked.input if graph.depends_on(name) != {MASK}]
-        softmax.input[0] = scores
+        kept = [name for name in masked.input if graph.depends_on(name) != {MASK}]
+        softmax.input[0] = _only(kept, f"scores that {masked.name} masks")
         graph.nodes.remove(masked)
 
 
@@ -147,16 +151,18 @@ def _lay_tokens_first(graph: _Graph) -> None:
     """Ids are transposed at the start and hidden states before they are pooled; all that works token by token stays."""
     graph.read_instead(IDS, "ids.LB")
     for size in graph.of_type("Shape"):  # the exporter takes (rows, tokens) from the mask
+        if size.input[0] not in (MASK, "ids.LB"):
+            raise _unexpected(f"{size.name} takes the shape of {size.input[0]}")
         size.input[0] = "ids.LB"
     graph.add("Transpose", [IDS], "ids.LB", perm=[1, 0])
     _lay_positions(graph)
     for softmax in graph.of_type("Softmax"):
         _lay_attention(graph, softmax)
-    pooling = graph.of_type("MatMul")
-    if len(pooling) != 1:
-        raise _unexpected(f"{len(pooling)} products are left where the pooling alone should be")
-    graph.add("Transpose", [pooling[0].input[1]], "hidden.BLD", perm=[1, 0, 2])
-    pooling[0].input[1] = "hidden.BLD"
+    pooling = _only(graph.of_type("MatMul"), "products left, where the pooling alone should be")
+    if graph.depends_on(pooling.input[0]) != {MASK}:
+        raise _unexpected(f"{pooling.name} does not pool by the mask")
+    graph.add("Transpose", [pooling.input[1]], "hidden.BLD", perm=[1, 0, 2])
+    pooling.input[1] = "hidden.BLD"
 
 
 def _keep_all_tokens(graph: _Graph) -> None:
@@ -168,12 +174,10 @@ def _keep_all_tokens(graph: _Graph) -> None:
 
 def _lay_positions(graph: _Graph) -> None:
     """Position embeddings (1, L, D) become (L, 1, D), as many as there are tokens."""
-    slices = graph.of_type("Slice")
-    if len(slices) != 1:
-        raise _unexpected(f"{len(slices)} slices, of which one should cut out the positions")
-    embedded = graph.reader(slices[0].output[0], "Gather").output[0]
+    positions = _only(graph.of_type("Slice"), "slices, where that of the positions alone should be")
+    embedded = graph.reader(positions.output[0], "Gather").output[0]
     graph.add("Shape", [IDS], "ids.length", start=1, end=2)
-    slices[0].input[2] = "ids.length"
+    positions.input[2] = "ids.length"
     graph.read_instead(embedded, "positions.L1D")
     graph.add("Transpose", [embedded], "positions.L1D", perm=[1, 0, 2])
 
@@ -181,29 +185,43 @@ def _lay_positions(graph: _Graph) -> None:
 def _lay_attention(graph: _Graph, softmax: onnx.NodeProto) -> None:
     """softmax(scale Q K') V of heads that lie as (L, B, H, D), each read through strides."""
     scaled = graph.producer(softmax.input[0], "Mul")
-    scale = numpy_helper.to_array(_weight(graph, scaled.input[1])).item()
+    scale = _only([name for name in scaled.input if name in graph.weights], f"constants that scale {scaled.name}")
     scores = graph.producer(scaled.input[0], "MatMul")
     mixed = graph.reader(softmax.output[0], "MatMul")
     merged = graph.reader(mixed.output[0], "Transpose")
-    shaped = graph.reader(merged.output[0], "Reshape")
-    query, key, value = (_untransposed(graph, name) for name in (*scores.input, mixed.input[1]))
+    query = _untransposed(graph.producer(scores.input[0], "Transpose"), [0, 2, 1, 3])
+    key = _untransposed(graph.producer(scores.input[1], "Transpose"), [0, 2, 3, 1])
+    value = _untransposed(graph.producer(mixed.input[1], "Transpose"), [0, 2, 1, 3])
+    _untransposed(merged, [0, 2, 1, 3])
     for node in (scaled, scores, mixed, merged):
         graph.nodes.remove(node)
-    strides = {"transBatchA": 1, "transBatchB": 1, "transB": 1, "alpha": scale}
-    graph.add("FusedMatMul", [query, key], scaled.output[0], ONNXRUNTIME, **strides)
+    alpha = numpy_helper.to_array(graph.weights[scale]).item()
+    by_head = {"transBatchA": 1, "transBatchB": 1, "transB": 1}
+    graph.add("FusedMatMul", [query, key], scaled.output[0], ONNXRUNTIME, alpha=alpha, **by_head)
     graph.add("FusedMatMul", [softmax.output[0], value], mixed.output[0], ONNXRUNTIME, transBatchB=1)
     graph.add("Transpose", [mixed.output[0]], merged.output[0], perm=[2, 0, 1, 3])
-    shaped.input[0] = merged.output[0]
 
 
-def _untransposed(graph: _Graph, tensor: str) -> str:
-    return graph.producer(tensor, "Transpose").input[0]
+def _untransposed(transpose: onnx.NodeProto, expected: list[int]) -> str:
+    """What ``transpose`` reads. Raises M5Error if it lays axes otherwise than expected."""
+    found = list(helper.get_node_attr_value(transpose, "perm"))
+    if found != expected:
+        raise _unexpected(f"{transpose.name} lays axes as {found}, expected {expected}")
+    return transpose.input[0]
 
 
-def _weight(graph: _Graph, name: str) -> onnx.TensorProto:
-    if name not in graph.weights:
-        raise _unexpected(f"{name} is no constant")
-    return graph.weights[name]
+def _quantized(graph: _Graph, tensor: str) -> tuple[str, str, str]:
+    """Codes, scale and zero point behind a dequantized tensor."""
+    inputs = list(graph.producer(tensor, "DequantizeLinear").input)
+    if len(inputs) != 3:
+        raise _unexpected(f"{tensor} has no zero point")
+    return inputs[0], inputs[1], inputs[2]
+
+
+def _only(found: Sequence[T], what: str) -> T:
+    if len(found) != 1:
+        raise _unexpected(f"{len(found)} {what}, expected 1")
+    return found[0]
 
 
 def _unexpected(what: str) -> M5Error:

@@ -63,14 +63,14 @@ class Encoded:
 
 def read_model(folder: Path, manifest: BundleManifest, precision: Precision) -> ModelBytes:
     """The files of an opened bundle that executors need."""
-    graph = next((folder / name for name in EXECUTOR_GRAPHS[precision] if (folder / name).is_file()), None)
+    graph = next((name for name in EXECUTOR_GRAPHS[precision] if name in manifest.files), None)
     if graph is None:
         raise ConfigurationError(
             f"bundle {manifest.id} ({manifest.kind}) has no {precision} ONNX graph",
             next_step="distil it into a student with jobs/distill_student.py",
         )
     return ModelBytes(
-        graph=graph.read_bytes(),
+        graph=(folder / graph).read_bytes(),
         tokenizer=(folder / TOKENIZER_FILE).read_bytes(),
         max_tokens=manifest.max_tokens,
         hidden_size=manifest.hidden_size,

@@ -22,6 +22,8 @@ def test_inspect_prints_what_a_bundle_is_and_what_it_passed(trained, capsys) -> 
         "small/v1",
         "(threshold 0.99)",
         "onnx/model_int8.onnx",
+        "onnx/model_int8_engine.onnx",
+        "engine_vectors_differing",
     ):
         assert expected in printed
 

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 import m5model
 from m5model.architecture import load_encoder, save_encoder
 from m5model.export.fp32 import export_fp32
-from m5model.export.gate import Parity, ParityThresholds, measure_parity, pair_correlation, refuse_unless_equal
+from m5model.export.gate import Parity, ParityThresholds, gate_figures, measure_parity, pair_correlation, refuse_unless_equal
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch, runtime_batches
 from m5model.export.token_table import quantize_rows, quantize_token_table
@@ -29,7 +29,7 @@ GOOD = Parity(
     int8_mean_cosine=0.999,
     int8_min_cosine=0.99,
     int8_pair_correlation=0.99,
-    engine_min_cosine=0.99999,
+    engine_vectors_differing=0,
 )
 
 
@@ -73,7 +73,7 @@ def test_the_gate_fires_where_a_scale_of_the_int8_token_table_was_lost(folder: P
         {"int8_mean_cosine": 0.98},
         {"int8_min_cosine": float("nan")},
         {"int8_pair_correlation": 0.9},
-        {"engine_min_cosine": 0.9998},
+        {"engine_vectors_differing": 1},
     ],
 )
 def test_every_threshold_refuses_on_its_own_and_so_does_a_figure_that_is_no_number(figure: dict[str, float]) -> None:
@@ -83,8 +83,8 @@ def test_every_threshold_refuses_on_its_own_and_so_does_a_figure_that_is_no_numb
 
 
 def test_thresholds_that_make_no_sense_are_all_named() -> None:
-    with pytest.raises(ConfigurationError, match="int8_min_cosine is 2.*fp32_max_difference is -1"):
-        ParityThresholds(int8_min_cosine=2, fp32_max_difference=-1)
+    with pytest.raises(ConfigurationError, match="int8_min_cosine is 2.*fp32_max_difference is -1.*differing is -2"):
+        ParityThresholds(int8_min_cosine=2, fp32_max_difference=-1, engine_vectors_differing=-2)
 
 
 def test_an_int8_vector_has_the_same_bytes_alone_and_in_any_batch(trained) -> None:
@@ -158,7 +158,9 @@ def test_dynamic_int8_is_an_option_that_also_passes_the_gate(folder: Path, held_
     (folder / ONNX_ENGINE_FILE).unlink()
     kinds = {node.op_type for node in onnx.load(folder / ONNX_INT8_FILE).graph.node}
     assert "DynamicQuantizeLinear" in kinds
-    refuse_unless_equal(measure_parity(folder, held_out), ParityThresholds())
+    parity = measure_parity(folder, held_out)
+    refuse_unless_equal(parity, ParityThresholds())
+    assert not [name for name in gate_figures(parity, ParityThresholds()) if name.startswith("engine")]
 
 
 def test_a_graph_without_a_token_table_is_refused() -> None:

@@ -14,7 +14,7 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(str(tmp_path))
 
 
-def _publish(workspace: Workspace, draft, weights: bytes = b"weights", graphs: bool = False):
+def _publish(workspace: Workspace, draft, weights: bytes = b"weights", graphs: bool = False, engine_graph: bytes = b""):
     with staging_folder(workspace) as folder:
         (folder / "model.safetensors").write_bytes(weights)
         (folder / "tokenizer.json").write_text("{}")
@@ -22,6 +22,8 @@ def _publish(workspace: Workspace, draft, weights: bytes = b"weights", graphs: b
             (folder / "onnx").mkdir()
             (folder / "onnx" / "model.onnx").write_bytes(b"fp32" + weights)
             (folder / "onnx" / "model_int8.onnx").write_bytes(b"int8" + weights)
+            if engine_graph:
+                (folder / "onnx" / "model_int8_engine.onnx").write_bytes(engine_graph)
         return publish_bundle(workspace, folder, draft)
 
 
@@ -47,6 +49,15 @@ def test_int8_and_fp32_are_two_spaces_and_weights_decide_them(workspace, trained
     one = _publish(workspace, trained.student, graphs=True)
     two = _publish(workspace, trained.student, b"other", graphs=True)
     assert len({one.space_id, one.space_id_fp32, two.space_id, two.space_id_fp32}) == 4
+
+
+def test_the_engines_graph_makes_another_bundle_of_the_same_space_as_its_vectors_have_the_same_bytes(
+    workspace, trained
+) -> None:
+    older = _publish(workspace, trained.student, graphs=True)
+    newer = _publish(workspace, trained.student, graphs=True, engine_graph=b"engine")
+    assert newer.id != older.id
+    assert (newer.space_id, newer.space_id_fp32) == (older.space_id, older.space_id_fp32)
 
 
 def test_a_bundle_without_graphs_has_one_space(workspace, trained) -> None:
