@@ -6,7 +6,9 @@ Source: Kudo 2018, "Subword Regularization" (Unigram); byte fallback as in Sente
 import json
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import count, takewhile
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -21,6 +23,8 @@ BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
 MINIMUM_SIZE = len(SPECIAL_TOKENS) + len(BYTE_TOKENS) + 1
 # The trainer sums floats in the order of a hash map, so scores differ in their last digits from run to run.
 SCORE_DECIMALS = 6
+# It gives a character that no learned piece is the worst score, the next one this much more, and so on, in that order, too.
+RARE_CHARACTER_STEP = 1e-4
 # Longer pieces are whole product titles that sellers repeat.
 MAX_PIECE_CHARACTERS = 16
 
@@ -33,8 +37,11 @@ def train_vocabulary(texts: Iterable[str], size: int) -> Tokenizer:
     if size < MINIMUM_SIZE:
         raise ConfigurationError(f"a vocabulary of {size} tokens is too small", next_step=f"ask for {MINIMUM_SIZE} or more")
     listed = [text for text in texts if text]
+    counts = _count_characters(listed)
     trainer = trainers.UnigramTrainer(
-        vocab_size=max(size - len(BYTE_TOKENS), _distinct_characters(listed) + len(SPECIAL_TOKENS)),
+        # The trainer refuses a size below the number of characters, the space mark included. What is more than asked for is cut
+        # off afterwards, rare characters first, and these are then spelt in bytes.
+        vocab_size=max(size - len(BYTE_TOKENS), len(counts) + 1 + len(SPECIAL_TOKENS)),
         special_tokens=list(SPECIAL_TOKENS),
         unk_token=SPECIAL_TOKENS[UNK_ID],
         max_piece_length=MAX_PIECE_CHARACTERS,
@@ -42,7 +49,7 @@ def train_vocabulary(texts: Iterable[str], size: int) -> Tokenizer:
     )
     learner = _with_text_steps(Tokenizer(models.Unigram()))
     learner.train_from_iterator(listed, trainer)
-    pieces = _canonical_pieces(learner, size - MINIMUM_SIZE + 1)
+    pieces = _canonical_pieces(learner, counts)[: size - MINIMUM_SIZE + 1]
     if not pieces:
         raise ConfigurationError("no text to learn a vocabulary from", next_step="sample a training set that is not empty")
     return _finished(pieces)
@@ -79,11 +86,28 @@ def _with_text_steps(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer
 
 
-def _canonical_pieces(learner: Tokenizer, at_most: int) -> list[tuple[str, float]]:
+def _canonical_pieces(learner: Tokenizer, counts: Mapping[str, int]) -> list[tuple[str, float]]:
     """The learned pieces, best first, scores rounded and ties in the order of their text."""
     learned = json.loads(learner.to_str())["model"]["vocab"]
-    rounded = [(piece, round(score, SCORE_DECIMALS)) for piece, score in learned if piece not in SPECIAL_TOKENS]
-    return sorted(rounded, key=lambda entry: (-entry[1], entry[0]))[:at_most]
+    scores = {piece: round(score, SCORE_DECIMALS) for piece, score in learned if piece not in SPECIAL_TOKENS}
+    rare = _rare_characters(scores)
+    by_count = sorted(rare, key=lambda character: (-counts[character], character))
+    scores.update(zip(by_count, sorted((scores[character] for character in rare), reverse=True), strict=True))
+    return sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))
+
+
+def _rare_characters(scores: Mapping[str, float]) -> list[str]:
+    """The characters that the trainer scored in steps from the worst score up."""
+    if not scores:
+        return []
+    worst = min(scores.values())
+    by_step: dict[int, list[str]] = {}
+    for piece, score in scores.items():
+        steps = (score - worst) / RARE_CHARACTER_STEP
+        if len(piece) == 1 and abs(steps - round(steps)) < 0.02:  # scores are rounded to a hundredth of a step
+            by_step.setdefault(round(steps), []).append(piece)
+    unbroken = takewhile(by_step.__contains__, count())
+    return [character for step in unbroken for character in by_step[step]]
 
 
 def _finished(pieces: list[tuple[str, float]]) -> Tokenizer:
@@ -101,12 +125,9 @@ def _finished(pieces: list[tuple[str, float]]) -> Tokenizer:
     return tokenizer
 
 
-def _distinct_characters(texts: list[str]) -> int:
-    """How many the normalised texts have, and one for the space mark: the trainer refuses a size below that number.
-
-    What is more than asked for is cut off afterwards, rare characters first, and these are then spelt in bytes.
-    """
-    characters: set[str] = set()
+def _count_characters(texts: list[str]) -> Counter[str]:
+    """How often the normalised texts have each character."""
+    characters: Counter[str] = Counter()
     for text in texts:
         characters.update(unicodedata.normalize("NFKC", text))
-    return len(characters) + 1
+    return characters

@@ -1,20 +1,31 @@
+import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer, models
 
-from m5model.vocabulary import MINIMUM_SIZE, PAD_ID, SPECIAL_TOKENS, UNK_ID, load_vocabulary, save_vocabulary, train_vocabulary
+from benchmarks.inputs.listings import sample_texts
+from m5model.vocabulary import (
+    MINIMUM_SIZE,
+    PAD_ID,
+    SPECIAL_TOKENS,
+    UNK_ID,
+    _canonical_pieces,
+    load_vocabulary,
+    save_vocabulary,
+    train_vocabulary,
+)
 from schemas.errors import ConfigurationError
 
 TEXTS = [f"red cotton shirt {n} | Größe: {n % 50} | 赤い綿シャツ | قميص قطني أحمر" for n in range(200)]
 LEARN_AND_HASH = """
-import hashlib, random
+import hashlib, json, pathlib, sys
 from m5model.vocabulary import train_vocabulary
-draw = random.Random(3)
-words = ["".join(draw.choice("abcdefghijklmnopäöü赤綿") for _ in range(draw.randint(2, 9))) for _ in range(900)]
-texts = [" ".join(draw.choices(words, k=12)) for _ in range(700)]
+texts = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
 print(hashlib.sha256(train_vocabulary(texts, 1500).to_str().encode()).hexdigest())
 """
 
@@ -24,15 +35,40 @@ def tokenizer():
     return train_vocabulary(TEXTS, 600)
 
 
-def test_the_same_texts_give_the_same_bytes_in_any_process_with_any_number_of_threads() -> None:
+def random_words() -> list[str]:
+    draw = random.Random(3)
+    words = ["".join(draw.choice("abcdefghijklmnopäöü赤綿") for _ in range(draw.randint(2, 9))) for _ in range(900)]
+    return [" ".join(draw.choices(words, k=12)) for _ in range(700)]
+
+
+def listings() -> list[str]:
+    """Texts with characters that no learned piece is alone: capitals of frequent words."""
+    return sample_texts(300)
+
+
+@pytest.mark.parametrize("make_texts", [random_words, listings])
+def test_the_same_texts_give_the_same_bytes_in_any_process_with_any_number_of_threads(make_texts, tmp_path: Path) -> None:
+    (tmp_path / "texts.json").write_text(json.dumps(make_texts()), encoding="utf-8")
     found = set()
     for threads in ("1", "2", "4"):
         environment = {**os.environ, "RAYON_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "true"}
         run = subprocess.run(
-            [sys.executable, "-c", LEARN_AND_HASH], capture_output=True, text=True, check=True, env=environment
+            [sys.executable, "-c", LEARN_AND_HASH, str(tmp_path / "texts.json")],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
         )
         found.add(run.stdout.strip())
     assert len(found) == 1
+
+
+def test_of_characters_that_are_no_piece_the_rarer_ones_are_cut_off_first() -> None:
+    """The trainer scores them worst, 0.0001 apart, in the order of a hash map."""
+    learned = {"red": -2.0, "a": -3.1, "shirt": -9.0, "X": -9.0, "Q": -8.9999, "Z": -8.9998}
+    learner = Tokenizer(models.Unigram(list(learned.items())))
+    ranked = _canonical_pieces(learner, {"X": 3, "Q": 1, "Z": 2, "a": 90})
+    assert ranked == [("red", -2.0), ("a", -3.1), ("X", -8.9998), ("Z", -8.9999), ("Q", -9.0), ("shirt", -9.0)]
 
 
 def test_special_tokens_have_the_ids_that_the_runtime_relies_on(tokenizer) -> None:
