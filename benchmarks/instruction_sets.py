@@ -2,7 +2,7 @@
 
     python benchmarks/instruction_sets.py             # checks the recorded file against this machine
     python benchmarks/instruction_sets.py --record    # makes the file anew, here
-    python benchmarks/plain_avx2.py benchmarks/instruction_sets.py --family avx2    # both families on one machine
+    python benchmarks/inputs/plain_avx2.py benchmarks/instruction_sets.py --family avx2    # both families on one machine
 
 The folder (benchmarks/recorded_vectors/, or ``--recorded``) holds an int8 student with random weights, texts of the sample
 catalogue in all ten languages, and their vectors. The last line of stdout is one JSON object.
@@ -25,7 +25,7 @@ from m5model.runtime.instruction_set import instruction_set
 from schemas.bundle import ONNX_ENGINE_FILE, TOKENIZER_FILE
 
 RECORDED = Path(__file__).parent / "recorded_vectors"
-GRAPH, RECORD = "model_int8_engine.onnx", "vectors.json"
+GRAPH, RECORD = Path(ONNX_ENGINE_FILE).name, "vectors.json"
 TEXTS = 200
 SMALL = EncoderPreset(
     name="small", layers=2, hidden_size=128, heads=4, intermediate_size=512, vocabulary_size=2_048,

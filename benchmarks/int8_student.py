@@ -21,10 +21,11 @@ from inputs.students import random_encoder
 from m5model.architecture import save_encoder
 from m5model.export.engine_graph import write_engine_graph
 from m5model.export.fp32 import export_fp32
+from m5model.export.gate import count_differing, onnx_vectors
 from m5model.export.quantization import quantize
-from m5model.export.text_batches import TextBatch, run_batch
+from m5model.export.text_batches import TextBatch
 from m5model.presets import PRESETS, get_preset
-from m5model.runtime.encoder import open_session
+from m5model.runtime.encoder import open_session, run_graph
 
 
 def main() -> int:
@@ -65,12 +66,12 @@ def _make_graphs(folder: Path, name: str) -> dict[str, Path]:
 
 def _measure(graphs: dict[str, Path], batch: TextBatch, repeats: int) -> dict[str, dict[str, float]]:
     sessions = {kind: open_session(path.read_bytes()) for kind, path in graphs.items()}
-    vectors = {kind: run_batch(session, batch) for kind, session in sessions.items()}
+    vectors = {kind: run_graph(session, batch.ids_BL, batch.mask_BL) for kind, session in sessions.items()}
     seconds: dict[str, list[float]] = {kind: [] for kind in sessions}
     for _ in range(repeats):
         for kind, session in sessions.items():
             started = time.perf_counter()
-            run_batch(session, batch)
+            run_graph(session, batch.ids_BL, batch.mask_BL)
             seconds[kind].append(time.perf_counter() - started)
     return {
         kind: {
@@ -84,9 +85,8 @@ def _measure(graphs: dict[str, Path], batch: TextBatch, repeats: int) -> dict[st
 
 def _count_differing(graphs: dict[str, Path], preset: str) -> int:
     """Lengths whose text gets other bytes from the engine's graph than from the one that it was made of."""
-    static, engine = (open_session(graphs[kind].read_bytes()) for kind in ("static", "engine"))
-    batches = (_batch(preset, 1, length, seed=length) for length in range(1, get_preset(preset).max_tokens + 1))
-    return sum(run_batch(static, batch).tobytes() != run_batch(engine, batch).tobytes() for batch in batches)
+    batches = [_batch(preset, 1, length, seed=length) for length in range(1, get_preset(preset).max_tokens + 1)]
+    return count_differing(*(onnx_vectors(graphs[kind], batches) for kind in ("static", "engine")))
 
 
 if __name__ == "__main__":

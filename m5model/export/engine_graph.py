@@ -56,12 +56,16 @@ class _Graph:
     def of_type(self, operator: str) -> list[onnx.NodeProto]:
         return [node for node in self.nodes if node.op_type == operator]
 
+    def producers(self) -> dict[str, onnx.NodeProto]:
+        """Tensor → the node that makes it; inputs and weights have none."""
+        return {name: node for node in self.nodes for name in node.output}
+
     def producer(self, tensor: str, operator: str) -> onnx.NodeProto:
         """The node that makes ``tensor``. Raises M5Error if it is no ``operator``."""
-        for node in self.nodes:
-            if tensor in node.output and node.op_type == operator:
-                return node
-        raise _unexpected(f"{tensor} is not the output of a {operator}")
+        node = self.producers().get(tensor)
+        if node is None or node.op_type != operator:
+            raise _unexpected(f"{tensor} is not the output of a {operator}")
+        return node
 
     def reader(self, tensor: str, operator: str) -> onnx.NodeProto:
         """The only node that reads ``tensor``. Raises M5Error if there are others, or it is no ``operator``."""
@@ -70,13 +74,10 @@ class _Graph:
             raise _unexpected(f"{tensor} is not read by one {operator} alone, but by {[node.op_type for node in readers]}")
         return readers[0]
 
-    def is_made(self, tensor: str, operator: str) -> bool:
-        return any(tensor in node.output and node.op_type == operator for node in self.nodes)
-
     def depends_on(self, tensor: str) -> set[str]:
         """The inputs of the graph whose values ``tensor`` is computed from; a shape is no value."""
         inputs = {entry.name for entry in self.proto.input}
-        producers = {name: node for node in self.nodes for name in node.output}
+        producers = self.producers()
         found: set[str] = set()
         waiting, seen = [tensor], set()
         while waiting:
@@ -101,7 +102,7 @@ class _Graph:
 
     def write_back(self) -> None:
         """Put into the proto what its outputs need, producers before readers."""
-        producers = {name: node for node in self.nodes for name in node.output}
+        producers = self.producers()
         ordered: dict[int, onnx.NodeProto] = {}
 
         def visit(tensor: str) -> None:
@@ -124,7 +125,8 @@ class _Graph:
 
 def _fold_biases(graph: _Graph) -> None:
     """(MatMul of 8-bit values) + bias becomes one MatMulIntegerToFloat."""
-    products = [node for node in graph.of_type("MatMul") if graph.is_made(node.input[1], "DequantizeLinear")]
+    dequantized = {node.output[0] for node in graph.of_type("DequantizeLinear")}
+    products = [node for node in graph.of_type("MatMul") if node.input[1] in dequantized]
     if not products:
         raise _unexpected("no product of dequantized weights")
     for product in products:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from m5model.architecture import load_encoder, sentence_vectors
-from m5model.export.text_batches import TextBatch, run_batch
-from m5model.runtime.encoder import open_session
+from m5model.export.text_batches import TextBatch
+from m5model.runtime.encoder import open_session, run_graph
 from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.report import JsonValue
@@ -63,6 +63,7 @@ def measure_parity(folder: Path, batches: Sequence[TextBatch]) -> Parity:
     exact_BD = torch_vectors(folder, batches)
     fp32_BD = onnx_vectors(folder / ONNX_FP32_FILE, batches)
     int8_BD = onnx_vectors(folder / ONNX_INT8_FILE, batches)
+    engine = folder / ONNX_ENGINE_FILE
     cosines_B = (fp32_BD * int8_BD).sum(axis=1)
     return Parity(
         texts=len(exact_BD),
@@ -70,7 +71,7 @@ def measure_parity(folder: Path, batches: Sequence[TextBatch]) -> Parity:
         int8_mean_cosine=float(cosines_B.mean()),
         int8_min_cosine=float(cosines_B.min()),
         int8_pair_correlation=pair_correlation(fp32_BD, int8_BD),
-        engine_vectors_differing=_count_differing(int8_BD, folder / ONNX_ENGINE_FILE, batches),
+        engine_vectors_differing=count_differing(int8_BD, onnx_vectors(engine, batches)) if engine.is_file() else None,
     )
 
 
@@ -117,14 +118,12 @@ def torch_vectors(folder: Path, batches: Sequence[TextBatch]) -> np.ndarray:
 def onnx_vectors(graph: Path, batches: Sequence[TextBatch]) -> np.ndarray:
     """Vectors (n, D) float32 of a graph in the session that executors use."""
     session = open_session(graph.read_bytes())
-    return np.concatenate([run_batch(session, batch) for batch in batches])
+    return np.concatenate([run_graph(session, batch.ids_BL, batch.mask_BL) for batch in batches])
 
 
-def _count_differing(int8_BD: np.ndarray, engine_graph: Path, batches: Sequence[TextBatch]) -> int | None:
-    if not engine_graph.is_file():
-        return None
-    engine_BD = onnx_vectors(engine_graph, batches)
-    return int((int8_BD.view(np.int32) != engine_BD.view(np.int32)).any(axis=1).sum())
+def count_differing(first_BD: np.ndarray, second_BD: np.ndarray) -> int:
+    """Rows of one float32 array whose bytes are not those of the other."""
+    return int((first_BD.view(np.int32) != second_BD.view(np.int32)).any(axis=1).sum())
 
 
 def pair_correlation(first_BD: np.ndarray, second_BE: np.ndarray) -> float:

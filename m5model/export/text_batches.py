@@ -6,9 +6,8 @@ Tensor suffixes: B rows, L tokens.
 from dataclasses import dataclass
 
 import numpy as np
-from onnxruntime import InferenceSession
 
-from m5model.export.fp32 import INPUTS, OUTPUT
+from m5model.export.fp32 import INPUTS
 from m5model.runtime.batching import plan_batches
 from m5model.training.batches import TokenRows
 
@@ -22,12 +21,6 @@ class TextBatch:
 
     def feed(self) -> dict[str, np.ndarray]:
         return dict(zip(INPUTS, (self.ids_BL, self.mask_BL), strict=True))
-
-
-def run_batch(session: InferenceSession, batch: TextBatch) -> np.ndarray:
-    """Vectors (B, D) float32 of one call; a graph that takes no mask gets none."""
-    inputs = {entry.name for entry in session.get_inputs()}
-    return session.run([OUTPUT], {name: values for name, values in batch.feed().items() if name in inputs})[0]
 
 
 def runtime_batches(rows: TokenRows, max_tokens: int, at_most: int) -> list[TextBatch]:

@@ -93,7 +93,6 @@ class Encoder:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._session = open_session(model.graph)
-        self._takes_mask = any(entry.name == "attention_mask" for entry in self._session.get_inputs())
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="m5-encode")
 
     def encode(self, listings: Iterable[Mapping[str, Any] | str]) -> np.ndarray:
@@ -169,8 +168,7 @@ class Encoder:
 
     def _call(self, batch: Batch, tokens: TokenizedTexts) -> np.ndarray:
         ids_BL = tokens.cut_batch(batch.rows, batch.length)
-        inputs = {"input_ids": ids_BL, "attention_mask": np.ones_like(ids_BL)} if self._takes_mask else {"input_ids": ids_BL}
-        return self._session.run(["sentence_embedding"], inputs)[0]
+        return run_graph(self._session, ids_BL, np.ones_like(ids_BL))
 
 
 def _join(chunks: list[Encoded], dimensions: int) -> Encoded:
@@ -200,6 +198,12 @@ def _register_arena() -> None:
     )
     as_requested = {"max_mem": 0, "arena_extend_strategy": 1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
     onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(as_requested))
+
+
+def run_graph(session: onnxruntime.InferenceSession, ids_BL: np.ndarray, mask_BL: np.ndarray) -> np.ndarray:
+    """Vectors (B, D) float32 of one call, from int64 ids and mask; a graph that takes no mask gets none."""
+    inputs = {"input_ids": ids_BL, "attention_mask": mask_BL}
+    return session.run(["sentence_embedding"], {entry.name: inputs[entry.name] for entry in session.get_inputs()})[0]
 
 
 def open_session(graph: bytes, threads: int = 1) -> onnxruntime.InferenceSession:

@@ -150,6 +150,9 @@ class FailingSession:
     def __init__(self, session, fail_at: int, nan_at: int) -> None:
         self._session, self._fail_at, self._nan_at = session, fail_at, nan_at
 
+    def get_inputs(self):
+        return self._session.get_inputs()
+
     def run(self, names, inputs):
         rows, length = inputs["input_ids"].shape
         if length == self._fail_at:

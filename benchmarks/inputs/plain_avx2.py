@@ -1,7 +1,7 @@
 """Run a Python program as on a machine with AVX2 and neither AVX-512 nor VNNI: libraries then choose their AVX2 kernels.
 
-    python benchmarks/plain_avx2.py benchmarks/instruction_sets.py --family avx2
-    python benchmarks/plain_avx2.py benchmarks/int8_student.py --rows 5 --tokens 75
+    python benchmarks/inputs/plain_avx2.py benchmarks/instruction_sets.py --family avx2
+    python benchmarks/inputs/plain_avx2.py benchmarks/int8_student.py --rows 5 --tokens 75
 
 Linux on x86, a processor that can make CPUID fault, and a C compiler. Not for programs that start Java. What bytes come out is
 what an AVX2 machine would write; how fast they come is this processor's speed at AVX2.
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-SOURCE = Path(__file__).parent / "inputs" / "without_avx512.c"
+SOURCE = Path(__file__).with_name("without_avx512.c")
 CPU_INFO = Path("/proc/cpuinfo")
 
 
