@@ -15,14 +15,14 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt spark/installation.py
-	@$(PYTHON) -m spark.requirements
+$(STAMP): pyproject.toml constraints.txt spark/setup/installation.py
+	@$(PYTHON) -m spark.setup.requirements
 	@started=$$(date +%s); \
 	$(PYTHON) -m venv $(VENV) && \
 	echo "setup: installing packages (about 6.5 GB on disk with torch's CUDA libraries; some minutes)" && \
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[spark,train,dev]' && \
 	echo "setup: fetching the Delta and S3 jars" && \
-	$(BIN)/python -m spark.installation && \
+	$(BIN)/python -m spark.setup.installation && \
 	echo $$(( $$(date +%s) - started )) > $(VENV)/.setup-seconds && \
 	touch $(STAMP) && \
 	echo "setup: done in $$(cat $(VENV)/.setup-seconds) s; activate with: source $(VENV)/bin/activate"

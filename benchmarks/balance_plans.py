@@ -20,7 +20,7 @@ from schemas.training_set import TrainingSetManifest
 from schemas.workspace import Workspace
 from spark.sampling.plans import PRESETS
 from spark.sampling.sample import SampleSettings, sample_training_set
-from spark.session import build_session
+from spark.setup.session import build_session
 
 ALL_ROWS = 109_762
 REPEATS = 4

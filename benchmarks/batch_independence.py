@@ -22,14 +22,14 @@ from inputs.students import make_student
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime.encoder import Encoder, ModelBytes
 from m5model.runtime.instruction_set import instruction_set
+from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.listing import LISTINGS
 from schemas.workspace import Workspace
+from spark.delta.tables import create_table, merge_rows, read_table
 from spark.embedding.engine import EngineModel, embed_texts, encode_batches, engine_settings
-from spark.session import build_session
-from spark.tables import create_table, merge_rows, read_table
+from spark.setup.session import build_session
 
 PARTITIONS = (1, 2, 7, 64)
 Vectors = dict[str, np.ndarray]

@@ -29,12 +29,12 @@ from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
-from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime.encoder import ModelBytes, open_session
+from m5model.runtime.rendering import DEFAULT_RENDERING
 from m5model.training.progress import say
 from schemas.bundle import ONNX_INT8_FILE, TOKENIZER_FILE
 from spark.embedding.engine import EngineModel, embed_texts, engine_settings
-from spark.session import build_session
+from spark.setup.session import build_session
 
 LOOP_TOKENS = 512  # the token budget of the plain loop: its best of 256 to 1,024 when it was measured
 WARM_UP_ROWS = 64

@@ -21,7 +21,7 @@ from inputs.students import make_student
 
 from schemas.workspace import Workspace
 from spark.embedding.engine import engine_settings
-from spark.session import build_session
+from spark.setup.session import build_session
 
 
 def main() -> int:

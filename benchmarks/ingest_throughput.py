@@ -29,9 +29,9 @@ from pyspark.sql import SparkSession
 from m5model.training.progress import say
 from schemas.listing import FEED_COLUMNS, LISTINGS
 from schemas.workspace import Workspace
+from spark.delta.tables import spark_schema
 from spark.ingest import ingest
-from spark.session import build_session
-from spark.tables import spark_schema
+from spark.setup.session import build_session
 
 WARM_UP_ROWS = 5_000
 

@@ -23,7 +23,7 @@ from pyspark.sql import SparkSession
 from m5model.training.progress import say
 from schemas.workspace import Workspace
 from spark.ingest.ingest import ingest_feed
-from spark.session import build_session
+from spark.setup.session import build_session
 
 BATCH = 500
 RECORDS = 6
@@ -150,7 +150,7 @@ def as_csv(records: list[dict[str, object]]) -> bytes:
 
 def key_of(line: bytes) -> tuple[str, str] | None:
     """The key as ingest repairs it; None where Python's own parser cannot read the line."""
-    from spark.ingest.text_repairs import repair_text
+    from spark.ingest.cleaning.text_repairs import repair_text
 
     record = parse(line)
     if not isinstance(record, dict):

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from m5model.presets import PRESETS, EncoderPreset, get_preset
-from m5model.rendering import DEFAULT_RENDERING
+from m5model.encoders.presets import PRESETS, EncoderPreset, get_preset
 from m5model.runtime.encoder import Encoder, ModelBytes
 from m5model.runtime.instruction_set import instruction_set
+from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.bundle import ONNX_ENGINE_FILE, TOKENIZER_FILE
 
 RECORDED = Path(__file__).parent / "recorded_vectors"

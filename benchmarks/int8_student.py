@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 from inputs.students import random_encoder
 
-from m5model.architecture import save_encoder
+from m5model.encoders.bert import save_encoder
+from m5model.encoders.presets import PRESETS, get_preset
 from m5model.export.engine_graph import write_engine_graph
 from m5model.export.fp32 import export_fp32
-from m5model.export.gate import count_differing, onnx_vectors
+from m5model.export.parity import count_differing, onnx_vectors
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch
-from m5model.presets import PRESETS, get_preset
 from m5model.runtime.encoder import open_session, run_graph
 
 

@@ -31,7 +31,7 @@ from inputs.students import publish_student
 
 from m5model.training.progress import say
 from schemas.workspace import Workspace
-from spark.session import build_session
+from spark.setup.session import build_session
 
 WAVE_LINE = re.compile(r"wave (\d+) of (\d+): ([\d,]+) of")
 VICTIMS = ("driver", "worker", "python_worker")

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from inputs.listings import REAL_CATALOGUE
 
 from schemas.errors import ConfigurationError
-from spark.ingest.text_repairs import repair_text
+from spark.ingest.cleaning.text_repairs import repair_text
 
 SHOWN = 40
 

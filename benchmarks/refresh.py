@@ -27,7 +27,7 @@ from schemas.workspace import Workspace
 from spark.embedding.engine import engine_settings
 from spark.features.publish import FeatureSettings, newest_source, publish_source
 from spark.ingest.ingest import ingest_feed
-from spark.session import build_session
+from spark.setup.session import build_session
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,12 +23,12 @@ from inputs.students import make_student
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from m5model import storage
+from m5model.files import storage
 from m5model.training.progress import say
 from schemas.listing import LISTINGS
 from schemas.workspace import Workspace
 from spark.embedding.engine import engine_settings
-from spark.session import build_session
+from spark.setup.session import build_session
 
 LONGEST = 100_000
 WARM_UP_ROWS = 2_000

@@ -2,9 +2,9 @@
 
     python benchmarks/tracking.py [--runs 500]
 
-Every store gets the same runs (8 parameters, 40 metrics, 3 tags) through m5model.tracking, one after the other. ``read`` opens
-each run by its id; ``search`` finds runs by a metric, ordered, 20 times. Stores that are not there are named in ``skipped``.
-The last line of stdout is one JSON object; ratios are to the file store where there is one, else to SQLite.
+Every store gets the same runs (8 parameters, 40 metrics, 3 tags) through m5model.releases.tracking, one after the other.
+``read`` opens each run by its id; ``search`` finds runs by a metric, ordered, 20 times. Stores that are not there are named
+in ``skipped``. The last line of stdout is one JSON object; ratios are to the file store where there is one, else to SQLite.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def measure(uri: str, runs: int) -> dict[str, float]:
     """Seconds to write, read and search."""
     from mlflow import MlflowClient
 
-    from m5model.tracking import log_run
+    from m5model.releases.tracking import log_run
 
     warnings = log_run(uri, "warm-up", "warm-up", {}, {"loss": 0.0})  # makes the schema
     if warnings:

@@ -20,11 +20,11 @@ from inputs.listings import read_texts
 from inputs.memory import resident_mb
 from inputs.students import make_student
 
-from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime.encoder import ModelBytes
+from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.bundle import ONNX_ENGINE_FILE
 from spark.embedding.engine import ARROW_ROWS, EngineModel, embed_texts
-from spark.session import build_session
+from spark.setup.session import build_session
 
 
 def main() -> int:

@@ -38,7 +38,7 @@ def _work(argv: Sequence[str] | None) -> None:
     from spark.retention.apply import apply_drops
     from spark.retention.plan import plan_drops, plan_retention
     from spark.retention.references import find_references
-    from spark.session import build_session
+    from spark.setup.session import build_session
 
     run = start_run("apply_retention", arguments)
     spark = build_session("m5 apply_retention", paths=[run.workspace.root])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from m5model import storage
+from m5model.files import storage
 from schemas.errors import ConfigurationError, M5Error
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting, JobReport, JsonValue
 from schemas.workspace import Workspace
@@ -57,7 +57,7 @@ def _share(text: str) -> float:
 
 def add_training_flags(parser: argparse.ArgumentParser, default_preset: str) -> None:
     """The flags of the jobs that train."""
-    from m5model.presets import PRESETS
+    from m5model.encoders.presets import PRESETS
 
     parser.add_argument("--training-set", metavar="NAME[/VERSION]", help="what to learn from; the newest there is otherwise")
     parser.add_argument("--preset", choices=list(PRESETS), default=default_preset, help="size of the encoder")
@@ -105,7 +105,7 @@ class Run:
         """Log the report's numbers to MLflow; returns warnings."""
         if self.tracking_uri is None:
             return ()
-        from m5model.tracking import log_run
+        from m5model.releases.tracking import log_run
 
         return log_run(self.tracking_uri, self.job, self.run_id, {"workspace": self.workspace.root}, _flatten(report.as_json()))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from m5model.bundles import list_bundles
+from m5model.bundles.find import list_bundles
 from schemas.features import FEATURE_VIEWS
 from schemas.workspace import Workspace
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from jobs.command_line import add_training_flags, new_parser, require_workspace, run_job, start_run
-from m5model.bundles import find_bundle
-from m5model.presets import STUDENT_70M, get_preset
+from m5model.bundles.find import find_bundle
+from m5model.encoders.presets import STUDENT_70M, get_preset
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,10 +39,10 @@ def _work(argv: Sequence[str] | None) -> None:
     arguments = parser.parse_args(argv)
     require_workspace(arguments)
 
+    from m5model.data.set_versions import find_training_set
+    from m5model.data.training_sets import open_training_set
     from m5model.distillation.config import DistillationConfig
-    from m5model.distillation.student import distill_student
-    from m5model.set_versions import find_training_set
-    from m5model.training_sets import open_training_set
+    from m5model.distillation.recipe import distill_student
 
     run = start_run("distill_student", arguments)
     preset = get_preset(arguments.preset)

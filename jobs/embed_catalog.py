@@ -24,13 +24,13 @@ def embed(argv: Sequence[str] | None) -> JobReport:
     arguments = _parser().parse_args(argv)
     require_workspace(arguments)
 
-    from m5model.bundles import find_bundle, open_bundle
-    from m5model.rendering import Rendering
+    from m5model.bundles.find import find_bundle, open_bundle
     from m5model.runtime.encoder import read_model
+    from m5model.runtime.rendering import Rendering
     from spark.embedding.embed import EmbedSettings, default_run_id, embed_catalog, pin_version, plan_catalog
     from spark.embedding.engine import engine_settings
-    from spark.parallelism import executor_cores
-    from spark.session import build_session
+    from spark.setup.parallelism import executor_cores
+    from spark.setup.session import build_session
 
     run = start_run("embed_catalog", arguments, arguments.run_id)
     folder, manifest = open_bundle(find_bundle(run.workspace, arguments.bundle, "student"))

@@ -35,7 +35,7 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
     arguments = parser.parse_args(argv)
 
     from spark.ingest.ingest import ingest_feed
-    from spark.session import build_session
+    from spark.setup.session import build_session
 
     run = start_run("ingest_catalog", arguments)
     spark = build_session("m5 ingest_catalog", paths=[run.workspace.root, *arguments.feed])

@@ -11,14 +11,14 @@ import sys
 from collections.abc import Sequence
 
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
-from m5model.bundles import find_bundle, read_manifest
+from m5model.bundles.find import find_bundle, read_manifest
 from schemas.features import FEATURE_VIEWS
 from schemas.report import JobReport
 from schemas.space import sha256_hex
-from spark.features.attributes import AttributeSettings
-from spark.features.brands import BrandSettings
-from spark.features.duplicates import DuplicateSettings
 from spark.features.publish import FeatureSettings, newest_source, publish_source
+from spark.features.recipes.attributes import AttributeSettings
+from spark.features.recipes.brands import BrandSettings
+from spark.features.recipes.duplicates import DuplicateSettings
 from spark.neighbours import NeighbourSettings
 
 
@@ -32,7 +32,7 @@ def publish(argv: Sequence[str] | None) -> JobReport:
     settings = feature_settings(arguments)
     require_workspace(arguments)
 
-    from spark.session import build_session
+    from spark.setup.session import build_session
 
     run = start_run("publish_features", arguments)
     space_id = arguments.space or read_manifest(find_bundle(run.workspace, None, "student")).space_id

@@ -26,7 +26,7 @@ def _work(argv: Sequence[str] | None) -> None:
     require_workspace(arguments)
 
     from spark.ingest.replay import replay_rejects
-    from spark.session import build_session
+    from spark.setup.session import build_session
 
     run = start_run("replay_rejects", arguments)
     spark = build_session("m5 replay_rejects", paths=[run.workspace.root])

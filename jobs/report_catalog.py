@@ -21,11 +21,11 @@ def _work(argv: Sequence[str] | None) -> None:
     arguments = parser.parse_args(argv)
     require_workspace(arguments)
 
-    from m5model import storage
-    from m5model.catalogue_report.page import render_page
-    from m5model.set_versions import find_training_set
-    from spark.catalogue_facts import gather_facts
-    from spark.session import build_session
+    from m5model.data.set_versions import find_training_set
+    from m5model.files import storage
+    from m5model.reports.catalogue.page import render_page
+    from spark.reports.catalogue_facts import gather_facts
+    from spark.setup.session import build_session
 
     run = start_run("report_catalog", arguments)
     spark = build_session("m5 report_catalog", paths=[run.workspace.root])

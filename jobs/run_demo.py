@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jobs.command_line import new_parser, run_job
 from jobs.demo_summary import print_summary
-from m5model import storage
+from m5model.files import storage
 from schemas.errors import M5Error
 from schemas.workspace import Workspace
 

@@ -29,10 +29,10 @@ def _work(argv: Sequence[str] | None) -> None:
     parser.add_argument("--keep-duplicates", action="store_true", help="draw exact and near duplicates, too")
     arguments = parser.parse_args(argv)
 
-    from m5model.bundles import find_bundle
+    from m5model.bundles.find import find_bundle
     from spark.sampling.plans import read_plan
     from spark.sampling.sample import SampleSettings, sample_training_set
-    from spark.session import build_session
+    from spark.setup.session import build_session
 
     require_workspace(arguments)
     plan = read_plan(arguments.plan)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from jobs.command_line import add_training_flags, new_parser, require_workspace, run_job, start_run
-from m5model.presets import TEACHER_500M, get_preset
+from m5model.encoders.presets import TEACHER_500M, get_preset
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,10 +23,10 @@ def _work(argv: Sequence[str] | None) -> None:
     arguments = parser.parse_args(argv)
     require_workspace(arguments)
 
-    from m5model.set_versions import find_training_set
+    from m5model.data.set_versions import find_training_set
+    from m5model.data.training_sets import open_training_set
     from m5model.training.config import TrainingConfig
     from m5model.training.teacher import train_teacher
-    from m5model.training_sets import open_training_set
 
     run = start_run("train_model", arguments)
     preset = get_preset(arguments.preset)

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from m5model import inspection, set_listing, toolkit
-from m5model.bundles import find_bundle
-from m5model.set_versions import compare_versions, find_training_set, list_training_sets
+from m5model import toolkit
+from m5model.bundles import describe as inspection
+from m5model.bundles.find import find_bundle
+from m5model.data.set_versions import compare_versions, find_training_set, list_training_sets
+from m5model.reports import set_listing
 from schemas.errors import ConfigurationError, M5Error
 from schemas.workspace import Workspace
 

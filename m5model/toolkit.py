@@ -1,8 +1,8 @@
 """The toolkit's door: a bundle becomes an encoder. No torch, no Spark."""
 
-from m5model.bundles import open_bundle
-from m5model.rendering import Rendering
+from m5model.bundles.find import open_bundle
 from m5model.runtime.encoder import Encoder, read_model
+from m5model.runtime.rendering import Rendering
 from schemas.bundle import Precision
 
 

@@ -37,7 +37,7 @@ class BundleManifest:
     vocabulary_size: int
     max_tokens: int  # tokens, special ones included
     pooling: str
-    rendering: Mapping[str, JsonValue]  # see m5model.rendering.Rendering
+    rendering: Mapping[str, JsonValue]  # see m5model.runtime.rendering.Rendering
     runtime: str
     quantization: str  # "none" where there is no int8 graph
     training_set: Mapping[str, str] | None  # name, version, content_hash

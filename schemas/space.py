@@ -14,7 +14,7 @@ def sha256_hex(data: bytes) -> str:
 class VectorSpace:
     """All that decides the bytes of a vector, given a text. Two vectors compare only within one space."""
 
-    rendering: str  # canonical JSON of the rendering, see m5model.rendering
+    rendering: str  # canonical JSON of the rendering, see m5model.runtime.rendering
     vocabulary_sha256: str  # of tokenizer.json
     max_tokens: int  # tokens, special ones included
     pooling: str  # "mean"

@@ -62,7 +62,7 @@ class Workspace:
         return f"{self.reports}/{run_id}.pin.json"
 
     def leases(self, table: str) -> str:
-        """Who writes to a table that one run may write to at a time, one file per holder, see m5model.lease."""
+        """Who writes to a table that one run may write to at a time, one file per holder, see m5model.files.lease."""
         return f"{self.root}/leases/{table}"
 
     @property

@@ -1,4 +1,4 @@
-"""The rendering of m5model/rendering.py as Spark columns, so that texts and fingerprints are made in the JVM.
+"""The rendering of m5model/runtime/rendering.py as Spark columns, so that texts and fingerprints are made in the JVM.
 
 A test holds that both give the same text for the same listing.
 """
@@ -6,7 +6,7 @@ A test holds that both give the same text for the same listing.
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from m5model.rendering import Rendering
+from m5model.runtime.rendering import Rendering
 
 
 def render_listings(df: DataFrame, rendering: Rendering) -> DataFrame:

@@ -156,13 +156,13 @@ class Trained:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     pytest.importorskip("torch", reason="training needs the extra m5[train]")
+    from m5model.data.set_versions import find_training_set
+    from m5model.data.training_sets import open_training_set
     from m5model.distillation.config import DistillationConfig
-    from m5model.distillation.student import distill_student
-    from m5model.presets import TINY
-    from m5model.set_versions import find_training_set
+    from m5model.distillation.recipe import distill_student
+    from m5model.encoders.presets import TINY
     from m5model.training.config import TrainingConfig
     from m5model.training.teacher import train_teacher
-    from m5model.training_sets import open_training_set
 
     workspace = Workspace(str(tmp_path_factory.mktemp("trained")))
     _write_training_set(workspace)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from inputs.listings import REAL_CATALOGUE
 from schemas.listing import FEED_COLUMNS, LISTINGS
 from schemas.workspace import Workspace
-from spark.tables import create_table, merge_rows, spark_schema
+from spark.delta.tables import create_table, merge_rows, spark_schema
 
 SAMPLE_ROWS = 20_000
 

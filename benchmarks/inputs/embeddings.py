@@ -4,11 +4,11 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime.encoder import ModelBytes
+from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.workspace import Workspace
 from spark.embedding.embed import EmbedResult, EmbedSettings, embed_catalog
-from spark.parallelism import executor_cores
+from spark.setup.parallelism import executor_cores
 
 
 def embed(spark: SparkSession, workspace: Workspace, model: ModelBytes, rows_per_wave: int | None = None) -> EmbedResult:

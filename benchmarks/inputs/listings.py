@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from m5model.rendering import render
+from m5model.runtime.rendering import render
 
 REAL_CATALOGUE = Path(os.environ.get("M5_REAL_CATALOGUE") or Path(__file__).parents[3] / "shared" / "data" / "catalogue")
 

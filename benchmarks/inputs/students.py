@@ -7,17 +7,17 @@ import numpy as np
 import torch
 from transformers import DistilBertModel
 
-from m5model.architecture import build_encoder, save_encoder
+from m5model.bundles.publish import POOLING, publish_bundle, staging_folder
+from m5model.data.vocabulary import save_vocabulary, train_vocabulary
+from m5model.encoders.bert import build_encoder, save_encoder
+from m5model.encoders.presets import EncoderPreset, get_preset
 from m5model.export.engine_graph import write_engine_graph
 from m5model.export.fp32 import export_fp32
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch
-from m5model.presets import EncoderPreset, get_preset
-from m5model.publishing import POOLING, publish_bundle, staging_folder
-from m5model.rendering import DEFAULT_RENDERING
 from m5model.runtime import RUNTIME
 from m5model.runtime.encoder import ModelBytes
-from m5model.vocabulary import save_vocabulary, train_vocabulary
+from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE, BundleManifest
 from schemas.workspace import Workspace
 

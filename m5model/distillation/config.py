@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
-from m5model.export.gate import ParityThresholds
+from m5model.encoders.presets import EncoderPreset
+from m5model.export.parity import ParityThresholds
 from m5model.export.quantization import QUANTIZATIONS, Quantization
-from m5model.presets import EncoderPreset
 from m5model.training.config import TrainingConfig
 from schemas.errors import ConfigurationError
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DistilBertModel
 
-from m5model.architecture import load_encoder, pool
+from m5model.encoders.bert import load_encoder, pool
 from schemas.errors import M5Error
 
 INPUTS = ("input_ids", "attention_mask")

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from m5model.data.token_rows import TokenRows
 from m5model.export.engine_graph import write_engine_graph
 from m5model.export.fp32 import export_fp32
-from m5model.export.gate import ParityThresholds, gate_figures, measure_parity, refuse_unless_equal
+from m5model.export.parity import ParityThresholds, gate_figures, measure_parity, refuse_unless_equal
 from m5model.export.quantization import Quantization, quantize
 from m5model.export.text_batches import runtime_batches
-from m5model.training.batches import TokenRows
 from m5model.training.progress import say
 from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE
 from schemas.report import JsonValue

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from m5model.data.token_rows import TokenRows
 from m5model.export.fp32 import INPUTS
 from m5model.runtime.batching import plan_batches
-from m5model.training.batches import TokenRows
 
 
 @dataclass(frozen=True)

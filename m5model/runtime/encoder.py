@@ -1,6 +1,6 @@
 """Texts to vectors with one onnxruntime session. A vector depends on its text alone, never on its neighbours in a batch.
 
-That holds because int8 scales are static, the graph pools by a product of matrices (m5model.architecture.pool), and every
+That holds because int8 scales are static, the graph pools by a product of matrices (m5model.encoders.bert.pool), and every
 call holds texts of one length, so that nothing is padded. Tensor suffixes: B rows, L tokens, D dimensions.
 """
 
@@ -17,8 +17,8 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from tokenizers import Tokenizer
 
-from m5model.rendering import Rendering, render
 from m5model.runtime.batching import DEFAULT_TOKEN_BUDGET, Batch, plan_batches
+from m5model.runtime.rendering import Rendering, render
 from m5model.runtime.tokens import TokenizedTexts, tokenize
 from schemas.bundle import EXECUTOR_GRAPHS, TOKENIZER_FILE, BundleManifest, Precision
 from schemas.errors import ConfigurationError, ModelInputError

@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from m5model import storage
-from m5model.architecture import load_weights
-from m5model.bundles import hash_files
+from m5model.bundles.find import hash_files
+from m5model.encoders.bert import load_weights
+from m5model.files import storage
 from schemas.bundle import MANIFEST_FILE, WEIGHTS_FILE
 from schemas.errors import ConfigurationError
 from schemas.manifests import from_json, to_json

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from m5model.presets import EncoderPreset
+from m5model.encoders.presets import EncoderPreset
 from schemas.errors import ConfigurationError
 from schemas.report import JsonValue
 

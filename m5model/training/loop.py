@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from m5model.training.batches import BatchOrder
+from m5model.data.randomness import seed_for
+from m5model.data.token_rows import BatchOrder
 from m5model.training.checkpoints import NOTHING_CONSUMED, CheckpointManifest, Checkpoints, consume
 from m5model.training.config import TrainingConfig
 from m5model.training.progress import Progress, say
-from m5model.training.randomness import seed_for
 from m5model.training.schedule import build_optimizer, learning_rate_at
 from schemas.errors import ConfigurationError, M5Error
 

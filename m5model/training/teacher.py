@@ -7,20 +7,20 @@ from pathlib import Path
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from m5model.architecture import build_encoder, count_parameters, save_encoder
-from m5model.presets import EncoderPreset
-from m5model.publishing import NO_QUANTIZATION, POOLING, publish_bundle, staging_folder
-from m5model.rendering import DEFAULT_RENDERING
+from m5model.bundles.publish import NO_QUANTIZATION, POOLING, publish_bundle, staging_folder
+from m5model.data.randomness import generator_for, seed_for
+from m5model.data.token_rows import TokenRows, tokenize_rows
+from m5model.data.training_sets import TrainingSet
+from m5model.data.vocabulary import save_vocabulary, train_vocabulary
+from m5model.encoders.bert import build_encoder, count_parameters, save_encoder
+from m5model.encoders.presets import EncoderPreset
 from m5model.runtime import RUNTIME
-from m5model.training.batches import TokenRows, tokenize_rows
+from m5model.runtime.rendering import DEFAULT_RENDERING
+from m5model.tasks.mlm import MaskedLanguageModel, held_out_loss, pretrain
 from m5model.training.checkpoints import Checkpoints
 from m5model.training.config import TrainingConfig
 from m5model.training.loop import run_id
-from m5model.training.mlm import MaskedLanguageModel, held_out_loss, pretrain
 from m5model.training.progress import say
-from m5model.training.randomness import generator_for, seed_for
-from m5model.training_sets import TrainingSet
-from m5model.vocabulary import save_vocabulary, train_vocabulary
 from schemas.bundle import BundleManifest
 from schemas.errors import GateRefusedError
 from schemas.report import JsonValue

@@ -14,15 +14,16 @@ from pyspark import Broadcast, StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from m5model import storage
-from m5model.lease import Lease
-from m5model.rendering import Rendering
+from m5model.files import storage
+from m5model.files.lease import Lease
 from m5model.runtime.encoder import ModelBytes
+from m5model.runtime.rendering import Rendering
 from schemas.embedding import BUCKETS_PROPERTY, EMBEDDINGS, choose_buckets
 from schemas.listing import LISTINGS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.space import sha256_hex
 from schemas.workspace import Workspace
+from spark.delta.tables import count_by, create_table, delete_keys, read_table, table_properties, table_version
 from spark.embedding.engine import ARROW_ROWS, EngineModel, embed_texts
 from spark.embedding.failures import Failure, collect_failures, record_failures, refuse_many_failures
 from spark.embedding.pending import find_orphans, find_pending
@@ -30,7 +31,6 @@ from spark.embedding.plan import EmbedPlan, plan_embedding
 from spark.embedding.totals import EmbedTotals, WaveTiming, sum_rows
 from spark.embedding.waves import Wave, plan_waves, select_wave
 from spark.embedding.writer import WaveWriter
-from spark.tables import count_by, create_table, delete_keys, read_table, table_properties, table_version
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from pyspark import Broadcast, SparkConf
 from pyspark.sql import DataFrame
 
-from m5model.rendering import Rendering
 from m5model.runtime.encoder import Encoded, Encoder, ModelBytes
 from m5model.runtime.instruction_set import instruction_set
-from spark.parallelism import executor_cores
+from m5model.runtime.rendering import Rendering
+from spark.setup.parallelism import executor_cores
 
 # A row has either a vector or a failure: "REASON: what the model said".
 EMBEDDED_COLUMNS = (

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from schemas.embedding import EMBEDDING_REJECTS
 from schemas.errors import BadDataError
 from schemas.workspace import Workspace
-from spark.tables import create_table, read_table, replace_rows, spark_schema, table_exists
+from spark.delta.tables import create_table, read_table, replace_rows, spark_schema, table_exists
 
 # More than this in one wave is no matter of single texts: the model or the machine is broken.
 MAX_FAILURES_PER_WAVE = 100_000

@@ -4,7 +4,7 @@ refresh are this one question."""
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from m5model.rendering import Rendering
+from m5model.runtime.rendering import Rendering
 from schemas.listing import LISTING_KEY
 from spark.rendering import render_listings
 

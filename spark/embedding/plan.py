@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from m5model.rendering import Rendering
 from m5model.runtime.encoder import Encoder, ModelBytes
+from m5model.runtime.rendering import Rendering
 from schemas.listing import LISTING_KEY
 from schemas.report import JsonValue
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from m5model.lease import Lease
+from m5model.files.lease import Lease
 from schemas.embedding import EMBEDDINGS
+from spark.delta.tables import merge_rows
 from spark.embedding.pending import key_bucket
 from spark.embedding.waves import Wave
-from spark.tables import merge_rows
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,20 +13,20 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_type
 
+from schemas.checks import require
 from schemas.embedding import EMBEDDINGS
 from schemas.errors import ConfigurationError, SpaceMismatchError
 from schemas.features import DECLARATION_PROPERTY, FEATURE_VIEWS, SOURCE_PROPERTY, FeatureView
 from schemas.listing import LISTINGS
 from schemas.report import JsonValue
 from schemas.workspace import Workspace
-from spark.features.attributes import AttributeSettings, build_attributes
-from spark.features.brands import BrandSettings, build_brands
-from spark.features.ctr import build_ctr
-from spark.features.duplicates import DuplicateSettings, build_duplicates
-from spark.features.search import build_search
+from spark.delta.tables import read_table, replace_table, table_properties, table_version
+from spark.features.recipes.attributes import AttributeSettings, build_attributes
+from spark.features.recipes.brands import BrandSettings, build_brands
+from spark.features.recipes.ctr import build_ctr
+from spark.features.recipes.duplicates import DuplicateSettings, build_duplicates
+from spark.features.recipes.search import build_search
 from spark.neighbours import NeighbourSettings, find_neighbours, require_one_space
-from spark.settings import require
-from spark.tables import read_table, replace_table, table_properties, table_version
 
 SETTINGS_PROPERTY = "m5.settings"
 RECIPE = 1  # raise it when the same source and settings would give other rows

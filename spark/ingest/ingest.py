@@ -12,18 +12,18 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from m5model.lease import Lease
+from m5model.files.lease import Lease
 from schemas.errors import BadDataError
 from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.workspace import Workspace
-from spark.ingest.changes import settle_stage, write_changes
-from spark.ingest.feeds import read_feed
-from spark.ingest.rules import Limits
-from spark.ingest.sources import find_feed_files
-from spark.ingest.stage import Stage, stage_records
-from spark.tables import create_table, merge_rows
+from spark.delta.tables import create_table, merge_rows
+from spark.ingest.deciding.changes import settle_stage, write_changes
+from spark.ingest.judging.rules import Limits
+from spark.ingest.reading.feeds import read_feed
+from spark.ingest.reading.sources import find_feed_files
+from spark.ingest.staging.stage import Stage, stage_records
 
 
 @dataclass(frozen=True, kw_only=True)

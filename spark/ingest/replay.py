@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from m5model.lease import Lease
+from m5model.files.lease import Lease
 from schemas.errors import ConfigurationError
 from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS, REASONS
 from schemas.report import Accounting
 from schemas.workspace import Workspace
-from spark.ingest.feeds import read_rejects
+from spark.delta.tables import create_table, delete_keys, merge_rows, read_table, table_version
 from spark.ingest.ingest import IngestResult, write_listings
-from spark.ingest.rules import Limits
-from spark.ingest.stage import Stage, stage_records
-from spark.tables import create_table, delete_keys, merge_rows, read_table, table_version
+from spark.ingest.judging.rules import Limits
+from spark.ingest.reading.feeds import read_rejects
+from spark.ingest.staging.stage import Stage, stage_records
 
 MADE_BY = "jobs/ingest_catalog.py --feed FEED"
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark.neighbours.kmeans import nearest_cells
-from spark.neighbours.vectors import Vectors
+from spark.vectors.blocks import Vectors
 
 Side = Literal["index", "query"]
 Counts = NDArray[np.int64]

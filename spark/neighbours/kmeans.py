@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from spark.neighbours.vectors import Scores, Vectors, best_columns, row_blocks
+from spark.vectors.blocks import Scores, Vectors, best_columns, row_blocks
 
 
 def train_centroids(sample_SD: Vectors, cells: int, iterations: int, seed: int) -> Vectors:

@@ -13,7 +13,7 @@ from spark.neighbours.partitions import Partition, partition_ddl, split_partitio
 from spark.neighbours.settings import NeighbourSettings
 from spark.neighbours.space import require_one_space
 from spark.neighbours.training import train_cells
-from spark.neighbours.vectors import MICRO, search_blocks, vectors_from_arrow, vectors_to_bytes
+from spark.vectors.blocks import MICRO, search_blocks, vectors_from_arrow, vectors_to_bytes
 
 # 1,024 vectors visit 8 cells of up to 4,096: small enough that a batch stays in the tens of megabytes.
 ASSIGN_ROWS = 1_024

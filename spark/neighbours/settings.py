@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from spark.settings import require
+from schemas.checks import require
 
 
 @dataclass(frozen=True, kw_only=True)

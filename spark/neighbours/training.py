@@ -12,7 +12,7 @@ from spark.neighbours.cells import Counts, PartitionCells
 from spark.neighbours.kmeans import nearest_cells, train_centroids
 from spark.neighbours.partitions import Partition, partition_ddl, split_partitions
 from spark.neighbours.settings import NeighbourSettings
-from spark.neighbours.vectors import vectors_from_arrow, vectors_to_lists
+from spark.vectors.blocks import vectors_from_arrow, vectors_to_lists
 
 MAX_PARTITIONS = 10_000  # their counts and centroids pass through the driver
 HASH_RANGE = 1 << 40  # fine enough for a sample of one row in a billion

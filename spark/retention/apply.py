@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from pyspark.sql import SparkSession
 
-from m5model import storage
+from m5model.files import storage
 from schemas.workspace import Workspace
+from spark.delta.tables import delete_where, vacuum_table
 from spark.retention.plan import Drop
-from spark.tables import delete_where, vacuum_table
 
 
 def apply_drops(spark: SparkSession, workspace: Workspace, drops: Sequence[Drop]) -> None:

@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from m5model import storage
-from m5model.bundles import list_bundles
-from m5model.set_versions import list_training_sets
+from m5model.bundles.find import list_bundles
+from m5model.data.set_versions import list_training_sets
+from m5model.files import storage
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.features import FEATURE_VIEWS
 from schemas.report import JsonValue
 from schemas.retention import RetentionPolicy, Subject
 from schemas.workspace import Workspace
+from spark.delta.tables import read_table, removable_files, table_exists, version_times
 from spark.retention.references import NEWEST, References
-from spark.tables import read_table, removable_files, table_exists, version_times
 
 MADE_BY = "jobs/ingest_catalog.py"
 SUBJECTS: dict[str, Subject] = {"training_sets": "training_set", "bundles": "bundle", "spaces": "space"}

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 from pyspark.sql import SparkSession
 
-from m5model import storage
-from m5model.bundles import list_bundles
+from m5model.bundles.find import list_bundles
+from m5model.files import storage
 from schemas.bundle import BundleManifest
 from schemas.features import FEATURE_VIEWS, SOURCE_PROPERTY
 from schemas.workspace import Workspace
-from spark.tables import table_properties
+from spark.delta.tables import table_properties
 
 # What is live by itself, and what may go only with a person's word.
 NEWEST = "the newest"

@@ -12,10 +12,10 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, get_args
 
-from m5model import storage
+from m5model.files import storage
+from schemas.checks import require
 from schemas.errors import ConfigurationError
 from schemas.report import JsonValue
-from spark.settings import require
 
 Unit = Literal["rows", "tokens"]
 

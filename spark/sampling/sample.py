@@ -12,13 +12,13 @@ from schemas.listing import LISTINGS
 from schemas.report import Accounting
 from schemas.training_set import TrainingSetManifest
 from schemas.workspace import Workspace
+from spark.delta.tables import read_table, table_version
 from spark.sampling.balance import Allocation, Cell, allocate, verify_allocation
 from spark.sampling.draw import CELL, draw_rows, draw_tokens, shape_training_rows
 from spark.sampling.duplicates import count_duplicates, label_duplicates
 from spark.sampling.plans import BalancePlan
 from spark.sampling.tokens import add_tokens
 from spark.sampling.versions import find_version, hash_content, name_version, utc_now, write_version
-from spark.tables import read_table, table_version
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.functions import pandas_udf
 from pyspark.sql.types import LongType
 
-from m5model.bundles import open_bundle
-from m5model.rendering import DEFAULT_RENDERING
+from m5model.bundles.find import open_bundle
+from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.bundle import TOKENIZER_FILE
 from spark.rendering import render_listings
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from m5model import storage
+from m5model.files import storage
 from schemas.errors import ConfigurationError
 from schemas.manifests import from_json, to_json
 from schemas.space import sha256_hex

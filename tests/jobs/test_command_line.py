@@ -11,8 +11,8 @@ import pytest
 
 import m5model
 from schemas.errors import ConfigurationError, DamagedBundleError
-from spark.java import parse_java_version
-from spark.requirements import check_python
+from spark.setup.java import parse_java_version
+from spark.setup.requirements import check_python
 
 ROOT = Path(__file__).parents[2]
 JOBS = sorted(file.name for file in (ROOT / "jobs").glob("*.py") if "__main__" in file.read_text())
@@ -55,7 +55,7 @@ def test_a_java_that_is_too_old_is_named_with_its_version(tmp_path: Path) -> Non
     answer = _run("ingest_catalog.py", "--feed", str(java), "--workspace", str(tmp_path), JAVA_HOME=str(tmp_path))
     assert (answer.returncode, "is Java 8, Spark needs 17" in answer.stderr) == (2, True), answer.stderr
     setup = subprocess.run(
-        [sys.executable, "-m", "spark.requirements"],
+        [sys.executable, "-m", "spark.setup.requirements"],
         capture_output=True, text=True, cwd=ROOT, env={**os.environ, "JAVA_HOME": str(tmp_path)}, check=False,
     )  # fmt: skip
     assert (setup.returncode, "is Java 8, Spark needs 17" in setup.stderr) == (2, True)

@@ -8,7 +8,7 @@ import pytest
 
 import m5model
 from benchmarks.inputs.cluster import LocalCluster
-from m5model import storage
+from m5model.files import storage
 
 ROWS = 40
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 import m5model
-from m5model import storage
-from m5model.lease import Lease
+from m5model.files import storage
+from m5model.files.lease import Lease
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from m5model import storage
+from m5model.files import storage
 
 ROOT = Path(__file__).parents[2]
 

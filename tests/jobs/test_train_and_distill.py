@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs import distill_student, train_model
-from m5model.bundles import open_bundle
+from m5model.bundles.find import open_bundle
 from schemas.workspace import Workspace
 
 QUICK = ["--preset", "tiny", "--threads", "1"]

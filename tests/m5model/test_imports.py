@@ -8,11 +8,12 @@ def _loaded(statement: str, *modules: str) -> str:
 
 
 def test_the_toolkit_and_its_command_load_no_torch_and_no_spark() -> None:
-    statement = "import m5model, m5model.cli, m5model.presets, m5model.tracking, m5model.rendering, m5model.bundles"
+    modules = ("cli", "encoders.presets", "releases.tracking", "runtime.rendering", "bundles.find")
+    statement = "import m5model, " + ", ".join(f"m5model.{module}" for module in modules)
     heavy = ("torch", "transformers", "datasets", "mlflow", "pyspark", "sentence_transformers", "onnx")
     assert _loaded(statement, *heavy) == "[]"
 
 
 def test_training_and_distillation_load_no_spark() -> None:
-    statement = "import jobs.train_model, jobs.distill_student, m5model.distillation.student"
+    statement = "import jobs.train_model, jobs.distill_student, m5model.distillation.recipe"
     assert _loaded(statement, "pyspark", "delta", "torch") == "['torch']"

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    from spark.session import build_session
+    from spark.setup.session import build_session
 
     quick = {
         "spark.master": "local[2,4]",

@@ -1,6 +1,6 @@
 """Spark and Python render the same text."""
 
-from m5model.rendering import DEFAULT_RENDERING, fingerprint, render
+from m5model.runtime.rendering import DEFAULT_RENDERING, fingerprint, render
 from spark.rendering import render_listings
 
 SCHEMA = "title string, bullets array<string>, description string, brand string, category string, attributes map<string,string>"

@@ -1,0 +1,1 @@
+"""Bundles: find, open, describe, publish."""

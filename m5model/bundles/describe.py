@@ -1,0 +1,65 @@
+"""What a bundle says of itself, for people and for programs."""
+
+from collections.abc import Iterator
+
+from m5model.bundles.find import open_bundle
+from schemas.bundle import ONNX_FILES, WEIGHTS_FILE, BundleManifest
+from schemas.manifests import to_json
+
+MEGABYTE = 1_000_000
+THRESHOLD = "_threshold"
+_GRAPHS = (WEIGHTS_FILE, *ONNX_FILES)
+
+
+def verified_manifest(path: str) -> BundleManifest:
+    """The manifest of a bundle whose every byte was checked. Raises DamagedBundleError naming the first file that differs."""
+    return open_bundle(path)[1]
+
+
+def as_json(manifest: BundleManifest) -> str:
+    return to_json(manifest)
+
+
+def as_text(manifest: BundleManifest) -> str:
+    """A table for people: what it is, its files' sizes, and the figures of its gate beside their thresholds."""
+    lines = [*_rows(_identity(manifest)), "", "files", *_rows(_sizes(manifest)), "", "gate", *_rows(_gate(manifest))]
+    return "\n".join(lines) + "\n"
+
+
+def _identity(manifest: BundleManifest) -> Iterator[tuple[str, str]]:
+    yield "bundle", f"{manifest.id}, every file as the manifest says"
+    yield "kind", f"{manifest.kind}, preset {manifest.preset}, made {manifest.created_at}"
+    yield (
+        "vector space",
+        f"{manifest.space_id} (fp32: {manifest.space_id_fp32}), {manifest.hidden_size} dimensions, {manifest.pooling}",
+    )
+    yield "encoder", f"{manifest.layers} layers, {manifest.parameters:,} parameters, {manifest.max_tokens} tokens at most"
+    yield "vocabulary", f"{manifest.vocabulary_size:,} tokens"
+    yield "quantization", manifest.quantization
+    training_set = manifest.training_set
+    yield "training set", f"{training_set['name']}/{training_set['version']}" if training_set else "none"
+    yield "parent", manifest.parent or "none"
+
+
+def _sizes(manifest: BundleManifest) -> Iterator[tuple[str, str]]:
+    sizes = {name: int(str(entry["bytes"])) for name, entry in manifest.files.items()}
+    for name in _GRAPHS:
+        if name in sizes:
+            yield name, f"{sizes[name] / MEGABYTE:,.2f} MB"
+    rest = [size for name, size in sizes.items() if name not in _GRAPHS]
+    yield f"{len(rest)} others", f"{sum(rest) / MEGABYTE:,.2f} MB"
+
+
+def _gate(manifest: BundleManifest) -> Iterator[tuple[str, str]]:
+    for name, value in manifest.gate.items():
+        if name.endswith(THRESHOLD):
+            continue
+        threshold = manifest.gate.get(name + THRESHOLD)
+        shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+        yield name, shown if threshold is None else f"{shown} (threshold {threshold})"
+
+
+def _rows(pairs: Iterator[tuple[str, str]]) -> list[str]:
+    listed = list(pairs)
+    width = max((len(name) for name, _ in listed), default=0)
+    return [f"  {name:<{width}}  {value}" for name, value in listed]

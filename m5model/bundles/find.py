@@ -1,0 +1,94 @@
+"""Bundles on disk or S3: write one, find one, and refuse one whose bytes are not what its manifest says."""
+
+import hashlib
+from pathlib import Path
+
+from m5model.files import storage
+from schemas.bundle import MANIFEST_FILE, BundleManifest, Kind
+from schemas.errors import ConfigurationError, DamagedBundleError
+from schemas.manifests import from_json, to_json
+from schemas.report import JsonValue
+from schemas.workspace import Workspace
+
+
+def hash_files(folder: Path) -> dict[str, dict[str, JsonValue]]:
+    """SHA-256 and size in bytes of every file below ``folder`` but the manifest."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST_FILE)
+    return {file.relative_to(folder).as_posix(): {"sha256": _sha256_of(file), "bytes": file.stat().st_size} for file in files}
+
+
+def write_manifest(folder: Path, manifest: BundleManifest) -> None:
+    """Put the manifest into the folder: from here on it is a bundle."""
+    storage.write_bytes(str(folder / MANIFEST_FILE), to_json(manifest).encode())
+
+
+def read_manifest(path: str) -> BundleManifest:
+    """The manifest of the bundle at ``path``. Raises ConfigurationError where there is none."""
+    where = f"{path}/{MANIFEST_FILE}"
+    try:
+        text = storage.read_bytes(where).decode()
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"{path} is not a bundle: it has no {MANIFEST_FILE}",
+            next_step="give the folder that train_model.py or distill_student.py wrote, or its id",
+        ) from error
+    return from_json(BundleManifest, text, where)
+
+
+def open_bundle(path: str) -> tuple[Path, BundleManifest]:
+    """A local folder with the whole bundle, every byte checked, and its manifest.
+
+    Raises DamagedBundleError naming the first file that is missing or differs.
+    """
+    manifest = read_manifest(path)
+    if not storage.is_remote(path):
+        _verify(Path(path), manifest)
+        return Path(path), manifest
+    manifest_hash = hashlib.sha256(storage.read_bytes(f"{path}/{MANIFEST_FILE}")).hexdigest()
+    files = {name: str(entry["sha256"]) for name, entry in manifest.files.items()} | {MANIFEST_FILE: manifest_hash}
+    return storage.local_copy(path, files), manifest
+
+
+def find_bundle(workspace: Workspace, reference: str | None, kind: Kind) -> str:
+    """Path of the bundle that ``reference`` (an id in the workspace, or a path) names; the newest ``kind`` if None."""
+    if reference is None:
+        return _newest(workspace, kind)
+    for path in (workspace.bundle(reference), reference):
+        if storage.exists(f"{path}/{MANIFEST_FILE}"):
+            return path
+    known = ", ".join(storage.list_folders(workspace.bundles)) or "none"
+    raise ConfigurationError(
+        f"no bundle {reference!r}; in {workspace.bundles}: {known}", next_step="give one of these ids, or a path"
+    )
+
+
+def list_bundles(workspace: Workspace) -> list[BundleManifest]:
+    """Manifests of all bundles of the workspace, oldest first."""
+    names = storage.list_folders(workspace.bundles)
+    paths = [workspace.bundle(name) for name in names if storage.exists(f"{workspace.bundle(name)}/{MANIFEST_FILE}")]
+    return sorted((read_manifest(path) for path in paths), key=lambda manifest: (manifest.created_at, manifest.id))
+
+
+def _newest(workspace: Workspace, kind: Kind) -> str:
+    candidates = [manifest for manifest in list_bundles(workspace) if manifest.kind == kind]
+    if not candidates:
+        job = "jobs/train_model.py" if kind == "teacher" else "jobs/distill_student.py"
+        raise ConfigurationError(f"no {kind} bundle in {workspace.bundles}", next_step=f"run {job}, or give --bundle")
+    return workspace.bundle(candidates[-1].id)
+
+
+def _verify(folder: Path, manifest: BundleManifest) -> None:
+    for name, entry in manifest.files.items():
+        file = folder / name
+        found = _sha256_of(file) if file.is_file() else None
+        if found != entry["sha256"]:
+            problem = "is missing" if found is None else f"has SHA-256 {found[:12]}…, expected {str(entry['sha256'])[:12]}…"
+            raise DamagedBundleError(
+                f"bundle {manifest.id} is damaged: {file} {problem}",
+                next_step="copy the bundle again from its source, or make it again; do not use its vectors",
+            )
+
+
+def _sha256_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Training sets, vocabularies and token rows: what training code reads."""

@@ -1,0 +1,110 @@
+"""The versions of training sets that a workspace holds: list them, find one, compare two. Needs neither Spark nor datasets."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from m5model.files import storage
+from schemas.errors import ConfigurationError
+from schemas.manifests import from_json
+from schemas.report import JsonValue
+from schemas.training_set import MANIFEST_FILE, TrainingSetManifest
+from schemas.workspace import Workspace
+
+KEY = ("locale", "item_id", "copy")
+EXAMPLES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionDifference:
+    """What a newer version of a set has that an older one has not, and the reverse."""
+
+    old: TrainingSetManifest
+    new: TrainingSetManifest
+    same: int  # rows of both, with the same content
+    added: tuple[str, ...]  # keys, sorted
+    gone: tuple[str, ...]
+    changed: tuple[str, ...]  # the same key, another content hash
+
+    @property
+    def shares(self) -> dict[str, tuple[float, float]]:
+        """Share of the rows, by language: old and new."""
+        languages = sorted({*self.old.rows_by_language, *self.new.rows_by_language})
+        return {name: (_share(self.old, name), _share(self.new, name)) for name in languages}
+
+    def as_json(self) -> dict[str, JsonValue]:
+        sides = {"old": f"{self.old.name}/{self.old.version}", "new": f"{self.new.name}/{self.new.version}"}
+        rows: dict[str, JsonValue] = {"old_rows": self.old.rows, "new_rows": self.new.rows, "same": self.same}
+        keys = {"added": self.added, "gone": self.gone, "changed": self.changed}
+        shares: dict[str, JsonValue] = {name: [round(a, 6), round(b, 6)] for name, (a, b) in self.shares.items()}
+        counts: dict[str, JsonValue] = {name: len(found) for name, found in keys.items()}
+        examples: dict[str, JsonValue] = {name: list(found[:EXAMPLES]) for name, found in keys.items()}
+        return {**sides, **rows, **counts, "shares_by_language": shares, "examples": examples}
+
+
+def find_training_set(workspace: Workspace, reference: str | None) -> str:
+    """Path of the set that ``reference`` names: NAME/VERSION, NAME (its newest version) or a path; the newest of all if None.
+
+    Raises ConfigurationError naming the sets that there are.
+    """
+    if reference is not None and storage.exists(f"{reference}/{MANIFEST_FILE}"):
+        return reference
+    known = list_training_sets(workspace)
+    fitting = [manifest for manifest in known if reference in (None, manifest.name, f"{manifest.name}/{manifest.version}")]
+    if not fitting:
+        wanted = "no training set" if reference is None else f"no training set {reference!r}"
+        there = ", ".join(f"{manifest.name}/{manifest.version}" for manifest in known)
+        raise ConfigurationError(
+            f"{wanted} in {workspace.training_sets}: there is {there or 'none'}",
+            next_step="run jobs/sample_training_set.py, or give one of these",
+        )
+    return workspace.training_set(fitting[-1].name, fitting[-1].version)
+
+
+def list_training_sets(workspace: Workspace) -> list[TrainingSetManifest]:
+    """Manifests of all versions of all sets, oldest first."""
+    names = storage.list_folders(workspace.training_sets)
+    paths = [
+        workspace.training_set(name, version)
+        for name in names
+        for version in storage.list_folders(f"{workspace.training_sets}/{name}")
+    ]
+    manifests = [read_manifest(path) for path in paths if storage.exists(f"{path}/{MANIFEST_FILE}")]
+    return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.name, manifest.version))
+
+
+def read_manifest(path: str) -> TrainingSetManifest:
+    where = f"{path}/{MANIFEST_FILE}"
+    return from_json(TrainingSetManifest, storage.read_bytes(where).decode(), where)
+
+
+def compare_versions(old_path: str, new_path: str) -> VersionDifference:
+    """Rows added, gone and changed from one version to another, by key; a repeated row counts as often as it stands."""
+    old, new = dict(_content(old_path)), dict(_content(new_path))
+    changed = sorted(key for key in old.keys() & new.keys() if old[key] != new[key])
+    return VersionDifference(
+        old=read_manifest(old_path),
+        new=read_manifest(new_path),
+        same=len(old.keys() & new.keys()) - len(changed),
+        added=tuple(sorted(new.keys() - old.keys())),
+        gone=tuple(sorted(old.keys() - new.keys())),
+        changed=tuple(changed),
+    )
+
+
+def _content(path: str) -> Iterator[tuple[str, str]]:
+    """Key and content hash of every row, read file by file."""
+    filesystem, inner = storage.open_filesystem(path)
+    for name in sorted(read_manifest(path).files):
+        with filesystem.open_input_file(f"{inner}/{name}") as file:
+            table: pa.Table = pq.read_table(file, columns=[*KEY, "content_hash"])
+        for row in table.to_pylist():
+            copy = f"#{row['copy']}" if row["copy"] else ""
+            yield f"{row['locale']}/{row['item_id']}{copy}", row["content_hash"]
+
+
+def _share(manifest: TrainingSetManifest, language: str) -> float:
+    rows: Mapping[str, int] = manifest.rows_by_language
+    return rows.get(language, 0) / manifest.rows if manifest.rows else 0.0

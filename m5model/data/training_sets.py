@@ -1,0 +1,125 @@
+"""A training set as a Hugging Face dataset, every file's hash checked first, and its split by listing key."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, IterableDataset, load_dataset
+
+from m5model.data.set_versions import read_manifest
+from m5model.files import storage
+from m5model.runtime.rendering import DEFAULT_RENDERING, Rendering, render
+from schemas.errors import BadDataError
+from schemas.training_set import TrainingSetManifest
+
+HELD_OUT_SHARE = 0.05
+MINIMUM_HELD_OUT = 8
+MINIMUM_ROWS = 32
+STREAM_BUFFER_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Rows of one pinned version, with their rendered ``text`` and 63-bit ``key`` (of locale and item id)."""
+
+    manifest: TrainingSetManifest
+    learn: Dataset  # columns text, key, language, locale
+    held_out: Dataset  # the same columns; never learned from
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """What a bundle's manifest says of it."""
+        return {"name": self.manifest.name, "version": self.manifest.version, "content_hash": self.manifest.content_hash}
+
+
+def open_training_set(path: str, rendering: Rendering = DEFAULT_RENDERING) -> TrainingSet:
+    """Check every file's SHA-256 and the row count, render the rows, and split them. Raises BadDataError for a damaged set."""
+    manifest, files = _checked_files(path)
+    rows = load_dataset("parquet", data_files={"train": files}, split="train")
+    if len(rows) != manifest.rows or manifest.rows < MINIMUM_ROWS:
+        raise BadDataError(
+            f"training set {path} has {len(rows)} rows, its manifest says {manifest.rows}, at least {MINIMUM_ROWS} are needed",
+            next_step="sample a larger one with jobs/sample_training_set.py",
+        )
+    rendered = _render_rows(rows, manifest, rendering)
+    held_out = held_out_mask(np.asarray(rendered["key"], np.int64))
+    return TrainingSet(manifest, rendered.select(np.flatnonzero(~held_out)), rendered.select(np.flatnonzero(held_out)))
+
+
+def stream_training_set(path: str, *, seed: int, epoch: int = 0, skip: int = 0) -> IterableDataset:
+    """All rows of the set (columns of schemas.training_set.TRAINING_ROWS) in an order of (version, seed, epoch) alone.
+
+    For sets larger than the disk's page cache: files in shuffled order, rows shuffled within a buffer, nothing held but that
+    buffer. ``skip`` rows are left out at the start, so a run that stopped after step N of B rows goes on with ``skip=N * B``.
+    Raises BadDataError for a damaged set.
+    """
+    manifest, files = _checked_files(path)
+    rows = load_dataset("parquet", data_files={"train": files}, split="train", streaming=True)
+    order = hashlib.sha256(f"{manifest.content_hash} {seed} {epoch}".encode()).digest()
+    return rows.shuffle(seed=int.from_bytes(order[:4], "big"), buffer_size=STREAM_BUFFER_ROWS).skip(skip)
+
+
+def _checked_files(path: str) -> tuple[TrainingSetManifest, list[str]]:
+    """The manifest and the local paths of its Parquet files, each of which has the SHA-256 that the manifest says."""
+    manifest = read_manifest(path)
+    folder = storage.local_copy(path, manifest.files)
+    _verify(folder, manifest)
+    return manifest, [str(folder / name) for name in sorted(manifest.files) if name.endswith(".parquet")]
+
+
+def key_hash(locale: str, item_id: str) -> int:
+    """63 bits of the SHA-256 of a listing's key: a non-negative int64."""
+    return int.from_bytes(hashlib.sha256(f"{locale}\x1f{item_id}".encode()).digest()[:8], "big") >> 1
+
+
+def held_out_mask(keys: np.ndarray) -> np.ndarray:
+    """Which rows are held out: keys (n,) int64 → (n,) bool.
+
+    A row's place depends on its own key: those whose hash lies in the lowest 5% (for very small sets in a doubled share,
+    until there are 8).
+    """
+    share = HELD_OUT_SHARE
+    while True:
+        mask: np.ndarray = keys < int(share * 2**63)
+        if mask.sum() >= MINIMUM_HELD_OUT or share >= 0.4:
+            return mask
+        share *= 2
+
+
+def _verify(folder: Path, manifest: TrainingSetManifest) -> None:
+    for name, expected in manifest.files.items():
+        problem = _difference(folder / name, expected)
+        if problem:
+            raise BadDataError(
+                f"training set {manifest.name}/{manifest.version} is damaged: {folder / name} {problem}",
+                next_step="restore the file, or sample the set again under a new version",
+            )
+
+
+def _difference(file: Path, expected: str) -> str:
+    """What is wrong with a file that should have that SHA-256; empty where nothing is."""
+    if not file.is_file():
+        return "is missing"
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    return "" if found == expected else f"has SHA-256 {found[:12]}…, expected {expected[:12]}…"
+
+
+def _render_rows(rows: Dataset, manifest: TrainingSetManifest, rendering: Rendering) -> Dataset:
+    """Columns text, key, language and locale, in the order of the keys, so that file layout cannot matter."""
+
+    def render_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        columns = list(batch)
+        listings = [dict(zip(columns, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        return {
+            "text": [render(listing, rendering) for listing in listings],
+            "key": [key_hash(listing["locale"], listing["item_id"]) for listing in listings],
+        }
+
+    cache_key = hashlib.sha256(f"{manifest.content_hash}{rendering.rendering_id}{sorted(manifest.files.values())}".encode())
+    unused = [name for name in rows.column_names if name not in ("language", "locale")]
+    rendered = rows.map(render_batch, batched=True, remove_columns=unused, new_fingerprint=cache_key.hexdigest()[:32])
+    order = np.argsort(np.asarray(rendered["key"], np.int64), kind="stable")
+    return rendered.select(order)

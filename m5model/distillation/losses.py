@@ -1,0 +1,42 @@
+"""What the student learns from its teacher: how alike any two texts of a batch are.
+
+The target is a matrix of cosines between texts, not the teacher's vectors, so sizes and vocabularies may differ, and no labels
+are needed. Source: relational knowledge distillation (Park et al. 2019, distance-wise loss) on sentence vectors; MiniLMv2
+(Wang et al. 2021) does the same with relations between tokens.
+
+Tensor suffixes: B rows, D dimensions, L tokens.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import DistilBertModel
+
+from m5model.data.token_rows import TokenRows
+from m5model.encoders.bert import sentence_vectors
+from m5model.training.loop import mixed_precision
+
+
+def pair_similarities(vectors_BD: Tensor) -> Tensor:
+    """Cosines of all pairs of different rows of unit vectors: (B * (B - 1) / 2,) float32."""
+    similarities_BB = vectors_BD @ vectors_BD.T
+    first, second = torch.triu_indices(len(vectors_BD), len(vectors_BD), offset=1, device=vectors_BD.device)
+    return similarities_BB[first, second]
+
+
+def judgement_loss(student_BD: Tensor, teacher_BE: Tensor) -> Tensor:
+    """Mean squared error of the student's pair similarities, in units of the variance of the teacher's in this batch.
+
+    1 is what a constant guess of the teacher's mean scores, 0 is perfect. Without the division the loss, and with it the right
+    learning rate, would depend on how far the teacher spreads its vectors: after MLM alone all cosines lie within .1.
+    """
+    target = pair_similarities(teacher_BE)
+    spread = target.var(correction=0).clamp_min(1e-6)
+    return torch.mean((pair_similarities(student_BD) - target) ** 2) / spread
+
+
+def encode_rows(encoder: DistilBertModel, rows: TokenRows, batch: np.ndarray) -> Tensor:
+    """Unit vectors (B, D) float32 of these rows, on the encoder's device."""
+    ids_BL, mask_BL = (torch.from_numpy(array).to(encoder.device) for array in rows.padded(batch))
+    with mixed_precision(encoder.device):
+        return sentence_vectors(encoder, ids_BL, mask_BL)

@@ -1,0 +1,1 @@
+"""Encoders: geometry presets, torch modules, checkpoints."""

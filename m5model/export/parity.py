@@ -1,0 +1,132 @@
+"""The gate of an export: torch and the ONNX graphs must agree on texts that nothing was learned or calibrated from.
+
+Tensor suffixes: B rows, L tokens, D dimensions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from m5model.encoders.bert import load_encoder, sentence_vectors
+from m5model.export.text_batches import TextBatch
+from m5model.runtime.encoder import open_session, run_graph
+from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE
+from schemas.errors import ConfigurationError, GateRefusedError
+from schemas.report import JsonValue
+
+SIMILARITIES = ("int8_mean_cosine", "int8_min_cosine", "int8_pair_correlation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityThresholds:
+    """What an export must keep. Raises ConfigurationError listing every threshold that could refuse nothing or all."""
+
+    fp32_max_difference: float = 1e-4  # largest absolute difference of any component, torch against ONNX fp32
+    int8_mean_cosine: float = 0.99  # int8 against fp32, mean over texts
+    int8_min_cosine: float = 0.95  # of the worst text
+    # Vectors of one encoder may all point one way, and then any two have a high cosine: so also the correlation, over pairs
+    # of texts, of the similarities that int8 and fp32 give.
+    int8_pair_correlation: float = 0.95
+    # Texts to which the engine's graph and model_int8.onnx may give other bytes. None, because a space is named by
+    # model_int8.onnx; and because one lost bias moves a cosine by no more than 0.00002.
+    engine_vectors_differing: int = 0
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} is {getattr(self, name)}, expected -1 to 1" for name in SIMILARITIES if not -1 <= getattr(self, name) <= 1
+        ]
+        if not self.fp32_max_difference >= 0:
+            problems.append(f"fp32_max_difference is {self.fp32_max_difference}, expected 0 or more")
+        if self.engine_vectors_differing < 0:
+            problems.append(f"engine_vectors_differing is {self.engine_vectors_differing}, expected 0 or more")
+        if problems:
+            raise ConfigurationError(f"parity thresholds: {'; '.join(problems)}", next_step="correct these and start again")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """What was measured, in the same terms as the thresholds."""
+
+    texts: int
+    fp32_max_difference: float
+    int8_mean_cosine: float
+    int8_min_cosine: float
+    int8_pair_correlation: float
+    engine_vectors_differing: int | None  # None where there is no graph of the engine's own
+
+
+def measure_parity(folder: Path, batches: Sequence[TextBatch]) -> Parity:
+    """Run a student's checkpoint and its graphs over the batches."""
+    exact_BD = torch_vectors(folder, batches)
+    fp32_BD = onnx_vectors(folder / ONNX_FP32_FILE, batches)
+    int8_BD = onnx_vectors(folder / ONNX_INT8_FILE, batches)
+    engine = folder / ONNX_ENGINE_FILE
+    cosines_B = (fp32_BD * int8_BD).sum(axis=1)
+    return Parity(
+        texts=len(exact_BD),
+        fp32_max_difference=float(np.abs(exact_BD - fp32_BD).max()),
+        int8_mean_cosine=float(cosines_B.mean()),
+        int8_min_cosine=float(cosines_B.min()),
+        int8_pair_correlation=pair_correlation(fp32_BD, int8_BD),
+        engine_vectors_differing=count_differing(int8_BD, onnx_vectors(engine, batches)) if engine.is_file() else None,
+    )
+
+
+def refuse_unless_equal(parity: Parity, thresholds: ParityThresholds) -> None:
+    """Raise GateRefusedError naming every figure that misses its threshold; NaN misses any."""
+    failures = []
+    if not parity.fp32_max_difference <= thresholds.fp32_max_difference:
+        failures.append(f"fp32_max_difference {parity.fp32_max_difference:.2e} > {thresholds.fp32_max_difference:.2e}")
+    for name in SIMILARITIES:
+        if not getattr(parity, name) >= getattr(thresholds, name):
+            failures.append(f"{name} {getattr(parity, name):.5f} < {getattr(thresholds, name)}")
+    if (parity.engine_vectors_differing or 0) > thresholds.engine_vectors_differing:
+        failures.append(f"engine_vectors_differing {parity.engine_vectors_differing} > {thresholds.engine_vectors_differing}")
+    if failures:
+        raise GateRefusedError(
+            f"the exported graphs do not give the checkpoint's vectors: {'; '.join(failures)}, on {parity.texts} texts",
+            next_step="nothing was released; calibrate on more texts, or find what changed the graph",
+        )
+
+
+def gate_figures(parity: Parity, thresholds: ParityThresholds) -> dict[str, JsonValue]:
+    """Figures beside their thresholds, for the manifest."""
+    figures: dict[str, JsonValue] = {"parity_texts": parity.texts}
+    names = ["fp32_max_difference", *SIMILARITIES]
+    if parity.engine_vectors_differing is not None:
+        names.append("engine_vectors_differing")
+    for name in names:
+        figures[name] = getattr(parity, name)
+        figures[f"{name}_threshold"] = getattr(thresholds, name)
+    return figures
+
+
+def torch_vectors(folder: Path, batches: Sequence[TextBatch]) -> np.ndarray:
+    """Vectors (n, D) float32 of the checkpoint in torch, on CPU."""
+    encoder = load_encoder(folder)
+    with torch.inference_mode():
+        vectors = [
+            sentence_vectors(encoder, torch.from_numpy(batch.ids_BL), torch.from_numpy(batch.mask_BL)).numpy()
+            for batch in batches
+        ]
+    return np.concatenate(vectors)
+
+
+def onnx_vectors(graph: Path, batches: Sequence[TextBatch]) -> np.ndarray:
+    """Vectors (n, D) float32 of a graph in the session that executors use."""
+    session = open_session(graph.read_bytes())
+    return np.concatenate([run_graph(session, batch.ids_BL, batch.mask_BL) for batch in batches])
+
+
+def count_differing(first_BD: np.ndarray, second_BD: np.ndarray) -> int:
+    """Rows of one float32 array whose bytes are not those of the other."""
+    return int((first_BD.view(np.int32) != second_BD.view(np.int32)).any(axis=1).sum())
+
+
+def pair_correlation(first_BD: np.ndarray, second_BE: np.ndarray) -> float:
+    """Pearson correlation, over all pairs of rows, of the similarities in one space and in another (dimensions may differ)."""
+    upper = np.triu_indices(len(first_BD), k=1)
+    return float(np.corrcoef((first_BD @ first_BD.T)[upper], (second_BE @ second_BE.T)[upper])[0, 1])

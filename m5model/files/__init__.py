@@ -1,0 +1,1 @@
+"""Files and folders, local or on S3: open, hash, copy, lease."""

@@ -1,0 +1,1 @@
+"""Delta tables: rows, whole files, the log."""

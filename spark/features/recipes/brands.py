@@ -1,0 +1,130 @@
+"""``features/brands``: the brand whose listings' mean vector lies nearest to a listing.
+
+Shape suffixes: N listings, B brands, D dimensions.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from schemas.checks import require
+from spark.neighbours.kmeans import unit
+from spark.vectors.blocks import MICRO, Scores, best_columns, row_blocks, vectors_from_arrow
+from spark.vectors.exact_sums import sum_vectors
+
+SCORED = "locale string, item_id string, brand string, nearest_brand string, score float, margin float"
+Batches = Iterator[pa.RecordBatch]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrandSettings:
+    """Which brands get a centroid."""
+
+    min_listings: int = 3  # listings; 2 at least, because a listing is scored without its own vector
+    max_brands: int = 50_000  # brands, those with most listings; every task carries their centroids, 150 MB at 384 dimensions
+
+    def __post_init__(self) -> None:
+        rules = {
+            f"min_listings must be at least 2, is {self.min_listings}": self.min_listings >= 2,
+            f"max_brands must be at least 1, is {self.max_brands}": self.max_brands >= 1,
+        }
+        require("BrandSettings", rules)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrandCentroids:
+    """The brands that compete, in ascending order of their keys."""
+
+    keys: tuple[str, ...]  # B normalised names
+    names: tuple[str, ...]  # B names as most listings spell them
+    totals_BD: NDArray[np.float64]  # sums of their listings' vectors
+
+    def best_two(self, vectors_ND: NDArray[np.float32], own_N: NDArray[np.int64]) -> tuple[NDArray[np.int64], Scores]:
+        """``brand_N2`` and ``micro_N2``: the two nearest centroids (one where B is 1), cosines in millionths.
+
+        ``own_N`` is the brand that the listing itself belongs to, or -1: that centroid is taken without the listing, so
+        that its score does not profit from its own vector (leave one out).
+        """
+        wide_ND = vectors_ND.astype(np.float64)
+        scores_NB = wide_ND @ unit(self.totals_BD).T
+        rows = np.flatnonzero(own_N >= 0)
+        others_ND = unit(self.totals_BD[own_N[rows]] - wide_ND[rows])
+        scores_NB[rows, own_N[rows]] = np.einsum("nd,nd->n", others_ND, wide_ND[rows])
+        return best_columns(scores_NB, 2)
+
+
+def build_brands(catalogue: DataFrame, space_id: str, settings: BrandSettings) -> DataFrame:
+    """The view of schemas.features.BRANDS. ``catalogue`` holds locale, item_id, brand and vector.
+
+    Brands span locales, as the space does. Collects at most ``max_brands`` centroids, by a Spark job of its own. The margin
+    of the only brand is its score + 1: as if the second best had the lowest cosine there is. No brand, no rows.
+    """
+    listings = catalogue.select("locale", "item_id", "brand", "vector", brand_key(F.col("brand")).alias("brand_key"))
+    centroids = collect_centroids(listings, settings)
+    return score_listings(listings, centroids).withColumn("space_id", F.lit(space_id))
+
+
+def brand_key(brand: Column) -> Column:
+    """The name by which spellings of a brand are one: trimmed, inner white space single, lower case; null where empty."""
+    key = F.lower(spell_brand(brand))
+    return F.when(F.length(key) > 0, key)
+
+
+def spell_brand(brand: Column) -> Column:
+    return F.trim(F.regexp_replace(brand, r"\s+", " "))
+
+
+def name_brands(listings: DataFrame, settings: BrandSettings) -> DataFrame:
+    """brand_key, name: brands with enough listings; the name is the most frequent spelling, the first of equal ones."""
+    spellings = (
+        listings.where("brand_key is not null").groupBy("brand_key", spell_brand(F.col("brand")).alias("spelling")).count()
+    )
+    most_frequent = F.min(F.struct((-F.col("count")).alias("order"), "spelling"))
+    brands = spellings.groupBy("brand_key").agg(F.sum("count").alias("listings"), most_frequent.alias("best"))
+    largest = brands.where(F.col("listings") >= settings.min_listings).orderBy(F.desc("listings"), "brand_key")
+    return largest.limit(settings.max_brands).select("brand_key", F.col("best.spelling").alias("name"))
+
+
+def collect_centroids(listings: DataFrame, settings: BrandSettings) -> BrandCentroids:
+    """Bring the centroids to the driver, from where the tasks get them."""
+    brands = name_brands(listings, settings)
+    totals = sum_vectors(listings.join(F.broadcast(brands), "brand_key"), "brand_key")
+    table = totals.join(brands, "brand_key").toArrow().sort_by("brand_key")
+    width = len(table["total"][0]) if table.num_rows else 0
+    return BrandCentroids(
+        keys=tuple(table["brand_key"].to_pylist()),
+        names=tuple(table["name"].to_pylist()),
+        totals_BD=np.asarray(table["total"].combine_chunks().flatten()).reshape(table.num_rows, width),
+    )
+
+
+def score_listings(listings: DataFrame, centroids: BrandCentroids) -> DataFrame:
+    """locale, item_id, brand, nearest_brand, score, margin. The centroids travel in the function (Spark broadcasts it)."""
+    return listings.select("locale", "item_id", "brand", "brand_key", "vector").mapInArrow(_scorer(centroids), SCORED)
+
+
+def _scorer(centroids: BrandCentroids) -> Callable[[Batches], Batches]:
+    def score(batches: Batches) -> Batches:
+        position = {key: row for row, key in enumerate(centroids.keys)}
+        for batch in batches if position else ():
+            for block in row_blocks(batch.num_rows, len(position)):
+                yield score_block(batch.slice(block.start, block.stop - block.start), position)
+
+    def score_block(batch: pa.RecordBatch, position: dict[str, int]) -> pa.RecordBatch:
+        own_N = np.array([position.get(key, -1) for key in batch["brand_key"].to_pylist()], np.int64)
+        brand_N2, micro_N2 = centroids.best_two(vectors_from_arrow(batch["vector"]), own_N)
+        second_N = micro_N2[:, 1] if len(position) > 1 else np.full(len(own_N), -MICRO)
+        columns = {name: batch[name] for name in ("locale", "item_id", "brand")}
+        columns |= {
+            "nearest_brand": pa.array([centroids.names[brand] for brand in brand_N2[:, 0]]),
+            "score": pa.array((micro_N2[:, 0] / MICRO).astype(np.float32)),
+            "margin": pa.array(((micro_N2[:, 0] - second_N) / MICRO).astype(np.float32)),
+        }
+        return pa.RecordBatch.from_pydict(columns)
+
+    return score

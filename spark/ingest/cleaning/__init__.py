@@ -1,0 +1,1 @@
+"""Texts are repaired and languages filled in."""

@@ -1,0 +1,67 @@
+"""The language of each listing: what the feed declares, else what the text says (spark.ingest.cleaning.detection).
+
+A declaration is checked by script alone; a disagreement is a warning (schemas.listing.WARNINGS), never a rejection.
+"""
+
+import re
+from collections.abc import Sequence
+
+from schemas.locales import LOCALES
+
+# The detector gains nothing from more text than this.
+DETECTION_CHARACTERS = 150
+# A detection below this is not held against a locale: titles of two words and a brand say little.
+CONFIDENT = 0.9
+
+# A text is in such a script where it has several of its letters in a row: a brand's one sign is not a language.
+SCRIPTS = {"ar": "[\u0621-\u064a]{3}", "ja": "[\u3041-\u30ff\u4e00-\u9fff]{2}"}
+LATIN = "[A-Za-z\u00c0-\u024f]{3}"
+MAX_TAG_CHARACTERS = 35  # RFC 5646, 4.4.1
+SPOKEN = frozenset((locale.code, language) for locale in LOCALES.values() for language in locale.languages)
+
+_latin, _any_script = re.compile(LATIN), re.compile("|".join(SCRIPTS.values()))
+_scripts = {language: re.compile(letters) for language, letters in SCRIPTS.items()}
+
+
+def normalise_language(declared: str | None) -> str | None:
+    """``de-DE`` and ``DE`` become ``de``; None where nothing is left. A text that slipped into the column stays as it is."""
+    if declared is None or len(declared) > MAX_TAG_CHARACTERS:
+        return declared
+    return declared.partition("-")[0].partition("_")[0].strip().lower() or None
+
+
+def text_to_detect(title: str | None, description: str | None) -> str:
+    """What of a listing is enough to tell its language; empty where it has no text."""
+    return " ".join(text for text in (title, description) if text)[:DETECTION_CHARACTERS]
+
+
+def find_warnings(
+    locales: Sequence[str | None],
+    languages: Sequence[str | None],
+    titles: Sequence[str | None],
+    confidences: Sequence[float | None],
+) -> list[Sequence[str]]:
+    """Names from schemas.listing.WARNINGS, for each listing. Confidences are the detector's, None where one was declared."""
+    warnings: list[Sequence[str]] = [()] * len(locales)
+    for i, (locale, language, title) in enumerate(zip(locales, languages, titles, strict=True)):
+        is_plain = language not in SCRIPTS and (title is None or title.isascii())
+        if not (is_plain and (locale, language) in SPOKEN):
+            warnings[i] = _find_warnings(locale, language, title, confidences[i])
+    return warnings
+
+
+def _find_warnings(locale: str | None, language: str | None, title: str | None, confidence: float | None) -> list[str]:
+    warnings = []
+    if confidence is None and title is not None and _is_in_another_script(title, language):
+        warnings.append("language_disagrees")
+    if (locale, language) not in SPOKEN and (confidence is None or confidence >= CONFIDENT):
+        warnings.append("language_not_of_locale")
+    return warnings
+
+
+def _is_in_another_script(title: str, language: str | None) -> bool:
+    """The title has letters of another script and none of the declared language's own."""
+    own = _scripts.get(language or "")
+    if own is not None:
+        return not own.search(title) and _latin.search(title) is not None
+    return not (title.isascii() or _latin.search(title)) and _any_script.search(title) is not None

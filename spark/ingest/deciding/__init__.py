@@ -1,0 +1,1 @@
+"""The feed is compared with the tables, and the changes are committed."""

@@ -1,0 +1,1 @@
+"""Rules decide which records are good."""

@@ -1,0 +1,157 @@
+"""Every rule that a record must pass. A rule looks at a column of a batch at once and names the records that break it.
+
+What an absent field does is part of the rule:
+    IGNORES_NULL    an absent field cannot break it
+    REFUSES_NULL    absence is the offence, unless the field holds a wrong type, which is an offence of its own
+Records that could not be read have no fields: only their reason for that counts. Tombstones need no title.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from schemas.locales import LANGUAGES, LOCALES
+from schemas.reject import MAX_TEXT_CHARACTERS, MAX_TITLE_CHARACTERS
+from spark.ingest.reading.records import Records
+
+MAX_DETAIL_CHARACTERS = 200
+
+
+class OnNull(Enum):
+    """What a rule makes of an absent field."""
+
+    IGNORES_NULL = "ignores"
+    REFUSES_NULL = "refuses"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The limits of the rules that have one, in characters."""
+
+    title: int = MAX_TITLE_CHARACTERS
+    text: int = MAX_TEXT_CHARACTERS
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What rules look at: repaired records, and their times in microseconds where the text is one."""
+
+    records: Records
+    updated_at: Sequence[int | None]
+    limits: Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Records at the positions ``broken`` are rejected for ``reason``; ``detail`` is what to show a person of one."""
+
+    reason: str
+    on_null: OnNull
+    broken: Callable[[Batch], Iterable[int]]
+    detail: Callable[[Batch, int], str]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why a record is rejected."""
+
+    reasons: list[str]
+    detail: str | None = None
+
+
+def judge_records(batch: Batch) -> dict[int, Verdict]:
+    """The rejected records of a batch, by position, each with all reasons in the order of the rules."""
+    unreadable = batch.records.unreadable
+    offences: dict[int, list[tuple[str, str]]] = {}
+    for rule in RULES:
+        for i in rule.broken(batch):
+            if i not in unreadable:
+                detail = rule.detail(batch, i)[:MAX_DETAIL_CHARACTERS]
+                offences.setdefault(i, []).append((rule.reason, f"{rule.reason}: {detail}"))
+    verdicts = {i: Verdict([name for name, _ in found], "; ".join(text for _, text in found)) for i, found in offences.items()}
+    return verdicts | {i: Verdict([reason]) for i, reason in unreadable.items()}
+
+
+def _one_of(reason: str, name: str, known: Iterable[str]) -> Rule:
+    allowed = frozenset((*known, None))
+
+    def broken(batch: Batch) -> Iterable[int]:
+        values = batch.records.columns[name]
+        return () if allowed.issuperset(values) else [i for i, value in enumerate(values) if value not in allowed]
+
+    return Rule(reason=reason, on_null=OnNull.IGNORES_NULL, broken=broken, detail=lambda batch, i: _value(batch, name, i))
+
+
+def _required(name: str, *, of_tombstones: bool = True) -> Rule:
+    def broken(batch: Batch) -> Iterable[int]:
+        values, wrong = batch.records.columns[name], batch.records.wrong_types
+        if None not in values:
+            return ()
+        deleted = batch.records.columns["deleted"]
+        absent = (i for i, value in enumerate(values) if value is None and name not in wrong.get(i, ()))
+        return [i for i in absent if of_tombstones or not deleted[i]]
+
+    return Rule(
+        reason=f"missing_{name}",
+        on_null=OnNull.REFUSES_NULL,
+        broken=broken,
+        detail=lambda batch, i: f"{name} is absent or empty",
+    )
+
+
+def _at_most(reason: str, length: Callable[[Batch, int], int], limit: Callable[[Limits], int]) -> Rule:
+    def broken(batch: Batch) -> Iterable[int]:
+        # No text has more characters than its record has bytes.
+        longest = limit(batch.limits)
+        return [i for i, size in enumerate(batch.records.sizes) if size > longest and length(batch, i) > longest]
+
+    return Rule(
+        reason=reason,
+        on_null=OnNull.IGNORES_NULL,
+        broken=broken,
+        detail=lambda batch, i: f"{length(batch, i)} characters",
+    )
+
+
+def _title_length(batch: Batch, i: int) -> int:
+    return len(batch.records.columns["title"][i] or "")
+
+
+def _text_length(batch: Batch, i: int) -> int:
+    columns = batch.records.columns
+    pairs = columns["attributes"][i] or {}
+    return sum(map(len, (*(columns["bullets"][i] or ()), columns["description"][i] or "", *pairs.values())))
+
+
+def _no_instants(batch: Batch) -> Iterable[int]:
+    texts = batch.records.columns["updated_at"]
+    return [i for i, micros in enumerate(batch.updated_at) if micros is None and texts[i] is not None]
+
+
+def _value(batch: Batch, name: str, i: int) -> str:
+    value: Any = batch.records.columns[name][i]
+    return str(value)
+
+
+RULES = (
+    Rule(
+        reason="wrong_type",
+        on_null=OnNull.IGNORES_NULL,
+        broken=lambda batch: batch.records.wrong_types,
+        detail=lambda batch, i: ", ".join(batch.records.wrong_types[i]),
+    ),
+    _required("item_id"),
+    _required("locale"),
+    _one_of("unknown_locale", "locale", LOCALES),
+    _one_of("unknown_language", "language", LANGUAGES),
+    _required("title", of_tombstones=False),
+    _at_most("title_too_long", _title_length, lambda limits: limits.title),
+    _at_most("text_too_long", _text_length, lambda limits: limits.text),
+    Rule(
+        reason="invalid_updated_at",
+        on_null=OnNull.IGNORES_NULL,
+        broken=_no_instants,
+        detail=lambda batch, i: _value(batch, "updated_at", i),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Fields of a feed become columns of a listing."""

@@ -1,0 +1,1 @@
+"""Feeds become records."""

@@ -1,0 +1,1 @@
+"""Judged records are written to a staging table and counted."""

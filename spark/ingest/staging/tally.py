@@ -1,0 +1,56 @@
+"""Counts of judged records: made where they are judged, added up where the run is."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.locales import LOCALES
+from spark.ingest.judging.judge import Judged
+
+
+@dataclass
+class Tally:
+    """Of one task or of all."""
+
+    listings: int = 0
+    tombstones: int = 0
+    rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    repairs: Counter[str] = field(default_factory=Counter)  # good records, by repair
+    languages: Counter[str] = field(default_factory=Counter)  # listings, by language
+    locales: set[str] = field(default_factory=set)  # known ones, of good records and of rejects whose locale could be read
+
+    def count(self, judged: Judged) -> None:
+        """Add a batch."""
+        verdicts, columns = judged.verdicts, judged.columns
+        rows = len(columns["locale"])
+        self.rejected += len(verdicts)
+        self.tombstones += len(judged.tombstones)
+        self.listings += rows - len(verdicts) - len(judged.tombstones)
+        for verdict in verdicts.values():
+            self.reasons.update(verdict.reasons)
+        for i, names in enumerate(columns["repairs"]):
+            if names and i not in verdicts:
+                self.repairs.update(names)
+        self.languages.update(columns["language"])
+        self.languages -= Counter(columns["language"][i] for i in judged.tombstones | verdicts.keys())
+        self.locales |= set(columns["locale"]) & LOCALES.keys()
+
+    def add(self, other: "Tally") -> None:
+        """Add another's counts."""
+        self.listings += other.listings
+        self.tombstones += other.tombstones
+        self.rejected += other.rejected
+        self.reasons += other.reasons
+        self.repairs += other.repairs
+        self.languages += other.languages
+        self.locales |= other.locales
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``from_json`` reads it."""
+        return {**vars(self), "locales": sorted(self.locales)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Tally":
+        counters = {name: Counter(values[name]) for name in ("reasons", "repairs", "languages")}
+        return cls(**{**values, **counters, "locales": set(values["locales"])})

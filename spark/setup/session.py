@@ -1,0 +1,84 @@
+"""The Spark session of a job: Delta, UTC, this interpreter for the workers, S3 where a path asks for it."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession
+
+from schemas.errors import ConfigurationError
+from spark.setup.java import check_java
+
+DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
+
+SETTINGS: Mapping[str, str] = {
+    "spark.sql.extensions": DELTA_EXTENSION,
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    # A Parquet file may hold a map that has a name twice; the last one stands instead of failing the job.
+    "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+# One retry-less attempt is local[N]'s default: a lost Python worker would end the job.
+LOCAL_MASTER = "local[*,4]"
+
+
+def build_session(
+    name: str, *, paths: Iterable[str] = (), settings: Callable[[SparkConf], Mapping[str, str]] | None = None
+) -> SparkSession:
+    """A session that can read and write Delta tables at ``paths``.
+
+    The master comes from spark-submit or spark-defaults.conf, else all local cores. ``settings`` are a job's own Spark
+    defaults, given what is configured. Raises ConfigurationError where Java or the Delta jars are missing.
+    """
+    check_java()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    launch_jvm()
+    conf = SparkConf()
+    chosen = {**SETTINGS, **s3_settings(paths), **(settings(conf) if settings else {})}
+    builder = SparkSession.builder.appName(name)
+    if not conf.contains("spark.master"):
+        builder = builder.master(LOCAL_MASTER)
+    for key, value in chosen.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel(os.environ.get("M5_SPARK_LOG_LEVEL", "ERROR"))
+    _check_delta(session)
+    return session
+
+
+def launch_jvm() -> None:
+    """Start the JVM, so that a SparkConf holds what spark-submit and spark-defaults.conf say."""
+    SparkContext._ensure_initialized()
+
+
+def s3_settings(paths: Iterable[str]) -> dict[str, str]:
+    """Hadoop's S3A settings where one of ``paths`` is on S3, from the same AWS variables that the rest of M5 reads."""
+    if not any(path.startswith(("s3://", "s3a://")) for path in paths):
+        return {}
+    settings = {"spark.hadoop.fs.s3a.endpoint.region": os.environ.get("AWS_REGION", "us-east-1")}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        secure = str(urlsplit(endpoint).scheme == "https").lower()
+        settings |= {
+            "spark.hadoop.fs.s3a.endpoint": endpoint,
+            "spark.hadoop.fs.s3a.path.style.access": "true",
+            "spark.hadoop.fs.s3a.connection.ssl.enabled": secure,
+        }
+    return settings
+
+
+def _check_delta(session: SparkSession) -> None:
+    jvm: Any = session.sparkContext._jvm
+    loader = jvm.org.apache.spark.util.Utils.getContextOrSparkClassLoader()
+    if loader.getResource(DELTA_EXTENSION.replace(".", "/") + ".class") is None:
+        session.stop()
+        raise ConfigurationError(
+            "Spark was started without the Delta jars",
+            next_step="run `make setup`, or give --packages io.delta:delta-spark_4.2_2.13:4.4.0 to spark-submit",
+        )

@@ -1,0 +1,1 @@
+"""Vectors between Arrow and numpy: exact top-k, exact sums, projection."""

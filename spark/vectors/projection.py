@@ -1,0 +1,49 @@
+"""Fewer dimensions by an orthogonal projection that the vector space itself seeds.
+
+Projection to D' of D dimensions keeps inner products up to noise of the order 1/sqrt(D') (Johnson and Lindenstrauss, 1984);
+where D is the smaller, the vectors are embedded isometrically, so that cosines stay what they were.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+
+from schemas.space import sha256_hex
+from spark.neighbours.kmeans import unit
+from spark.vectors.blocks import vectors_from_arrow, vectors_to_lists
+
+Batches = Iterator[pa.RecordBatch]
+
+
+@lru_cache(maxsize=4)
+def projection_matrix(space_id: str, dimensions: int, projected: int) -> NDArray[np.float64]:
+    """``matrix_DP``, D x ``projected``: orthonormal columns, or rows where D is the smaller. The same for equal arguments."""
+    seed = int(sha256_hex(f"{space_id}:{projected}".encode())[:16], 16)
+    gaussian = np.random.default_rng(seed).normal(size=(max(dimensions, projected), min(dimensions, projected)))
+    q, r = np.linalg.qr(gaussian)
+    q *= np.sign(np.diag(r))  # QR leaves signs open; with a positive diagonal it is unique
+    return q if dimensions >= projected else q.T
+
+
+def project_vectors(listings: DataFrame, space_id: str, projected: int, *, unit_length: bool) -> DataFrame:
+    """``vector`` replaced by its projection (array<float> of ``projected`` elements); the other columns as they are."""
+    others = [column for column in listings.columns if column != "vector"]
+    selected = listings.select(*others, "vector")
+    return selected.mapInArrow(_projector(space_id, projected, unit_length), selected.schema)
+
+
+def _projector(space_id: str, projected: int, unit_length: bool) -> Callable[[Batches], Batches]:
+    def project(batches: Batches) -> Batches:
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            vectors_ND = vectors_from_arrow(batch["vector"])
+            projected_NP = vectors_ND.astype(np.float64) @ projection_matrix(space_id, vectors_ND.shape[1], projected)
+            column = vectors_to_lists(unit(projected_NP) if unit_length else projected_NP)
+            yield batch.set_column(batch.schema.get_field_index("vector"), "vector", column)
+
+    return project

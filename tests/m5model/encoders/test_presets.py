@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from m5model.encoders.bert import build_encoder, count_parameters
+from m5model.encoders.presets import PRESETS, EncoderPreset, get_preset
+from schemas.errors import ConfigurationError
+
+EXACT = {
+    "tiny": 1_461_760,
+    "mini": 19_484_928,
+    "student-70m": 67_723_776,
+    "teacher-500m": 513_009_664,
+    "xl-1.5b": 1_529_282_560,
+}
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
+def test_a_preset_has_exactly_the_parameters_that_it_declares(preset: EncoderPreset) -> None:
+    with torch.device("meta"):
+        encoder = build_encoder(preset)
+    assert count_parameters(encoder) == preset.parameters == EXACT[preset.name]
+
+
+def test_every_preset_is_held_by_a_count() -> None:
+    assert set(PRESETS) == set(EXACT)
+
+
+@pytest.mark.parametrize(("name", "megabytes"), [("student-70m", 271), ("teacher-500m", 2052)])
+def test_the_published_sizes_are_met_in_fp32(name: str, megabytes: int) -> None:
+    assert round(get_preset(name).parameters * 4 / 1e6) == megabytes
+
+
+def test_an_unknown_preset_is_refused_with_the_names_of_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match="teacher-500m"):
+        get_preset("huge")

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+
+from m5model.data.randomness import generator_for
+from m5model.data.token_rows import BatchOrder, pad_ids
+from m5model.data.vocabulary import MASK_ID
+from m5model.encoders.presets import TINY
+from m5model.tasks.masking import mask_tokens
+from m5model.training.config import TrainingConfig
+from m5model.training.schedule import learning_rate_at
+from schemas.errors import ConfigurationError
+
+LENGTHS = np.random.default_rng(5).integers(3, 60, 500)
+
+
+def _order(seed: int = 0, content_hash: str = "abc", **size: int) -> BatchOrder:
+    return BatchOrder(LENGTHS, content_hash=content_hash, seed=seed, **(size or {"token_budget": 256}))
+
+
+def test_every_row_comes_once_in_an_epoch_and_no_batch_exceeds_its_budget() -> None:
+    order, seen, step = _order(), [], 0
+    while len(seen) < len(LENGTHS):
+        rows = order.rows(step)
+        assert len(rows) * LENGTHS[rows].max() <= 256
+        seen.extend(rows.tolist())
+        step += 1
+    assert sorted(seen) == list(range(len(LENGTHS)))
+
+
+def test_the_rows_of_a_step_are_the_same_whatever_was_asked_before() -> None:
+    straight = [_order().rows(step).tolist() for step in (0, 150, 40)]
+    one = _order()
+    assert [one.rows(step).tolist() for step in (0, 150, 40)] == straight
+
+
+def test_another_seed_or_another_set_gives_another_order() -> None:
+    assert _order().rows(0).tolist() != _order(seed=1).rows(0).tolist()
+    assert _order().rows(0).tolist() != _order(content_hash="abd").rows(0).tolist()
+
+
+def test_batches_of_fixed_rows_hold_that_many_and_mix_lengths() -> None:
+    rows = _order(batch_rows=64).rows(3)
+    assert len(set(rows.tolist())) == 64
+    assert LENGTHS[rows].max() - LENGTHS[rows].min() > 30
+
+
+def test_padding_is_zero_and_outside_the_mask() -> None:
+    ids_BL, mask_BL = pad_ids([[2, 9, 3], [2, 3]])
+    assert ids_BL.tolist() == [[2, 9, 3], [2, 3, 0]]
+    assert mask_BL.tolist() == [[1, 1, 1], [1, 1, 0]]
+
+
+def test_fifteen_percent_are_chosen_and_of_these_80_10_10() -> None:
+    ids_BL = np.full((400, 100), 50)
+    masked = mask_tokens(ids_BL, 1_000, 0.15, generator_for("test"))
+    chosen = masked.ids_BL[masked.chosen_BL]
+    assert masked.chosen_BL.mean() == pytest.approx(0.15, abs=0.01)
+    assert (chosen == MASK_ID).mean() == pytest.approx(0.8, abs=0.02)
+    assert (chosen == 50).mean() == pytest.approx(0.1, abs=0.02)
+    assert (masked.ids_BL[~masked.chosen_BL] == 50).all()
+
+
+def test_special_tokens_and_padding_are_never_chosen_and_one_other_always_is() -> None:
+    ids_BL = np.asarray([[2, 77, 3, 0, 0]])
+    masked = mask_tokens(ids_BL, 1_000, 1e-9, generator_for("test"))
+    assert masked.chosen_BL.tolist() == [[False, True, False, False, False]]
+
+
+def test_masks_are_a_function_of_seed_and_step() -> None:
+    ids_BL = np.full((4, 50), 50)
+
+    def chosen(step: int) -> list[list[bool]]:
+        return mask_tokens(ids_BL, 1_000, 0.15, generator_for("mask", 7, step)).chosen_BL.tolist()
+
+    assert chosen(3) == chosen(3) != chosen(4)
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero() -> None:
+    config = TrainingConfig(steps=100, learning_rate=1e-3, warmup_share=0.1)
+    rates = [learning_rate_at(step, config) for step in range(101)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert max(rates) == rates[9] == rates[10] == pytest.approx(1e-3)
+    assert rates[100] == 0
+
+
+def test_all_wrong_settings_are_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        TrainingConfig(steps=-1, learning_rate=float("nan"), token_budget=1, device="tpu", threads=-2)
+    for name in ("steps is -1", "learning_rate is nan", "token_budget is 1", "'tpu'", "threads is -2"):
+        assert name in str(error.value)
+
+
+def test_a_preset_brings_its_settings_and_steps_may_be_given() -> None:
+    assert TrainingConfig.for_preset(TINY).steps == TINY.steps
+    assert TrainingConfig.for_preset(TINY, steps=5).steps == 5

@@ -1,0 +1,66 @@
+"""The attributes view."""
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from schemas.errors import ConfigurationError
+from spark.features.recipes.attributes import AttributeSettings, build_attributes
+
+CATALOGUE = "locale string, item_id string, attributes map<string, string>"
+NEIGHBOURS = "locale string, item_id string, neighbour_item_id string, cosine double, rank int"
+
+
+@pytest.fixture(scope="module")
+def catalogue(spark: SparkSession) -> DataFrame:
+    rows = [
+        ("DE", "a", {"size": "L"}),
+        ("DE", "b", {"colour": "red", "size": "M", "empty": ""}),
+        ("DE", "c", {"colour": "blue", "size": "M", "empty": ""}),
+        ("DE", "d", {"colour": "blue"}),
+        ("DE", "e", None),
+    ]
+    return spark.createDataFrame(rows, CATALOGUE)
+
+
+def neighbours(spark: SparkSession, *rows: tuple[str, str, float, int]) -> DataFrame:
+    return spark.createDataFrame([("DE", *row) for row in rows], NEIGHBOURS)
+
+
+def build(catalogue: DataFrame, found: DataFrame, **settings: float) -> list[tuple]:
+    chosen = AttributeSettings(**settings)  # type: ignore[arg-type]
+    rows = build_attributes(catalogue, found, "space-a", chosen).orderBy("item_id", "attribute").collect()
+    return [(*row[:4], round(row[4], 6), *row[5:]) for row in rows]
+
+
+def test_neighbours_vote_by_similarity_for_what_the_listing_does_not_declare(spark: SparkSession, catalogue: DataFrame) -> None:
+    found = neighbours(spark, ("a", "b", 0.9, 1), ("a", "c", 0.6, 2), ("a", "d", 0.5, 3))
+    assert build(catalogue, found) == [("DE", "a", "colour", "blue", 0.55, 3, "space-a")]
+
+
+def test_a_listing_without_attributes_gets_all_that_its_neighbours_agree_on(spark: SparkSession, catalogue: DataFrame) -> None:
+    found = neighbours(spark, ("e", "b", 0.9, 1), ("e", "c", 0.6, 2))
+    assert build(catalogue, found) == [
+        ("DE", "e", "colour", "red", 0.6, 2, "space-a"),
+        ("DE", "e", "size", "M", 1.0, 2, "space-a"),
+    ]
+
+
+def test_far_and_late_neighbours_do_not_vote_and_one_voter_is_too_few(spark: SparkSession, catalogue: DataFrame) -> None:
+    found = neighbours(spark, ("a", "b", 0.9, 1), ("a", "c", 0.49, 2), ("a", "d", 0.8, 3))
+    assert build(catalogue, found, neighbours=2) == []
+    assert build(catalogue, found, neighbours=2, min_votes=1) == [("DE", "a", "colour", "red", 1.0, 1, "space-a")]
+
+
+def test_votes_that_are_split_below_the_confidence_give_no_value(spark: SparkSession, catalogue: DataFrame) -> None:
+    found = neighbours(spark, ("a", "b", 0.9, 1), ("a", "c", 0.6, 2))
+    assert build(catalogue, found, min_confidence=0.61) == []
+
+
+def test_of_values_with_equal_weight_the_first_in_order_wins(spark: SparkSession, catalogue: DataFrame) -> None:
+    found = neighbours(spark, ("a", "b", 0.7, 1), ("a", "c", 0.7, 2))
+    assert build(catalogue, found) == [("DE", "a", "colour", "blue", 0.5, 2, "space-a")]
+
+
+def test_impossible_settings_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="min_cosine .* is 0; min_votes .* is 0"):
+        AttributeSettings(min_cosine=0, min_votes=0)

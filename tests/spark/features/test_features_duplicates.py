@@ -1,0 +1,69 @@
+"""The duplicates view."""
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from schemas.errors import ConfigurationError
+from spark.features.recipes.duplicates import DuplicateSettings, build_duplicates, cosine_of, pair_equal_texts
+
+CATALOGUE = "locale string, item_id string, vector array<float>, text_hash string"
+NEIGHBOURS = "locale string, item_id string, neighbour_item_id string, cosine double, rank int"
+
+
+@pytest.fixture(scope="module")
+def catalogue(spark: SparkSession) -> DataFrame:
+    rows = [
+        ("DE", "a", [1.0, 0.0], "text-1"),
+        ("DE", "b", [0.8, 0.6], "text-2"),
+        ("DE", "c", [0.6, 0.8], "text-1"),
+        ("DE", "d", [0.0, 1.0], "text-1"),
+        ("FR", "e", [1.0, 0.0], "text-1"),
+    ]
+    return spark.createDataFrame(rows, CATALOGUE)
+
+
+def test_pairs_are_near_neighbours_from_the_threshold_upwards_and_all_listings_of_equal_text(
+    spark: SparkSession, catalogue: DataFrame
+) -> None:
+    neighbours = spark.createDataFrame(
+        [
+            ("DE", "b", "a", 0.8, 1),
+            ("DE", "a", "b", 0.8, 1),
+            ("DE", "b", "c", 0.96, 2),
+            ("DE", "c", "d", 0.799999, 1),
+            ("DE", "d", "b", 0.95, 3),
+        ],
+        NEIGHBOURS,
+    )
+    found = build_duplicates(catalogue, neighbours, "space-a", DuplicateSettings(threshold=0.8, neighbours=2))
+    assert [(*row[:3], round(row[3], 6), *row[4:]) for row in found.orderBy("item_id", "other_item_id").collect()] == [
+        ("DE", "a", "b", 0.8, False, "space-a"),
+        ("DE", "a", "c", 0.6, True, "space-a"),
+        ("DE", "a", "d", 0.0, True, "space-a"),
+        ("DE", "b", "c", 0.96, False, "space-a"),
+    ]
+
+
+def test_a_text_that_many_share_gives_one_pair_less_than_listings_and_never_crosses_a_locale(catalogue: DataFrame) -> None:
+    found = pair_equal_texts(catalogue).orderBy("other_item_id").collect()
+    assert [tuple(row)[:3] for row in found] == [("DE", "a", "c"), ("DE", "a", "d")]
+
+
+def test_a_pair_found_as_neighbours_and_by_its_text_stands_there_once(spark: SparkSession, catalogue: DataFrame) -> None:
+    neighbours = spark.createDataFrame([("DE", "a", "c", 0.6, 1)], NEIGHBOURS)
+    found = build_duplicates(catalogue, neighbours, "space-a", DuplicateSettings(threshold=0.5)).where("other_item_id = 'c'")
+    assert [(row.item_id, row.same_text) for row in found.collect()] == [("a", True)]
+
+
+def test_cosines_are_rounded_to_six_decimals_and_at_most_one(spark: SparkSession) -> None:
+    pair = spark.createDataFrame([([0.6, 0.80001], [0.6, 0.8]), ([1.0], [1.0000001])], "a array<float>, b array<float>")
+    cosines = [row[0] for row in pair.select(cosine_of(F.col("a"), F.col("b"))).collect()]
+    assert cosines == [1.0, 1.0]
+    third = spark.createDataFrame([([0.3333333], [1.0])], "a array<float>, b array<float>")
+    assert third.select(cosine_of(F.col("a"), F.col("b"))).collect()[0][0] == 0.333333
+
+
+def test_impossible_settings_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="threshold .* is 90; neighbours .* is 0"):
+        DuplicateSettings(threshold=90, neighbours=0)

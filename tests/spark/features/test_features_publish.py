@@ -1,0 +1,210 @@
+"""Publication: what partners read without Spark, and when a view is left as it is."""
+
+import json
+from pathlib import Path
+
+import deltalake
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.publish_features import main
+from schemas.bundle import BundleManifest
+from schemas.errors import ConfigurationError, SpaceMismatchError
+from schemas.features import DECLARATION_PROPERTY, FEATURE_VIEWS, SOURCE_PROPERTY
+from schemas.manifests import to_json
+from schemas.workspace import Workspace
+from spark.features.publish import FeatureSettings, FeatureSource, publish_features
+from spark.features.recipes.brands import BrandSettings
+
+LISTINGS = "locale string, item_id string, language string, brand string, attributes map<string, string>, text_hash string"
+EMBEDDINGS = "locale string, item_id string, space_id string, vector array<float>"
+SOURCE = FeatureSource(space_id="space-a", embeddings_version=3, listings_version=7)
+SETTINGS = FeatureSettings(brands=BrandSettings(min_listings=2))
+
+
+@pytest.fixture(scope="module")
+def listings(spark: SparkSession) -> DataFrame:
+    rows = [
+        ("DE", "a", "de", "Acme", {"colour": "red"}, "text-1"),
+        ("DE", "b", "de", "Acme", {"colour": "red"}, "text-1"),
+        ("DE", "c", "de", None, {}, "text-2"),
+        ("DE", "without a vector", "de", None, {}, "text-3"),
+    ]
+    return spark.createDataFrame(rows, LISTINGS)
+
+
+@pytest.fixture(scope="module")
+def embeddings(spark: SparkSession) -> DataFrame:
+    rows = [
+        ("DE", "a", "space-a", [1.0, 0.0]),
+        ("DE", "b", "space-a", [1.0, 0.0]),
+        ("DE", "c", "space-a", [0.8, 0.6]),
+        ("DE", "without a listing", "space-a", [1.0, 0.0]),
+    ]
+    return spark.createDataFrame(rows, EMBEDDINGS)
+
+
+@pytest.fixture(scope="module")
+def workspace(
+    spark: SparkSession, listings: DataFrame, embeddings: DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Workspace:
+    """A workspace with all five views published."""
+    workspace = Workspace(str(tmp_path_factory.mktemp("workspace")))
+    made = publish_features(spark, workspace, listings, embeddings, source=SOURCE, settings=SETTINGS)
+    counts = {view.name: (view.rows_read, view.rows_made, view.unchanged) for view in made}
+    assert counts == {
+        "duplicates": (3, 1, False),
+        "brands": (3, 3, False),
+        "ctr": (3, 3, False),
+        "search": (3, 3, False),
+        "attributes": (3, 1, False),
+    }
+    return workspace
+
+
+def opened(workspace: Workspace, name: str) -> deltalake.DeltaTable:
+    return deltalake.DeltaTable(workspace.table(f"features/{name}"))
+
+
+@pytest.mark.parametrize("name", FEATURE_VIEWS)
+def test_every_view_opens_without_spark_with_the_declared_columns_and_its_declaration(workspace: Workspace, name: str) -> None:
+    table, view = opened(workspace, name), FEATURE_VIEWS[name]
+    assert table.metadata().configuration[DECLARATION_PROPERTY] == view.declaration()
+    assert json.loads(table.metadata().configuration[SOURCE_PROPERTY]) == {
+        "space_id": "space-a",
+        "embeddings_version": 3,
+        "listings_version": 7,
+    }
+    rows = table.to_pyarrow_table()
+    assert [(field.name, plain(field.type)) for field in rows.schema] == [(c.name, plain(c.type)) for c in view.columns]
+    assert {c.name for c in view.columns if not c.nullable and rows[c.name].null_count} == set()
+
+
+def plain(kind: pa.DataType) -> str:
+    """A type's name without the name of a list's items."""
+    return f"list<{kind.value_type}>" if pa.types.is_list(kind) else str(kind)
+
+
+def test_the_rows_are_those_of_the_listings_that_have_a_vector(workspace: Workspace) -> None:
+    assert opened(workspace, "duplicates").to_pyarrow_table().to_pylist() == [
+        {"locale": "DE", "item_id": "a", "other_item_id": "b", "cosine": 1.0, "same_text": True, "space_id": "space-a"}
+    ]
+    attribute = opened(workspace, "attributes").to_pyarrow_table().to_pylist()[0]
+    assert (attribute["item_id"], attribute["attribute"], attribute["value"], attribute["votes"]) == ("c", "colour", "red", 2)
+
+
+def test_publishing_the_same_source_again_leaves_the_tables_as_they_are(
+    spark: SparkSession, workspace: Workspace, listings: DataFrame, embeddings: DataFrame
+) -> None:
+    before = {name: opened(workspace, name).version() for name in FEATURE_VIEWS}
+    made = publish_features(spark, workspace, listings, embeddings, source=SOURCE, settings=SETTINGS)
+    assert [(view.unchanged, view.rows_made) for view in made] == [(True, 0)] * 5
+    assert {name: opened(workspace, name).version() for name in FEATURE_VIEWS} == before
+
+
+def test_other_settings_build_the_views_again_that_depend_on_them_each_in_one_commit(
+    spark: SparkSession, workspace: Workspace, listings: DataFrame, embeddings: DataFrame
+) -> None:
+    before = {name: opened(workspace, name).version() for name in FEATURE_VIEWS}
+    settings = FeatureSettings(brands=BrandSettings(min_listings=3), views=("brands", "ctr"))
+    made = publish_features(spark, workspace, listings, embeddings, source=SOURCE, settings=settings)
+    assert {view.name: (view.unchanged, view.rows_made) for view in made} == {"brands": (False, 0), "ctr": (True, 0)}
+    after = {name: opened(workspace, name).version() for name in FEATURE_VIEWS}
+    assert after == before | {"brands": before["brands"] + 1}
+
+
+def test_a_newer_source_replaces_the_rows_and_says_so(
+    spark: SparkSession, listings: DataFrame, embeddings: DataFrame, tmp_path: Path
+) -> None:
+    workspace, settings = Workspace(str(tmp_path)), FeatureSettings(views=("ctr",))
+    publish_features(spark, workspace, listings, embeddings, source=SOURCE, settings=settings)
+    newer = FeatureSource(space_id="space-a", embeddings_version=4, listings_version=7)
+    made = publish_features(spark, workspace, listings.where("item_id = 'a'"), embeddings, source=newer, settings=settings)
+    assert [(view.rows_made, view.unchanged) for view in made] == [(1, False)]
+    table = opened(workspace, "ctr")
+    assert table.to_pyarrow_table()["item_id"].to_pylist() == ["a"]
+    assert json.loads(table.metadata().configuration[SOURCE_PROPERTY])["embeddings_version"] == 4
+
+
+def test_vectors_of_another_space_are_refused_before_anything_is_written(
+    spark: SparkSession, listings: DataFrame, embeddings: DataFrame, tmp_path: Path
+) -> None:
+    source = FeatureSource(space_id="space-b", embeddings_version=0, listings_version=0)
+    with pytest.raises(SpaceMismatchError, match="space-b .* space-a"):
+        publish_features(spark, Workspace(str(tmp_path)), listings, embeddings, source=source, settings=SETTINGS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_embeddings_are_refused_with_the_command_that_makes_them(
+    spark: SparkSession, listings: DataFrame, tmp_path: Path
+) -> None:
+    none = spark.createDataFrame([], EMBEDDINGS)
+    with pytest.raises(ConfigurationError, match=r"jobs/embed_catalog\.py"):
+        publish_features(spark, Workspace(str(tmp_path)), listings, none, source=SOURCE, settings=SETTINGS)
+
+
+def test_an_unknown_view_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="no view prices"):
+        FeatureSettings(views=("prices",))
+
+
+def test_one_neighbour_search_is_enough_for_both_views_made_from_it() -> None:
+    search = SETTINGS.neighbour_search
+    assert (search.k, search.min_cosine) == (10, 0.5)
+
+
+def student(tmp_path: Path) -> None:
+    """The manifest of a student bundle of space-a."""
+    manifest = BundleManifest(
+        id="student-1",
+        space_id="space-a",
+        space_id_fp32="space-f",
+        kind="student",
+        preset="tiny",
+        created_at="2021-03-01T00:00:00Z",
+        parameters=1,
+        hidden_size=2,
+        layers=1,
+        vocabulary_size=1,
+        max_tokens=8,
+        pooling="mean",
+        rendering={},
+        runtime="",
+        quantization="none",
+        training_set=None,
+        parent=None,
+        gate={},
+        files={},
+    )
+    folder = tmp_path / "bundles" / "student-1"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(to_json(manifest))
+
+
+def test_the_job_publishes_the_space_of_the_newest_student_and_prints_its_report(
+    spark: SparkSession, listings: DataFrame, embeddings: DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    student(tmp_path)
+    listings.write.format("delta").save(f"{tmp_path}/listings")
+    other_space = spark.createDataFrame([("DE", "a", "space-b", [1.0])], EMBEDDINGS)
+    embeddings.unionByName(other_space).write.format("delta").save(f"{tmp_path}/embeddings")
+    assert main(["--workspace", str(tmp_path), "--view", "duplicates", "--duplicate-threshold", "0.79"]) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["source"] == {"space_id": "space-a", "embeddings_version": 0, "listings_version": 0}
+    assert {name: view["rows_made"] for name, view in report["views"].items()} == {"duplicates": 3}
+
+
+def test_the_job_without_embeddings_ends_with_2_and_names_the_command(
+    spark: SparkSession, listings: DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listings.write.format("delta").save(f"{tmp_path}/listings")
+    assert main(["--workspace", str(tmp_path), "--space", "space-a"]) == 2
+    assert "run spark-submit jobs/embed_catalog.py" in capsys.readouterr().err
+
+
+def test_the_job_without_a_student_ends_with_2_and_names_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--workspace", str(tmp_path)]) == 2
+    assert "jobs/distill_student.py" in capsys.readouterr().err

@@ -1,0 +1,164 @@
+"""Retention: what is old goes, what is live stays with its chain named, and nothing goes unless it is applied."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import functions as F
+
+from schemas.bundle import BundleManifest
+from schemas.errors import ConfigurationError, GateRefusedError
+from schemas.listing import LISTINGS
+from schemas.manifests import to_json
+from schemas.reject import LISTING_REJECTS
+from schemas.retention import RETENTION, with_days
+from schemas.training_set import TrainingSetManifest
+from schemas.workspace import Workspace
+from spark.delta.tables import create_table, spark_schema
+from spark.retention.apply import apply_drops
+from spark.retention.plan import plan_drops, plan_retention
+from spark.retention.references import References, link
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def _bundle(bundle_id: str, kind: str, *, days: float, parent: str | None = None, version: str = "v1") -> BundleManifest:
+    return BundleManifest(
+        id=bundle_id,
+        space_id=f"space-{bundle_id}",
+        space_id_fp32=f"fp32-{bundle_id}",
+        kind="teacher" if kind == "teacher" else "student",
+        preset="tiny",
+        created_at=(NOW - timedelta(days=days)).isoformat(),
+        parameters=1,
+        hidden_size=1,
+        layers=1,
+        vocabulary_size=1,
+        max_tokens=1,
+        pooling="mean",
+        rendering={},
+        runtime="",
+        quantization="none",
+        training_set={"name": "base", "version": version, "content_hash": ""} if kind == "teacher" else None,
+        parent=parent,
+        gate={},
+        files={},
+    )
+
+
+def _training_set(version: str, *, days: float) -> TrainingSetManifest:
+    values: dict[str, object] = {name: {} for name in TrainingSetManifest.__dataclass_fields__}
+    values |= {"name": "base", "version": version, "created_at": (NOW - timedelta(days=days)).isoformat(), "rows": 1}
+    return TrainingSetManifest(**values)  # type: ignore[arg-type]
+
+
+BUNDLES = [
+    _bundle("t1", "teacher", days=400, version="v1"),
+    _bundle("s1", "student", days=390, parent="t1"),
+    _bundle("t2", "teacher", days=300, version="v2"),
+    _bundle("s2", "student", days=290, parent="t2"),
+    _bundle("t3", "teacher", days=10, version="v3"),
+    _bundle("s3", "student", days=9, parent="t3"),
+]
+VIEWS = {"search": {"space_id": "space-s2", "listings_version": 1, "embeddings_version": 3}}
+
+
+def test_chains_lead_from_a_thing_to_what_is_live_by_itself() -> None:
+    references = link(BUNDLES, VIEWS, {"embed-1": 7})
+    assert references.chain("training_sets/base/v2") == (
+        "training_sets/base/v2",
+        "bundles/t2",
+        "bundles/s2",
+        "spaces/space-s2",
+        "features/search",
+    )
+    assert references.chain("bundles/t3")[-1] == "the newest teacher"
+    assert references.chain("listings@7")[-1].startswith("runs/embed-1")
+    assert not references.chain("bundles/t1") and not references.chain("spaces/space-s1")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = Workspace(str(tmp_path))
+    for bundle in BUNDLES:
+        folder = Path(workspace.bundle(bundle.id))
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(to_json(bundle))
+        (folder / "model.safetensors").write_bytes(b"weights")
+    for version, days in (("v1", 401.0), ("v2", 301.0), ("v3", 100.0)):
+        folder = Path(workspace.training_set("base", version))
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(to_json(_training_set(version, days=days)))
+    return workspace
+
+
+def test_old_bundles_and_sets_go_unless_a_chain_keeps_them(spark, workspace: Workspace) -> None:
+    references = link(BUNDLES, VIEWS, {})
+    drops = plan_retention(spark, workspace, RETENTION, references, NOW)
+    assert {drop.what for drop in drops if not drop.kept_by} == {"training_sets/base/v1", "bundles/t1", "bundles/s1"}
+    kept = {drop.what: drop.kept_by[-1] for drop in drops if drop.kept_by}
+    assert kept == {
+        "training_sets/base/v2": "features/search",
+        "training_sets/base/v3": "the newest teacher",
+        "bundles/t2": "features/search",
+        "bundles/s2": "features/search",
+    }
+    assert Path(workspace.bundle("t1")).exists(), "a plan drops nothing"
+    apply_drops(spark, workspace, drops)
+    assert {path.name for path in Path(workspace.bundles).iterdir()} == {"t2", "s2", "t3", "s3"}
+    assert {path.name for path in (Path(workspace.training_sets) / "base").iterdir()} == {"v2", "v3"}
+
+
+def test_naming_what_is_referred_to_is_refused_with_the_chain(spark, workspace: Workspace) -> None:
+    references = link(BUNDLES, VIEWS, {})
+    with pytest.raises(
+        GateRefusedError, match="training_sets/base/v2 ← bundles/t2 ← bundles/s2 ← spaces/space-s2 ← features/search"
+    ):
+        plan_drops(spark, workspace, ["training_sets/base/v1", "training_sets/base/v2"], references)
+    with pytest.raises(ConfigurationError, match="there is no bundles/nowhere"):
+        plan_drops(spark, workspace, ["bundles/nowhere"], references)
+    assert [drop.what for drop in plan_drops(spark, workspace, ["bundles/s1"], references)] == ["bundles/s1"]
+
+
+def test_history_reaches_back_to_a_version_that_is_referred_to(spark, tmp_path: Path) -> None:
+    path = str(tmp_path / "listings")
+    create_table(spark, path, LISTINGS)
+    row = {"locale": "US", "item_id": "a", "title": "t", "language_source": "declared", "content_hash": "", "text_hash": ""}
+    for number in range(3):  # versions 1 to 3, each replacing the one before
+        values = {**row, "title": str(number), "ingested_at": NOW, "run_id": "r"}
+        rows = spark.createDataFrame([tuple(values.get(name) for name in LISTINGS.column_names)], spark_schema(LISTINGS))
+        rows.write.format("delta").mode("overwrite").save(path)
+    policies = [replace(policy, keep_days=0) for policy in RETENTION if policy.name == "listings.history"]
+    now = datetime.now(UTC)
+    needed = References({"listings@1": ("features/search",)})
+    assert not [d for d in plan_retention(spark, Workspace(str(tmp_path)), policies, needed, now) if not d.kept_by]
+    free = plan_retention(spark, Workspace(str(tmp_path)), policies, References(), now)
+    assert [(drop.what, drop.files > 0) for drop in free] == [("listings", True)]
+    apply_drops(spark, Workspace(str(tmp_path)), free)
+    assert spark.read.format("delta").load(path).select("title").collect()[0][0] == "2"
+    assert len(list(Path(path).rglob("part-*.parquet"))) == len(DeltaTable(path).file_uris())
+
+
+def test_rejects_older_than_their_policy_go_and_newer_ones_stay(spark, tmp_path: Path) -> None:
+    path = str(tmp_path / "listing_rejects")
+    create_table(spark, path, LISTING_REJECTS)
+    for days in (10, 100):
+        values = {"reject_id": str(days), "reasons": ["unknown_locale"], "raw": b"{}", "raw_format": "json", "source_file": "f"}
+        values |= {"rejected_at": NOW - timedelta(days=days), "run_id": "r"}
+        rows = [tuple(values.get(name) for name in LISTING_REJECTS.column_names)]
+        spark.createDataFrame(rows, spark_schema(LISTING_REJECTS)).write.format("delta").mode("append").save(path)
+    policies = [policy for policy in RETENTION if policy.subject == "rows"]
+    drops = plan_retention(spark, Workspace(str(tmp_path)), policies, References(), NOW)
+    assert [(drop.what, drop.rows) for drop in drops] == [("listing_rejects", 1)]
+    apply_drops(spark, Workspace(str(tmp_path)), drops)
+    assert [row[0] for row in spark.read.format("delta").load(path).select(F.col("reject_id")).collect()] == ["10"]
+
+
+def test_days_come_from_a_file_and_unknown_policies_are_named() -> None:
+    changed = {policy.name: policy.keep_days for policy in with_days('{"spaces": 3}', "f.json")}
+    assert changed["spaces"] == 3 and changed["bundles"] == 180
+    for text in ('{"space": 3}', '{"spaces": -1}', '{"spaces": "3"}', "[3]", "{"):
+        with pytest.raises(ConfigurationError, match="f.json"):
+            with_days(text, "f.json")
