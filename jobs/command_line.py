@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from m5model.files import storage
+from schemas.checks import require_name
 from schemas.errors import ConfigurationError, M5Error
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting, JobReport, JsonValue
 from schemas.workspace import Workspace
@@ -112,6 +113,8 @@ class Run:
 
 def start_run(job: str, arguments: argparse.Namespace, run_id: str | None = None) -> Run:
     """Resolve the workspace and make sure that it can be written before any work is done."""
+    if run_id is not None:
+        require_name("--run-id", run_id)
     workspace = Workspace.resolve(arguments.workspace)
     _check_writable(workspace)
     return Run(

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
+from schemas.checks import require_name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +35,7 @@ def _work(argv: Sequence[str] | None) -> None:
     from spark.sampling.sample import SampleSettings, sample_training_set
     from spark.setup.session import build_session
 
+    require_name("--name", arguments.name)
     require_workspace(arguments)
     plan = read_plan(arguments.plan)
     run = start_run("sample_training_set", arguments)

@@ -37,7 +37,7 @@ class ConfigurationError(M5Error):
 
 
 class BadDataError(M5Error):
-    """More of the input is bad than was allowed."""
+    """The input is bad: more of it than was allowed, or a file that nothing can be done with."""
 
     exit_code = ExitCode.BAD_DATA
 
@@ -48,8 +48,8 @@ class GateRefusedError(M5Error):
     exit_code = ExitCode.GATE_REFUSED
 
 
-class DamagedBundleError(M5Error):
-    """A bundle's files are not the ones that its manifest describes."""
+class DamagedFileError(BadDataError):
+    """A bundle, a training set or a checkpoint is not what its manifest describes, or the manifest cannot be read."""
 
 
 class SpaceMismatchError(M5Error):

@@ -1,8 +1,13 @@
-"""Where everything lies under a workspace's root. The one place that knows a path."""
+"""Where everything lies under a workspace's root. The one place that knows a path.
+
+Names become paths here: each method raises ConfigurationError for a name that is not one part of a path, see schemas.checks.
+"""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from schemas.checks import require_name
 
 DEFAULT_ROOT = "workspace"
 ROOT_VARIABLE = "M5_WORKSPACE"
@@ -30,6 +35,8 @@ class Workspace:
 
     def table(self, name: str) -> str:
         """Root of a Delta table: ``listings``, ``listing_rejects``, ``embeddings`` or ``features/VIEW``."""
+        for part in name.split("/"):
+            require_name("table", part)
         return f"{self.root}/{name}"
 
     @property
@@ -37,33 +44,33 @@ class Workspace:
         return f"{self.root}/training_sets"
 
     def training_set(self, name: str, version: str) -> str:
-        return f"{self.training_sets}/{name}/{version}"
+        return f"{self.training_sets}/{require_name('training set', name)}/{require_name('version', version)}"
 
     @property
     def bundles(self) -> str:
         return f"{self.root}/bundles"
 
     def bundle(self, bundle_id: str) -> str:
-        return f"{self.bundles}/{bundle_id}"
+        return f"{self.bundles}/{require_name('bundle', bundle_id)}"
 
     @property
     def reports(self) -> str:
         return f"{self.root}/reports"
 
     def report(self, run_id: str) -> str:
-        return f"{self.reports}/{run_id}.json"
+        return f"{self.reports}/{require_name('run id', run_id)}.json"
 
     def page(self, run_id: str) -> str:
         """A report for people."""
-        return f"{self.reports}/{run_id}.html"
+        return f"{self.reports}/{require_name('run id', run_id)}.html"
 
     def pin(self, run_id: str) -> str:
         """What an embed run fixed at its first start, so that a restart sees the same listings."""
-        return f"{self.reports}/{run_id}.pin.json"
+        return f"{self.reports}/{require_name('run id', run_id)}.pin.json"
 
     def leases(self, table: str) -> str:
         """Who writes to a table that one run may write to at a time, one file per holder, see m5model.files.lease."""
-        return f"{self.root}/leases/{table}"
+        return f"{self.root}/leases/{require_name('table', table)}"
 
     @property
     def checkpoints(self) -> str:

@@ -12,7 +12,7 @@ _GRAPHS = (WEIGHTS_FILE, *ONNX_FILES)
 
 
 def verified_manifest(path: str) -> BundleManifest:
-    """The manifest of a bundle whose every byte was checked. Raises DamagedBundleError naming the first file that differs."""
+    """The manifest of a bundle whose every byte was checked. Raises DamagedFileError naming the first file that differs."""
     return open_bundle(path)[1]
 
 

@@ -1,14 +1,18 @@
 """Bundles on disk or S3: write one, find one, and refuse one whose bytes are not what its manifest says."""
 
 import hashlib
+import logging
 from pathlib import Path
 
 from m5model.files import storage
 from schemas.bundle import MANIFEST_FILE, BundleManifest, Kind
-from schemas.errors import ConfigurationError, DamagedBundleError
+from schemas.checks import is_name
+from schemas.errors import ConfigurationError, DamagedFileError
 from schemas.manifests import from_json, to_json
 from schemas.report import JsonValue
 from schemas.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 
 def hash_files(folder: Path) -> dict[str, dict[str, JsonValue]]:
@@ -26,7 +30,7 @@ def read_manifest(path: str) -> BundleManifest:
     """The manifest of the bundle at ``path``. Raises ConfigurationError where there is none."""
     where = f"{path}/{MANIFEST_FILE}"
     try:
-        text = storage.read_bytes(where).decode()
+        text = storage.read_bytes(where)
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"{path} is not a bundle: it has no {MANIFEST_FILE}",
@@ -38,7 +42,7 @@ def read_manifest(path: str) -> BundleManifest:
 def open_bundle(path: str) -> tuple[Path, BundleManifest]:
     """A local folder with the whole bundle, every byte checked, and its manifest.
 
-    Raises DamagedBundleError naming the first file that is missing or differs.
+    Raises DamagedFileError naming the first file that is missing or differs.
     """
     manifest = read_manifest(path)
     if not storage.is_remote(path):
@@ -53,7 +57,8 @@ def find_bundle(workspace: Workspace, reference: str | None, kind: Kind) -> str:
     """Path of the bundle that ``reference`` (an id in the workspace, or a path) names; the newest ``kind`` if None."""
     if reference is None:
         return _newest(workspace, kind)
-    for path in (workspace.bundle(reference), reference):
+    paths = (workspace.bundle(reference), reference) if is_name(reference) else (reference,)
+    for path in paths:
         if storage.exists(f"{path}/{MANIFEST_FILE}"):
             return path
     known = ", ".join(storage.list_folders(workspace.bundles)) or "none"
@@ -62,11 +67,20 @@ def find_bundle(workspace: Workspace, reference: str | None, kind: Kind) -> str:
     )
 
 
+def list_bundle_ids(workspace: Workspace) -> list[str]:
+    """Names of the folders in ``bundles/`` that have a manifest, sorted."""
+    names = filter(is_name, storage.list_folders(workspace.bundles))
+    return [name for name in names if storage.exists(f"{workspace.bundle(name)}/{MANIFEST_FILE}")]
+
+
 def list_bundles(workspace: Workspace) -> list[BundleManifest]:
-    """Manifests of all bundles of the workspace, oldest first."""
-    names = storage.list_folders(workspace.bundles)
-    paths = [workspace.bundle(name) for name in names if storage.exists(f"{workspace.bundle(name)}/{MANIFEST_FILE}")]
-    return sorted((read_manifest(path) for path in paths), key=lambda manifest: (manifest.created_at, manifest.id))
+    """Manifests of all bundles of the workspace, oldest first. A folder that has another bundle's manifest is no bundle."""
+    found = {name: read_manifest(workspace.bundle(name)) for name in list_bundle_ids(workspace)}
+    for name, manifest in found.items():
+        if manifest.id != name:
+            log.warning("%s holds the manifest of %s and is left out", workspace.bundle(name), manifest.id)
+    whole = (manifest for name, manifest in found.items() if manifest.id == name)
+    return sorted(whole, key=lambda manifest: (manifest.created_at, manifest.id))
 
 
 def _newest(workspace: Workspace, kind: Kind) -> str:
@@ -83,7 +97,7 @@ def _verify(folder: Path, manifest: BundleManifest) -> None:
         found = _sha256_of(file) if file.is_file() else None
         if found != entry["sha256"]:
             problem = "is missing" if found is None else f"has SHA-256 {found[:12]}…, expected {str(entry['sha256'])[:12]}…"
-            raise DamagedBundleError(
+            raise DamagedFileError(
                 f"bundle {manifest.id} is damaged: {file} {problem}",
                 next_step="copy the bundle again from its source, or make it again; do not use its vectors",
             )

@@ -1,5 +1,6 @@
 """The versions of training sets that a workspace holds: list them, find one, compare two. Needs neither Spark nor datasets."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from m5model.files import storage
+from schemas.checks import is_name
 from schemas.errors import ConfigurationError
 from schemas.manifests import from_json
 from schemas.report import JsonValue
@@ -15,6 +17,8 @@ from schemas.workspace import Workspace
 
 KEY = ("locale", "item_id", "copy")
 EXAMPLES = 5
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,21 +67,30 @@ def find_training_set(workspace: Workspace, reference: str | None) -> str:
     return workspace.training_set(fitting[-1].name, fitting[-1].version)
 
 
-def list_training_sets(workspace: Workspace) -> list[TrainingSetManifest]:
-    """Manifests of all versions of all sets, oldest first."""
-    names = storage.list_folders(workspace.training_sets)
-    paths = [
-        workspace.training_set(name, version)
-        for name in names
-        for version in storage.list_folders(f"{workspace.training_sets}/{name}")
+def list_version_names(workspace: Workspace) -> list[str]:
+    """NAME/VERSION of the folders in ``training_sets/`` that have a manifest, sorted."""
+    pairs = [
+        (name, version)
+        for name in filter(is_name, storage.list_folders(workspace.training_sets))
+        for version in filter(is_name, storage.list_folders(f"{workspace.training_sets}/{name}"))
     ]
-    manifests = [read_manifest(path) for path in paths if storage.exists(f"{path}/{MANIFEST_FILE}")]
-    return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.name, manifest.version))
+    return ["/".join(pair) for pair in pairs if storage.exists(f"{workspace.training_set(*pair)}/{MANIFEST_FILE}")]
+
+
+def list_training_sets(workspace: Workspace) -> list[TrainingSetManifest]:
+    """Manifests of all versions of all sets, oldest first. A folder that has another version's manifest is none."""
+    found = {name: read_manifest(f"{workspace.training_sets}/{name}") for name in list_version_names(workspace)}
+    for name, manifest in found.items():
+        if f"{manifest.name}/{manifest.version}" != name:
+            log.warning("training set %s holds the manifest of %s/%s and is left out", name, manifest.name, manifest.version)
+    whole = (manifest for name, manifest in found.items() if f"{manifest.name}/{manifest.version}" == name)
+    return sorted(whole, key=lambda manifest: (manifest.created_at, manifest.name, manifest.version))
 
 
 def read_manifest(path: str) -> TrainingSetManifest:
+    """The manifest of the version at ``path``. Raises DamagedFileError where it cannot be understood."""
     where = f"{path}/{MANIFEST_FILE}"
-    return from_json(TrainingSetManifest, storage.read_bytes(where).decode(), where)
+    return from_json(TrainingSetManifest, storage.read_bytes(where), where)
 
 
 def compare_versions(old_path: str, new_path: str) -> VersionDifference:

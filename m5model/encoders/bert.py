@@ -14,7 +14,7 @@ from transformers import DistilBertConfig, DistilBertModel
 
 from m5model.encoders.presets import EncoderPreset
 from schemas.bundle import CONFIG_FILE, WEIGHTS_FILE
-from schemas.errors import DamagedBundleError
+from schemas.errors import DamagedFileError
 
 
 def encoder_config(preset: EncoderPreset, vocabulary_size: int) -> DistilBertConfig:
@@ -69,7 +69,7 @@ def save_encoder(folder: Path, encoder: DistilBertModel, max_tokens: int) -> Non
 def load_encoder(folder: Path, attention: str = "sdpa") -> DistilBertModel:
     """The encoder of a checkpoint folder, in evaluation mode.
 
-    ``attention`` is the implementation: "sdpa", or "eager" for export. Raises DamagedBundleError naming every weight that
+    ``attention`` is the implementation: "sdpa", or "eager" for export. Raises DamagedFileError naming every weight that
     is missing, unexpected or of another shape: from_pretrained would only warn, and start those from noise.
     """
     config = DistilBertConfig.from_pretrained(folder)
@@ -79,14 +79,14 @@ def load_encoder(folder: Path, attention: str = "sdpa") -> DistilBertModel:
 
 
 def load_weights(model: nn.Module, file: Path) -> None:
-    """Fill ``model`` from a safetensors file whose names and shapes are exactly the model's; else DamagedBundleError."""
+    """Fill ``model`` from a safetensors file whose names and shapes are exactly the model's; else DamagedFileError."""
     try:
         found = load_file(file)
     except (FileNotFoundError, SafetensorError) as error:
-        raise DamagedBundleError(f"cannot read weights: {file}: {error}", next_step="make the checkpoint again") from error
+        raise DamagedFileError(f"cannot read weights: {file}: {error}", next_step="make the checkpoint again") from error
     problems = _mismatches(dict(model.state_dict()), found)
     if problems:
-        raise DamagedBundleError(
+        raise DamagedFileError(
             f"{file} does not hold this model's weights: {'; '.join(problems)}",
             next_step=f"use the {CONFIG_FILE} that was saved with these weights, or weights that were saved with this one",
         )

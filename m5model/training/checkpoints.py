@@ -71,7 +71,7 @@ class Checkpoints:
             return None
         path = f"{self._folder}/{names[-1]}"
         where = f"{path}/{MANIFEST_FILE}"
-        manifest = from_json(CheckpointManifest, storage.read_bytes(where).decode(), where)
+        manifest = from_json(CheckpointManifest, storage.read_bytes(where), where)
         if manifest.run != self._run:
             raise ConfigurationError(
                 f"{path} is a checkpoint of run {manifest.run}, expected {self._run}: settings, data or vocabulary differ",

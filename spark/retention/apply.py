@@ -20,9 +20,10 @@ def apply_drops(spark: SparkSession, workspace: Workspace, drops: Sequence[Drop]
 def _apply(spark: SparkSession, workspace: Workspace, drop: Drop) -> None:
     match drop.subject:
         case "training_set" | "bundle":
+            folder = _folder(workspace, drop.what)
             # The manifest first: from then on the folder is nothing, however far the rest gets.
-            storage.delete_file(f"{workspace.root}/{drop.what}/manifest.json")
-            storage.delete_folder(f"{workspace.root}/{drop.what}")
+            storage.delete_file(f"{folder}/manifest.json")
+            storage.delete_folder(folder)
         case "space":
             space = drop.what.removeprefix("spaces/")
             delete_where(spark, workspace.table("embeddings"), f"space_id = '{space}'")
@@ -32,3 +33,9 @@ def _apply(spark: SparkSession, workspace: Workspace, drop: Drop) -> None:
             delete_where(spark, workspace.table(drop.what), f"{drop.column} < timestamp '{drop.before.isoformat()}'")
         case "history":
             vacuum_table(spark, workspace.table(drop.what), drop.hours)
+
+
+def _folder(workspace: Workspace, what: str) -> str:
+    """Where training_sets/NAME/VERSION or bundles/ID lies."""
+    kind, *names = what.split("/")
+    return workspace.training_set(*names) if kind == "training_sets" else workspace.bundle(*names)

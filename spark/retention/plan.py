@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from m5model.bundles.find import list_bundles
-from m5model.data.set_versions import list_training_sets
-from m5model.files import storage
+from m5model.bundles.find import list_bundle_ids, list_bundles
+from m5model.data.set_versions import list_training_sets, list_version_names
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.features import FEATURE_VIEWS
 from schemas.report import JsonValue
@@ -86,9 +85,14 @@ def plan_drops(spark: SparkSession, workspace: Workspace, names: Sequence[str], 
 
 
 def _is_there(spark: SparkSession, workspace: Workspace, kind: str, name: str) -> bool:
-    if kind == "spaces":
-        return name in dict(_space_ages(spark, workspace))
-    return storage.exists(f"{workspace.root}/{kind}/{name}/manifest.json")
+    """Is the name among those that the workspace lists? A path that leads there by a detour is not."""
+    match kind:
+        case "spaces":
+            return name in dict(_space_ages(spark, workspace))
+        case "bundles":
+            return name in list_bundle_ids(workspace)
+        case _:
+            return name in list_version_names(workspace)
 
 
 def _judged(drop: Drop, references: References) -> Drop:

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from m5model.bundles.find import list_bundles
 from m5model.files import storage
 from schemas.bundle import BundleManifest
+from schemas.checks import is_name
 from schemas.features import FEATURE_VIEWS, SOURCE_PROPERTY
 from schemas.workspace import Workspace
 from spark.delta.tables import table_properties
@@ -83,5 +84,5 @@ def _spaces(bundle: BundleManifest) -> Iterable[str]:
 def _unfinished_runs(workspace: Workspace) -> dict[str, int]:
     names = storage.list_files(workspace.reports)
     pinned = [name.removesuffix(".pin.json") for name in names if name.endswith(".pin.json")]
-    unfinished = [run for run in pinned if f"{run}.json" not in names]
+    unfinished = [run for run in pinned if f"{run}.json" not in names and is_name(run)]
     return {run: int(json.loads(storage.read_bytes(workspace.pin(run)))["listings_version"]) for run in unfinished}

@@ -8,6 +8,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from schemas.checks import require_name
 from schemas.listing import LISTINGS
 from schemas.report import Accounting
 from schemas.training_set import TrainingSetManifest
@@ -32,6 +33,9 @@ class SampleSettings:
     seed: int = 0  # which rows
     vocabulary: str | None = None  # bundle whose vocabulary counts tokens; characters otherwise
     keep_duplicates: bool = False
+
+    def __post_init__(self) -> None:
+        require_name("training set", self.name)
 
 
 @dataclass(frozen=True, kw_only=True)

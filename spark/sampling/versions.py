@@ -37,7 +37,7 @@ def find_version(workspace: Workspace, name: str, version: str) -> TrainingSetMa
     path = f"{workspace.training_set(name, version)}/{MANIFEST_FILE}"
     if not storage.exists(path):
         return None
-    return from_json(TrainingSetManifest, storage.read_bytes(path).decode(), path)
+    return from_json(TrainingSetManifest, storage.read_bytes(path), path)
 
 
 def write_version(rows: DataFrame, workspace: Workspace, manifest: TrainingSetManifest) -> TrainingSetManifest:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import m5model
-from schemas.errors import ConfigurationError, DamagedBundleError
+from schemas.errors import ConfigurationError, DamagedFileError
 from spark.setup.java import parse_java_version
 from spark.setup.requirements import check_python
 
@@ -88,5 +88,5 @@ def test_a_bundle_with_one_byte_changed_is_refused(trained, tmp_path: Path) -> N
     data = bytearray(graph.read_bytes())
     data[len(data) // 2] ^= 1
     graph.write_bytes(data)
-    with pytest.raises(DamagedBundleError, match="model_int8.onnx has SHA-256"):
+    with pytest.raises(DamagedFileError, match="model_int8.onnx has SHA-256"):
         m5model.load(str(bundle))

@@ -34,10 +34,10 @@ def test_inspect_as_json_is_the_manifest_and_ids_are_looked_up_in_the_workspace(
     assert (printed["id"], printed["kind"]) == (trained.teacher.id, "teacher")
 
 
-def test_inspect_of_a_damaged_bundle_ends_with_1_and_names_the_file(trained, tmp_path: Path, capsys) -> None:
+def test_inspect_of_a_damaged_bundle_ends_with_3_and_names_the_file(trained, tmp_path: Path, capsys) -> None:
     copy = shutil.copytree(trained.student_folder, tmp_path / "copy")
     (copy / "tokenizer.json").write_text("{}")
-    assert main(["inspect", str(copy)]) == 1
+    assert main(["inspect", str(copy)]) == 3
     assert "tokenizer.json has SHA-256" in capsys.readouterr().err
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from m5model.bundles.find import find_bundle, list_bundles, open_bundle
 from m5model.bundles.publish import publish_bundle, staging_folder
-from schemas.errors import ConfigurationError, DamagedBundleError
+from schemas.errors import ConfigurationError, DamagedFileError
 from schemas.workspace import Workspace
 
 
@@ -76,5 +76,5 @@ def test_a_published_bundle_is_found_by_its_id_and_opens(workspace, trained) -> 
 def test_a_damaged_bundle_is_refused(workspace, trained) -> None:
     manifest = _publish(workspace, trained.teacher)
     Path(workspace.bundle(manifest.id), "model.safetensors").write_bytes(b"weightz")
-    with pytest.raises(DamagedBundleError, match="model.safetensors"):
+    with pytest.raises(DamagedFileError, match="model.safetensors"):
         open_bundle(workspace.bundle(manifest.id))

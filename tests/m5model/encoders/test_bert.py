@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import m5model
 from m5model.encoders.bert import load_encoder, save_encoder
-from schemas.errors import DamagedBundleError
+from schemas.errors import DamagedFileError
 
 TEXTS = ["red cotton shirt", "blaue Schuhe aus Leder, Größe 42", "赤い綿シャツ", "steel bottle " * 90]
 EMBEDDINGS = "embeddings.word_embeddings.weight"
@@ -30,7 +30,7 @@ def _rewrite(checkpoint: Path, change) -> None:
 
 def test_a_missing_weight_is_an_error_that_names_it(checkpoint: Path) -> None:
     _rewrite(checkpoint, lambda weights: weights.pop("transformer.layer.1.ffn.lin1.bias"))
-    with pytest.raises(DamagedBundleError, match=r"missing transformer\.layer\.1\.ffn\.lin1\.bias"):
+    with pytest.raises(DamagedFileError, match=r"missing transformer\.layer\.1\.ffn\.lin1\.bias"):
         load_encoder(checkpoint)
 
 
@@ -42,13 +42,13 @@ def test_weights_under_a_prefix_are_an_error_and_not_a_new_start(checkpoint: Pat
             weights[f"encoder.{name}"] = weights.pop(name)
 
     _rewrite(checkpoint, add_prefix)
-    with pytest.raises(DamagedBundleError, match=rf"missing {EMBEDDINGS}.*unexpected encoder\.{EMBEDDINGS}"):
+    with pytest.raises(DamagedFileError, match=rf"missing {EMBEDDINGS}.*unexpected encoder\.{EMBEDDINGS}"):
         load_encoder(checkpoint)
 
 
 def test_a_weight_of_another_shape_is_an_error_that_names_both(checkpoint: Path) -> None:
     _rewrite(checkpoint, lambda weights: weights.update({EMBEDDINGS: weights[EMBEDDINGS][:-1].contiguous()}))
-    with pytest.raises(DamagedBundleError, match=rf"{EMBEDDINGS} is \(\d+, 128\), expected \(\d+, 128\)"):
+    with pytest.raises(DamagedFileError, match=rf"{EMBEDDINGS} is \(\d+, 128\), expected \(\d+, 128\)"):
         load_encoder(checkpoint)
 
 

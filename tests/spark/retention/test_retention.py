@@ -1,5 +1,6 @@
 """Retention: what is old goes, what is live stays with its chain named, and nothing goes unless it is applied."""
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from schemas.training_set import TrainingSetManifest
 from schemas.workspace import Workspace
 from spark.delta.tables import create_table, spark_schema
 from spark.retention.apply import apply_drops
-from spark.retention.plan import plan_drops, plan_retention
+from spark.retention.plan import Drop, plan_drops, plan_retention
 from spark.retention.references import References, link
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -120,6 +121,40 @@ def test_naming_what_is_referred_to_is_refused_with_the_chain(spark, workspace: 
     with pytest.raises(ConfigurationError, match="there is no bundles/nowhere"):
         plan_drops(spark, workspace, ["bundles/nowhere"], references)
     assert [drop.what for drop in plan_drops(spark, workspace, ["bundles/s1"], references)] == ["bundles/s1"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "training_sets/../bundles/s3",
+        "training_sets/base/../../bundles/s3",
+        "bundles/../bundles/s3",
+        "bundles/./s3",
+        "bundles//s3",
+        "bundles/s3/onnx/..",
+        "training_sets/base/../../../work/bundles/s3",
+        "spaces/../bundles/s3",
+        "training_sets/base",
+        "bundles/..",
+    ],
+)
+def test_a_detour_to_something_live_names_nothing(workspace: Workspace, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spark.retention.plan._space_ages", lambda *_: [])
+    with pytest.raises(ConfigurationError, match="there is no "):
+        plan_drops(None, workspace, [name], link(BUNDLES, VIEWS, {}))  # type: ignore[arg-type]
+    with pytest.raises((ConfigurationError, TypeError)):
+        apply_drops(None, workspace, [Drop(what=name, subject="bundle", policy="--drop", reason="named")])  # type: ignore[arg-type]
+    assert Path(workspace.bundle("s3")).exists()
+
+
+def test_a_folder_that_holds_the_manifest_of_another_is_never_dropped_in_its_place(workspace: Workspace) -> None:
+    for name, live in (("bundles/copy", "bundles/s1"), ("training_sets/base/copy", "training_sets/base/v1")):
+        shutil.copytree(f"{workspace.root}/{live}", f"{workspace.root}/{name}")
+        shutil.rmtree(f"{workspace.root}/{live}")
+    policies = [policy for policy in RETENTION if policy.subject in ("bundle", "training_set")]
+    drops = plan_retention(None, workspace, policies, References(), NOW)  # type: ignore[arg-type]
+    named = {drop.what for drop in drops}
+    assert named and not named & {"bundles/copy", "bundles/s1", "training_sets/base/copy", "training_sets/base/v1"}
 
 
 def test_history_reaches_back_to_a_version_that_is_referred_to(spark, tmp_path: Path) -> None:
