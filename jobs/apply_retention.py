@@ -38,17 +38,17 @@ def _work(argv: Sequence[str] | None) -> None:
     from spark.retention.apply import apply_drops
     from spark.retention.plan import plan_drops, plan_retention
     from spark.retention.references import find_references
-    from spark.setup.session import build_session
+    from spark.setup.session import job_session
 
     run = start_run("apply_retention", arguments)
-    spark = build_session("m5 apply_retention", paths=[run.workspace.root])
-    references = find_references(spark, run.workspace)
-    if arguments.drop:
-        drops = plan_drops(spark, run.workspace, arguments.drop, references)
-    else:
-        drops = plan_retention(spark, run.workspace, policies, references, datetime.now(UTC))
-    if arguments.apply:
-        apply_drops(spark, run.workspace, drops)
+    with job_session("m5 apply_retention", paths=[run.workspace.root]) as spark:
+        references = find_references(spark, run.workspace)
+        if arguments.drop:
+            drops = plan_drops(spark, run.workspace, arguments.drop, references)
+        else:
+            drops = plan_retention(spark, run.workspace, policies, references, datetime.now(UTC))
+        if arguments.apply:
+            apply_drops(spark, run.workspace, drops)
     verb = "dropped" if arguments.apply else "would_drop"
     run.report(
         {
@@ -58,7 +58,6 @@ def _work(argv: Sequence[str] | None) -> None:
             "policies": {policy.name: policy.keep_days for policy in policies},
         }
     )
-    spark.stop()
 
 
 def _read_policies(path: str | None) -> tuple[RetentionPolicy, ...]:

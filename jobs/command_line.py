@@ -13,11 +13,14 @@ from datetime import UTC, datetime
 
 from m5model.files import storage
 from schemas.checks import require_name
-from schemas.errors import ConfigurationError, M5Error
+from schemas.errors import ConfigurationError
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting, JobReport, JsonValue
 from schemas.workspace import Workspace
+from spark.setup.failures import explain
 
 log = logging.getLogger("m5")
+
+INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
 
 def new_parser(description: str) -> argparse.ArgumentParser:
@@ -99,7 +102,7 @@ class Run:
             log.warning(warning)
         text = json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n"
         storage.write_bytes(self.workspace.report(self.run_id), text.encode())
-        print(report.to_line(), flush=True)
+        print_line(report.to_line())
         return report
 
     def _track(self, report: JobReport) -> tuple[str, ...]:
@@ -136,16 +139,30 @@ def require_workspace(arguments: argparse.Namespace) -> None:
 
 
 def run_job(work: Callable[[Sequence[str] | None], object], argv: Sequence[str] | None) -> int:
-    """Run a job's body with the log on stderr; an error that a person can act on becomes its exit code."""
+    """Run a job's body with the log on stderr; an error that a person can act on becomes a message and its exit code."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("py4j", "alembic", "mlflow", "datasets", "urllib3", "botocore", "httpx", "fsspec"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         work(argv)
-    except M5Error as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return int(error.exit_code)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        known = explain(error)
+        if known is None:
+            raise
+        print(f"error: {known}", file=sys.stderr, flush=True)
+        return int(known.exit_code)
     return 0
+
+
+def print_line(text: str) -> None:
+    """Print to stdout. Where nobody reads it any more, that is no failure: the report lies in the workspace, too."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python flushes stdout once more when it ends, which must not fail then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tracking_uri(flag: str | None, workspace: Workspace) -> str | None:

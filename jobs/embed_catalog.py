@@ -30,28 +30,27 @@ def embed(argv: Sequence[str] | None) -> JobReport:
     from spark.embedding.embed import EmbedSettings, default_run_id, embed_catalog, pin_version, plan_catalog
     from spark.embedding.engine import engine_settings
     from spark.setup.parallelism import executor_cores
-    from spark.setup.session import build_session
+    from spark.setup.session import job_session
 
-    run = start_run("embed_catalog", arguments, arguments.run_id)
-    folder, manifest = open_bundle(find_bundle(run.workspace, arguments.bundle, "student"))
-    model, rendering = read_model(folder, manifest, arguments.precision), Rendering.from_json(manifest.rendering)
-    spark = build_session("m5 embed_catalog", paths=[run.workspace.root], settings=engine_settings)
     settings = EmbedSettings(
-        threads=executor_cores(spark.sparkContext.getConf()) or 1,
+        threads=1,  # until the session says how many cores an executor has
         run_id=arguments.run_id,
         rows_per_wave=arguments.rows_per_wave,
         max_reject_share=arguments.max_reject_share,
     )
+    run = start_run("embed_catalog", arguments, arguments.run_id)
+    folder, manifest = open_bundle(find_bundle(run.workspace, arguments.bundle, "student"))
+    model, rendering = read_model(folder, manifest, arguments.precision), Rendering.from_json(manifest.rendering)
     identity: dict[str, JsonValue] = {"bundle": manifest.id, "space_id": model.space_id}
-    if arguments.dry_run:
-        plan = plan_catalog(spark, run.workspace, model, rendering, settings)
-        report = run.report({**identity, "dry_run": True, **plan.as_json(arguments.price_per_hour)})
-        spark.stop()
-        return report
-    if arguments.run_id is None:
-        run.run_id = default_run_id(pin_version(spark, run.workspace, None), model.space_id)
-    result = embed_catalog(spark, run.workspace, model, rendering, replace(settings, run_id=run.run_id))
-    report = run.report(
+    with job_session("m5 embed_catalog", paths=[run.workspace.root], settings=engine_settings) as spark:
+        settings = replace(settings, threads=executor_cores(spark.sparkContext.getConf()) or 1)
+        if arguments.dry_run:
+            plan = plan_catalog(spark, run.workspace, model, rendering, settings)
+            return run.report({**identity, "dry_run": True, **plan.as_json(arguments.price_per_hour)})
+        if arguments.run_id is None:
+            run.run_id = default_run_id(pin_version(spark, run.workspace, None), model.space_id)
+        result = embed_catalog(spark, run.workspace, model, rendering, replace(settings, run_id=run.run_id))
+    return run.report(
         {
             **identity,
             "listings_version": result.listings_version,
@@ -60,8 +59,6 @@ def embed(argv: Sequence[str] | None) -> JobReport:
         },
         result.accounting,
     )
-    spark.stop()
-    return report
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -35,20 +35,20 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
     arguments = parser.parse_args(argv)
 
     from spark.ingest.ingest import ingest_feed
-    from spark.setup.session import build_session
+    from spark.setup.session import job_session
 
     run = start_run("ingest_catalog", arguments)
-    spark = build_session("m5 ingest_catalog", paths=[run.workspace.root, *arguments.feed])
-    result = ingest_feed(
-        spark,
-        run.workspace,
-        arguments.feed,
-        run_id=run.run_id,
-        max_reject_share=arguments.max_reject_share,
-        full=arguments.full,
-    )
+    with job_session("m5 ingest_catalog", paths=[run.workspace.root, *arguments.feed]) as spark:
+        result = ingest_feed(
+            spark,
+            run.workspace,
+            arguments.feed,
+            run_id=run.run_id,
+            max_reject_share=arguments.max_reject_share,
+            full=arguments.full,
+        )
     empty = ("the feed holds no records",) if not result.accounting.rows_in else ()
-    report = run.report(
+    return run.report(
         {
             "files": result.files,
             "inserted": result.inserted,
@@ -61,8 +61,6 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
         result.accounting,
         (*empty, *result.warnings),
     )
-    spark.stop()
-    return report
 
 
 if __name__ == "__main__":

@@ -32,13 +32,13 @@ def publish(argv: Sequence[str] | None) -> JobReport:
     settings = feature_settings(arguments)
     require_workspace(arguments)
 
-    from spark.setup.session import build_session
+    from spark.setup.session import job_session
 
     run = start_run("publish_features", arguments)
     space_id = arguments.space or read_manifest(find_bundle(run.workspace, None, "student")).space_id
-    spark = build_session("m5 publish_features", paths=[run.workspace.root])
-    source = newest_source(spark, run.workspace, space_id)
-    views = publish_source(spark, run.workspace, source=source, settings=settings)
+    with job_session("m5 publish_features", paths=[run.workspace.root]) as spark:
+        source = newest_source(spark, run.workspace, space_id)
+        views = publish_source(spark, run.workspace, source=source, settings=settings)
     run.run_id = f"publish-{sha256_hex(source.to_json().encode())[:12]}"
     return run.report({"source": json.loads(source.to_json()), "views": {view.name: view.as_json() for view in views}})
 

@@ -26,11 +26,11 @@ def _work(argv: Sequence[str] | None) -> None:
     require_workspace(arguments)
 
     from spark.ingest.replay import replay_rejects
-    from spark.setup.session import build_session
+    from spark.setup.session import job_session
 
     run = start_run("replay_rejects", arguments)
-    spark = build_session("m5 replay_rejects", paths=[run.workspace.root])
-    result = replay_rejects(spark, run.workspace, run_id=run.run_id, reasons=arguments.reason)
+    with job_session("m5 replay_rejects", paths=[run.workspace.root]) as spark:
+        result = replay_rejects(spark, run.workspace, run_id=run.run_id, reasons=arguments.reason)
     figures: dict[str, JsonValue] = {
         "inserted": result.inserted,
         "updated": result.updated,
@@ -39,7 +39,6 @@ def _work(argv: Sequence[str] | None) -> None:
         "languages": dict(result.languages),
     }
     run.report(figures, result.accounting, () if result.accounting.rows_in else ("there are no such rejects",))
-    spark.stop()
 
 
 if __name__ == "__main__":

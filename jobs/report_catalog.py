@@ -25,16 +25,15 @@ def _work(argv: Sequence[str] | None) -> None:
     from m5model.files import storage
     from m5model.reports.catalogue.page import render_page
     from spark.reports.catalogue_facts import gather_facts
-    from spark.setup.session import build_session
+    from spark.setup.session import job_session
 
     run = start_run("report_catalog", arguments)
-    spark = build_session("m5 report_catalog", paths=[run.workspace.root])
-    named = find_training_set(run.workspace, arguments.training_set) if arguments.training_set else None
-    facts = gather_facts(spark, run.workspace, named)
+    with job_session("m5 report_catalog", paths=[run.workspace.root]) as spark:
+        named = find_training_set(run.workspace, arguments.training_set) if arguments.training_set else None
+        facts = gather_facts(spark, run.workspace, named)
     page = run.workspace.page(run.run_id)
     storage.write_bytes(page, render_page(facts).encode())
     run.report({"page": page, "catalogue": facts.as_json()})
-    spark.stop()
 
 
 if __name__ == "__main__":

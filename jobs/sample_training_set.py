@@ -33,14 +33,13 @@ def _work(argv: Sequence[str] | None) -> None:
     from m5model.bundles.find import find_bundle
     from spark.sampling.plans import read_plan
     from spark.sampling.sample import SampleSettings, sample_training_set
-    from spark.setup.session import build_session
+    from spark.setup.session import job_session
 
     require_name("--name", arguments.name)
     require_workspace(arguments)
     plan = read_plan(arguments.plan)
     run = start_run("sample_training_set", arguments)
     vocabulary = find_bundle(run.workspace, arguments.vocabulary, "student") if arguments.vocabulary else None
-    spark = build_session("m5 sample_training_set", paths=[run.workspace.root])
     settings = SampleSettings(
         name=arguments.name,
         plan=plan,
@@ -48,7 +47,8 @@ def _work(argv: Sequence[str] | None) -> None:
         vocabulary=vocabulary,
         keep_duplicates=arguments.keep_duplicates,
     )
-    result = sample_training_set(spark, run.workspace, settings)
+    with job_session("m5 sample_training_set", paths=[run.workspace.root]) as spark:
+        result = sample_training_set(spark, run.workspace, settings)
     manifest = result.manifest
     run.report(
         {
@@ -65,7 +65,6 @@ def _work(argv: Sequence[str] | None) -> None:
         },
         result.accounting,
     )
-    spark.stop()
 
 
 if __name__ == "__main__":

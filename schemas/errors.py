@@ -1,6 +1,10 @@
 """Errors that a person can act on, and the exit code that each one ends a command with."""
 
+import re
+from collections.abc import Iterator
 from enum import IntEnum
+
+_ADVICE = "\n  What to do: "
 
 
 class ExitCode(IntEnum):
@@ -27,7 +31,7 @@ class M5Error(Exception):
 
     def __str__(self) -> str:
         message = super().__str__()
-        return f"{message}\n  What to do: {self.next_step}" if self.next_step else message
+        return f"{message}{_ADVICE}{self.next_step}" if self.next_step else message
 
 
 class ConfigurationError(M5Error):
@@ -48,6 +52,10 @@ class GateRefusedError(M5Error):
     exit_code = ExitCode.GATE_REFUSED
 
 
+class StorageFullError(M5Error):
+    """A disk or a quota is full. The same command can be run again when there is space."""
+
+
 class DamagedFileError(BadDataError):
     """A bundle, a training set or a checkpoint is not what its manifest describes, or the manifest cannot be read."""
 
@@ -58,3 +66,24 @@ class SpaceMismatchError(M5Error):
 
 class ModelInputError(M5Error):
     """A text that a model cannot encode."""
+
+
+def find_error(text: str) -> M5Error | None:
+    """The last M5Error in ``text``, which is what another process printed: a traceback, or a Java stack trace around one.
+
+    It keeps its class, message and advice. None where there is none.
+    """
+    every: list[type[M5Error]] = [M5Error, *_subclasses(M5Error)]
+    kinds = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in every}
+    found = list(re.finditer(rf"^({'|'.join(map(re.escape, kinds))}): ", text, flags=re.MULTILINE))
+    if not found:
+        return None
+    rest = re.split(r"\n\s*at |\n\nThe above exception|\n\nDuring handling", text[found[-1].end() :], maxsplit=1)[0]
+    message, _, advice = re.sub(r"\s*(SQLSTATE: \w{5}\s*)?$", "", rest).partition(_ADVICE)
+    return kinds[found[-1][1]](message, next_step=advice)
+
+
+def _subclasses(kind: type[M5Error]) -> Iterator[type[M5Error]]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _subclasses(below)

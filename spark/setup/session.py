@@ -2,14 +2,17 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from schemas.errors import ConfigurationError
+from spark.setup.failures import explain
 from spark.setup.java import check_java
 
 DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
@@ -24,8 +27,39 @@ SETTINGS: Mapping[str, str] = {
     "spark.ui.showConsoleProgress": "false",
 }
 
+# What these log when a task fails, the driver raises as an exception, once instead of once an attempt.
+REPEATING_LOGGERS = (
+    "org.apache.spark.executor.Executor",
+    "org.apache.spark.scheduler.TaskSetManager",
+    "org.apache.spark.sql.execution.datasources.FileFormatWriter",
+    "org.apache.spark.util.Utils",
+)
+
 # One retry-less attempt is local[N]'s default: a lost Python worker would end the job.
 LOCAL_MASTER = "local[*,4]"
+
+
+@contextmanager
+def job_session(
+    name: str, *, paths: Iterable[str] = (), settings: Callable[[SparkConf], Mapping[str, str]] | None = None
+) -> Iterator[SparkSession]:
+    """``build_session`` for the length of one job: the session is stopped on every way out.
+
+    What Spark raises becomes an error of M5 with a class, advice and an exit code, where spark.setup.failures knows it.
+    """
+    session = None
+    try:
+        session = build_session(name, paths=paths, settings=settings)
+        yield session
+    except Exception as error:
+        known = explain(error)
+        if known is None or known is error:
+            raise
+        raise known from error
+    finally:
+        if session is not None:
+            with suppress(Py4JError, OSError):  # a JVM that is gone has nothing to stop
+                session.stop()
 
 
 def build_session(
@@ -47,7 +81,7 @@ def build_session(
     for key, value in chosen.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
-    session.sparkContext.setLogLevel(os.environ.get("M5_SPARK_LOG_LEVEL", "ERROR"))
+    _set_log_level(session)
     _check_delta(session)
     return session
 
@@ -71,6 +105,16 @@ def s3_settings(paths: Iterable[str]) -> dict[str, str]:
             "spark.hadoop.fs.s3a.connection.ssl.enabled": secure,
         }
     return settings
+
+
+def _set_log_level(session: SparkSession) -> None:
+    """``$M5_SPARK_LOG_LEVEL``, else errors alone, each of them once."""
+    level = os.environ.get("M5_SPARK_LOG_LEVEL")
+    session.sparkContext.setLogLevel(level or "ERROR")
+    if level is None:
+        log4j: Any = session.sparkContext._jvm.org.apache.logging.log4j  # type: ignore[union-attr]
+        for logger in REPEATING_LOGGERS:
+            log4j.core.config.Configurator.setLevel(logger, log4j.Level.OFF)
 
 
 def _check_delta(session: SparkSession) -> None:
