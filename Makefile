@@ -31,7 +31,7 @@ demo: setup
 	@$(BIN)/python jobs/run_demo.py
 
 test: setup
-	@$(BIN)/python -m pytest -rs
+	@$(BIN)/python -m pytest -n 2 --durations=20
 
 check: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -1,19 +1,30 @@
-"""A small training set, and one teacher and one student trained from it, shared by all tests that need them."""
+"""What many tests share: one lazy Spark session, a small training set, and a teacher and a student trained from it.
+
+`make test` runs two pytest workers side by side: one has all tests that need a JVM, the other has the rest. The models are
+trained once for both.
+"""
 
 import hashlib
+import os
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 
 from schemas.bundle import BundleManifest
 from schemas.manifests import to_json
 from schemas.training_set import DATA_FOLDER, MANIFEST_FILE, TRAINING_ROWS, TrainingSetManifest
 from schemas.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _WORDS = {
     "US": [
@@ -154,8 +165,21 @@ class Trained:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     pytest.importorskip("torch", reason="training needs the extra m5[train]")
+    from m5model.bundles.find import list_bundles
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    workspace = Workspace(str(shared / "trained"))
+    with FileLock(shared / "trained.lock"):
+        if not Path(workspace.root).exists():
+            _train(workspace)
+    teacher, student = list_bundles(workspace)
+    return Trained(workspace, teacher, student)
+
+
+def _train(workspace: Workspace) -> None:
     from m5model.data.set_versions import find_training_set
     from m5model.data.training_sets import open_training_set
     from m5model.distillation.config import DistillationConfig
@@ -164,10 +188,44 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     from m5model.training.config import TrainingConfig
     from m5model.training.teacher import train_teacher
 
-    workspace = Workspace(str(tmp_path_factory.mktemp("trained")))
     _write_training_set(workspace)
     training_set = open_training_set(find_training_set(workspace, None))
     teacher = train_teacher(workspace, training_set, TINY, TrainingConfig.for_preset(TINY, steps=30, threads=1))
     config = DistillationConfig.for_preset(TINY, steps=40, threads=1)
-    student = distill_student(workspace, training_set, workspace.bundle(teacher.id), TINY, config)
-    yield Trained(workspace, teacher, student)
+    distill_student(workspace, training_set, workspace.bundle(teacher.id), TINY, config)
+
+
+@pytest.fixture(scope="session")
+def spark() -> "Iterator[SparkSession]":
+    """One session for all tests, built as jobs build theirs. Jobs that a test calls in this process use it, too."""
+    from spark.setup.session import build_session
+
+    quick = {
+        "spark.master": "local[2,4]",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+    }
+    session = build_session("m5 tests", settings=lambda _: quick)
+    yield session
+    session.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need a JVM go to one worker, one after the other; two cores have no room for more."""
+    for item in items:
+        needs_jvm = "spark" in getattr(item, "fixturenames", ()) or {"spark", "jobs"} & set(item.path.parts)
+        item.add_marker(pytest.mark.xdist_group("spark" if needs_jvm else "plain"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say where the time went: seconds by folder of tests."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[str(Path(report.nodeid.partition("::")[0]).parent)] += report.duration
+    terminalreporter.section("seconds by folder")
+    for folder, total in seconds.most_common():
+        terminalreporter.write_line(f"{total:7.1f}  {folder}")

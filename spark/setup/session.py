@@ -45,9 +45,11 @@ def job_session(
 ) -> Iterator[SparkSession]:
     """``build_session`` for the length of one job: the session is stopped on every way out.
 
-    What Spark raises becomes an error of M5 with a class, advice and an exit code, where spark.setup.failures knows it.
+    A session that was there before the job (a notebook's) is used as it is, and left running. What Spark raises becomes an
+    error of M5 with a class, advice and an exit code, where spark.setup.failures knows it.
     """
     session = None
+    is_own = SparkContext._active_spark_context is None
     try:
         session = build_session(name, paths=paths, settings=settings)
         yield session
@@ -57,7 +59,7 @@ def job_session(
             raise
         raise known from error
     finally:
-        if session is not None:
+        if session is not None and is_own:
             with suppress(Py4JError, OSError):  # a JVM that is gone has nothing to stop
                 session.stop()
 
