@@ -6,28 +6,27 @@ import logging
 import os
 import sys
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
+from jobs.flags import JobParser, number, whole_number
 from m5model.files import storage
 from schemas.checks import require_name
-from schemas.errors import ConfigurationError
-from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting, JobReport, JsonValue
+from schemas.errors import ConfigurationError, M5Error
+from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting, JobReport, JsonValue, new_start, report_name
 from schemas.workspace import Workspace
+from spark.setup.charset import check_arguments
 from spark.setup.failures import explain
 
 log = logging.getLogger("m5")
 
+MAX_THREADS = 1_024  # more than any machine's cores is a slip, and torch fails on it late
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
 
-def new_parser(description: str) -> argparse.ArgumentParser:
+def new_parser(description: str) -> JobParser:
     """A parser with the flags that all jobs have; every flag's help shows its default."""
-    parser = argparse.ArgumentParser(
-        description=description.strip(), formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
-    )
+    parser = JobParser(description)
     parser.add_argument(
         "--workspace", metavar="ROOT", help="folder or s3a:// URI that holds everything; else $M5_WORKSPACE, else ./workspace"
     )
@@ -44,19 +43,11 @@ def add_reject_share(parser: argparse.ArgumentParser, of_what: str) -> None:
     """The flag of the jobs that may refuse their input."""
     parser.add_argument(
         "--max-reject-share",
-        type=_share,
+        type=number(0, 1),
         default=DEFAULT_MAX_REJECT_SHARE,
         metavar="SHARE",
         help=f"end with exit code 3 where more {of_what} (0 to 1)",
     )
-
-
-def _share(text: str) -> float:
-    """A number from 0 to 1; argparse turns the error into exit code 2."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
-    return value
 
 
 def add_training_flags(parser: argparse.ArgumentParser, default_preset: str) -> None:
@@ -65,11 +56,18 @@ def add_training_flags(parser: argparse.ArgumentParser, default_preset: str) -> 
 
     parser.add_argument("--training-set", metavar="NAME[/VERSION]", help="what to learn from; the newest there is otherwise")
     parser.add_argument("--preset", choices=list(PRESETS), default=default_preset, help="size of the encoder")
-    parser.add_argument("--steps", type=int, help="optimiser steps; the preset's own number otherwise")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order, masks and dropout")
+    parser.add_argument("--steps", type=whole_number(), help="optimiser steps; the preset's own number otherwise")
+    parser.add_argument("--seed", type=whole_number(0), default=0, help="of weights, order, masks and dropout")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one")
-    parser.add_argument("--checkpoint-every", type=int, default=200, metavar="STEPS", help="steps between checkpoints")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores; 1 suits a shared machine")
+    parser.add_argument(
+        "--checkpoint-every", type=whole_number(), default=200, metavar="STEPS", help="steps between checkpoints"
+    )
+    parser.add_argument(
+        "--threads",
+        type=whole_number(0, MAX_THREADS),
+        default=0,
+        help="CPU threads; 0: as many as cores; 1 suits a shared machine",
+    )
 
 
 @dataclass(kw_only=True)
@@ -78,7 +76,8 @@ class Run:
 
     job: str
     workspace: Workspace
-    run_id: str
+    start: str  # names this start of the job, and its report
+    run_id: str  # names the work
     tracking_uri: str | None
     started: float = field(default_factory=time.monotonic)
 
@@ -88,9 +87,11 @@ class Run:
         """Verify the accounting; write the report into the workspace, to MLflow, and as one line to stdout. Returns it."""
         if accounting is not None:
             accounting.verify(self.job)
+        path = self.workspace.report(report_name(self.run_id, self.start))
         report = JobReport(
             job=self.job,
             run_id=self.run_id,
+            report=path,
             workspace=self.workspace.root,
             seconds=time.monotonic() - self.started,
             figures=figures,
@@ -101,8 +102,9 @@ class Run:
         for warning in report.warnings:
             log.warning(warning)
         text = json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n"
-        storage.write_bytes(self.workspace.report(self.run_id), text.encode())
-        print_line(report.to_line())
+        if not storage.write_new(path, text.encode()):
+            raise M5Error(f"there is a report {path} already", next_step="the work is done; keep both, and report this")
+        print_line(report.as_json())
         return report
 
     def _track(self, report: JobReport) -> tuple[str, ...]:
@@ -120,10 +122,12 @@ def start_run(job: str, arguments: argparse.Namespace, run_id: str | None = None
         require_name("--run-id", run_id)
     workspace = Workspace.resolve(arguments.workspace)
     _check_writable(workspace)
+    start = new_start()
     return Run(
         job=job,
         workspace=workspace,
-        run_id=run_id or f"{job}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}",
+        start=start,
+        run_id=run_id or f"{job}-{start}",
         tracking_uri=_tracking_uri(arguments.tracking_uri, workspace),
     )
 
@@ -144,6 +148,7 @@ def run_job(work: Callable[[Sequence[str] | None], object], argv: Sequence[str] 
     for noisy in ("py4j", "alembic", "mlflow", "datasets", "urllib3", "botocore", "httpx", "fsspec"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
+        check_arguments(sys.argv[1:] if argv is None else argv)
         work(argv)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -156,10 +161,13 @@ def run_job(work: Callable[[Sequence[str] | None], object], argv: Sequence[str] 
     return 0
 
 
-def print_line(text: str) -> None:
-    """Print to stdout. Where nobody reads it any more, that is no failure: the report lies in the workspace, too."""
+def print_line(values: Mapping[str, JsonValue]) -> None:
+    """Print one line of JSON to stdout, in ASCII where stdout takes nothing else.
+
+    Where nobody reads stdout any more, that is no failure: a report lies in the workspace, too.
+    """
     try:
-        print(text, flush=True)
+        print(json.dumps(values, ensure_ascii=sys.stdout.encoding.lower() != "utf-8"), flush=True)
     except BrokenPipeError:
         # Python flushes stdout once more when it ends, which must not fail then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

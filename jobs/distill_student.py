@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from jobs.command_line import add_training_flags, new_parser, require_workspace, run_job, start_run
+from jobs.flags import number
 from m5model.bundles.find import find_bundle
 from m5model.encoders.presets import STUDENT_70M, get_preset
 
@@ -32,7 +33,7 @@ def _work(argv: Sequence[str] | None) -> None:
     )
     parser.add_argument(
         "--min-correlation",
-        type=float,
+        type=number(-1, 1),
         default=0.8,
         help="refuse a student whose similarities of held-out texts correlate less with the teacher's",
     )

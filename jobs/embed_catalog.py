@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from jobs.command_line import add_reject_share, new_parser, require_workspace, run_job, start_run
+from jobs.flags import number, whole_number
 from schemas.report import JobReport, JsonValue
 
 
@@ -38,7 +39,7 @@ def embed(argv: Sequence[str] | None) -> JobReport:
         rows_per_wave=arguments.rows_per_wave,
         max_reject_share=arguments.max_reject_share,
     )
-    run = start_run("embed_catalog", arguments, arguments.run_id)
+    run = start_run("embed_catalog", arguments, None if arguments.dry_run else arguments.run_id)
     folder, manifest = open_bundle(find_bundle(run.workspace, arguments.bundle, "student"))
     model, rendering = read_model(folder, manifest, arguments.precision), Rendering.from_json(manifest.rendering)
     identity: dict[str, JsonValue] = {"bundle": manifest.id, "space_id": model.space_id}
@@ -68,10 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--run-id", metavar="ID", help="name of the run; a hash of (listings version, space) otherwise")
     parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="which of the student's graphs")
-    parser.add_argument("--rows-per-wave", type=int, metavar="N", help="rows of one commit; 25,000 a core otherwise")
+    parser.add_argument("--rows-per-wave", type=whole_number(), metavar="N", help="rows of one commit; 25,000 a core otherwise")
     add_reject_share(parser, "of the texts make the model fail")
     parser.add_argument(
-        "--price-per-hour", type=float, metavar="PRICE", help="of all executors together; adds costs to the report"
+        "--price-per-hour", type=number(0, 1e9), metavar="PRICE", help="of all executors together; adds costs to the report"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done, in rows, tokens, time and cost; do nothing"

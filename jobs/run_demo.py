@@ -14,8 +14,9 @@ from pathlib import Path
 
 from jobs.command_line import new_parser, run_job
 from jobs.demo_summary import print_summary
+from jobs.flags import whole_number
 from m5model.files import storage
-from schemas.errors import M5Error
+from schemas.errors import BadDataError, ConfigurationError, GateRefusedError, M5Error
 from schemas.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,8 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _work(argv: Sequence[str] | None) -> None:
     parser = new_parser("The whole flow on a sample catalogue of 15 locales.")
-    parser.add_argument("--rows", type=int, default=12_000, help="listings of the sample catalogue, damaged records aside")
-    parser.add_argument("--steps", type=int, default=200, help="optimiser steps of the teacher, and of the student")
+    parser.add_argument(
+        "--rows",
+        type=whole_number(1, 10_000_000),
+        default=12_000,
+        help="listings of the sample catalogue, damaged records aside",
+    )
+    parser.add_argument("--steps", type=whole_number(0), default=200, help="optimiser steps of the teacher, and of the student")
     arguments = parser.parse_args(argv)
     workspace = Workspace.resolve(arguments.workspace)
     started = time.monotonic()
@@ -68,7 +74,8 @@ def run_stage(name: str, command: list[str], workspace: Workspace) -> str:
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=stream, text=True, check=False
         )
     if answer.returncode:
-        raise M5Error(
+        kinds = (ConfigurationError, BadDataError, GateRefusedError)
+        raise next((kind for kind in kinds if kind.exit_code == answer.returncode), M5Error)(
             f"stage {name} ended with exit code {answer.returncode}:\n{log.read_text()[-2_000:]}",
             next_step=f"the whole log is {log}; every stage can be run again, finished ones change nothing",
         )

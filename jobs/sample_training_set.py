@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
+from jobs.flags import whole_number
 from schemas.checks import require_name
 
 
@@ -25,7 +26,7 @@ def _work(argv: Sequence[str] | None) -> None:
         help="cap-floor (no language above 25%%, each at least 5%%), multinomial, unimax, natural, or a JSON file with the "
         "keys plan (one of these), rows, floor, cap, exponent, max_repeats, unit (rows or tokens)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="which rows are drawn")
+    parser.add_argument("--seed", type=whole_number(), default=0, help="which rows are drawn")
     parser.add_argument("--vocabulary", metavar="BUNDLE", help="bundle whose vocabulary counts tokens; characters otherwise")
     parser.add_argument("--keep-duplicates", action="store_true", help="draw exact and near duplicates, too")
     arguments = parser.parse_args(argv)

@@ -1,10 +1,14 @@
 """Checks of settings objects, and of names that become paths: every broken rule at once, before any data is read."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
 
 from schemas.errors import ConfigurationError, DamagedFileError
+
+# What a 32-bit integer holds: seeds, counts and threads go to libraries that take no more.
+MAX_WHOLE = 2**31 - 1
 
 # Filesystems allow 255 bytes of UTF-8 in a name; the rest is for what M5 appends (".pin.json", ".1234.partial").
 MAX_NAME_BYTES = 200
@@ -21,6 +25,17 @@ def require(owner: str, rules: Mapping[str, bool]) -> None:
     broken = [rule for rule, holds in rules.items() if not holds]
     if broken:
         raise ConfigurationError(f"{owner}: {'; '.join(broken)}", next_step="change these settings")
+
+
+def is_whole(value: object, low: int = 0, high: int = MAX_WHOLE) -> bool:
+    """Is ``value`` a whole number from ``low`` to ``high``? True, 1.0 and "1" are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def is_number(value: object, low: float = -math.inf, high: float = math.inf) -> bool:
+    """Is ``value`` a finite number from ``low`` to ``high``? True, "1" and NaN are none."""
+    is_real = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_real and low <= value <= high and abs(value) != math.inf  # type: ignore[operator, arg-type]
 
 
 def require_name(what: str, text: str) -> str:

@@ -87,6 +87,11 @@ LISTING_TOMBSTONES = Table(
             meaning="the tombstone's own time, else the deleted listing's; null where neither had one: any record returns",
         ),
         Column(name="run_id", type=TEXT, meaning="the ingest run that brought the tombstone", nullable=False),
+        Column(
+            name="recorded_at",
+            type=INSTANT,
+            meaning="when that run was; null in rows written before there was this column: retention keeps them",
+        ),
     ),
     key=LISTING_KEY,
     partition_by=("locale",),

@@ -1,13 +1,17 @@
 """What a job says when it ends: every row accounted for, by named reason."""
 
-import json
+import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from schemas.errors import GateRefusedError
 
 # Share of bad records beyond which ingest and embed end with exit code 3.
 DEFAULT_MAX_REJECT_SHARE = 0.05
+
+_START = r"\d{8}T\d{6}-[0-9a-f]{8}"
 
 JsonValue = int | float | str | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
@@ -52,12 +56,28 @@ class Accounting:
         }
 
 
+def new_start() -> str:
+    """A name that no other start of any job has: when, and a random part."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+
+def report_name(run_id: str, start: str) -> str:
+    """The report's name, without ending. A run id may be that of several starts (a run that was resumed); a report's is not."""
+    return run_id if run_id.endswith(start) else f"{run_id}-{start}"
+
+
+def is_report_of(run_id: str, file: str) -> bool:
+    """Is ``file`` the name of a report of that run? Those of older versions are named by the run alone."""
+    return re.fullmatch(rf"{re.escape(run_id)}(-{_START})?\.json", file) is not None
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobReport:
-    """The last line that a job prints, and ``reports/RUN_ID.json``."""
+    """The last line that a job prints, and a file of its own in ``reports``."""
 
     job: str
-    run_id: str
+    run_id: str  # names the work: the same for a run and what resumes it
+    report: str  # the file
     workspace: str
     seconds: float
     figures: Mapping[str, JsonValue]  # what is particular to the job
@@ -68,6 +88,7 @@ class JobReport:
         report: dict[str, JsonValue] = {
             "job": self.job,
             "run_id": self.run_id,
+            "report": self.report,
             "workspace": self.workspace,
             "seconds": round(self.seconds, 3),
             **dict(self.figures),
@@ -76,6 +97,3 @@ class JobReport:
         if self.accounting is not None:
             report["accounting"] = self.accounting.as_json()
         return report
-
-    def to_line(self) -> str:
-        return json.dumps(self.as_json(), ensure_ascii=False)

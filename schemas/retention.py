@@ -4,7 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.checks import is_number, require
 from schemas.errors import ConfigurationError
+
+MAX_DAYS = 36_500  # a hundred years; Spark and Python count no further back than some thousand
 
 Subject = Literal["history", "rows", "space", "training_set", "bundle"]
 
@@ -18,7 +21,7 @@ class RetentionPolicy:
     keep_days: float
     meaning: str
     table: str = ""  # of history and rows
-    column: str = ""  # of rows: the instant that their age is counted from
+    column: str = ""  # of rows: when M5 learned of them, which their age is counted from; rows without it are kept
 
 
 RETENTION = (
@@ -63,7 +66,7 @@ RETENTION = (
         name="listing_tombstones.rows",
         subject="rows",
         table="listing_tombstones",
-        column="deleted_at",
+        column="recorded_at",
         keep_days=365,
         meaning="deletions; a late record older than a forgotten one brings its listing back",
     ),
@@ -97,16 +100,13 @@ def with_days(text: str, where: str) -> tuple[RetentionPolicy, ...]:
         raise ConfigurationError(f"{where} is not JSON: {error}", next_step='write e.g. {"listings.history": 14}') from error
     known = [policy.name for policy in RETENTION]
     if not isinstance(days, dict):
-        days = {text: None}
-    bad = [name for name, value in days.items() if name not in known or not _is_days(value)]
-    if bad:
-        raise ConfigurationError(
-            f"{where}: {', '.join(bad)} is no policy with a number of days (0 or more); there are {', '.join(known)}",
-            next_step='write e.g. {"listings.history": 14}',
-        )
+        raise ConfigurationError(f"{where} holds no JSON object", next_step='write e.g. {"listings.history": 14}')
+    rules = {f"there is no policy {name!r}, only {', '.join(known)}": name in known for name in days}
+    rules |= {
+        f"{name} is {value!r}, expected days from 0 to {MAX_DAYS:,}": is_number(value, 0, MAX_DAYS)
+        for name, value in days.items()
+        if name in known
+    }
+    require(where, rules)
     changed = {policy.name: float(days.get(policy.name, policy.keep_days)) for policy in RETENTION}
     return tuple(RetentionPolicy(**{**policy.__dict__, "keep_days": changed[policy.name]}) for policy in RETENTION)
-
-
-def _is_days(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0

@@ -57,12 +57,13 @@ class Workspace:
     def reports(self) -> str:
         return f"{self.root}/reports"
 
-    def report(self, run_id: str) -> str:
-        return f"{self.reports}/{require_name('run id', run_id)}.json"
+    def report(self, name: str) -> str:
+        """What one start of a job did, see schemas.report.report_name."""
+        return f"{self.reports}/{require_name('report', name)}.json"
 
-    def page(self, run_id: str) -> str:
+    def page(self, name: str) -> str:
         """A report for people."""
-        return f"{self.reports}/{require_name('run id', run_id)}.html"
+        return f"{self.reports}/{require_name('report', name)}.html"
 
     def pin(self, run_id: str) -> str:
         """What an embed run fixed at its first start, so that a restart sees the same listings."""

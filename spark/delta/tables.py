@@ -5,8 +5,9 @@ Whole files that another table's commit wrote come in through spark.delta.files.
 
 import logging
 import random
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -20,6 +21,7 @@ from delta.exceptions import (
     ProtocolChangedException,
 )
 from delta.tables import DeltaTable
+from pyarrow.fs import FileType
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -83,6 +85,14 @@ def create_table(spark: SparkSession, path: str, table: Table, properties: Mappi
         ) from error
 
 
+def add_new_columns(spark: SparkSession, path: str, table: Table) -> None:
+    """Give a table that was made earlier the columns that its declaration has by now: null in the rows that it holds."""
+    present = set(spark.read.format("delta").load(path).columns)
+    new = [f"`{field.name}` {field.dataType.simpleString()}" for field in spark_schema(table) if field.name not in present]
+    if new:
+        commit_beside_others(lambda: spark.sql(f"ALTER TABLE {_quote(path)} ADD COLUMNS ({', '.join(new)})"), path)
+
+
 def read_table(spark: SparkSession, path: str, *, made_by: str, version: int | None = None) -> DataFrame:
     """The table at ``path``, at ``version`` or now. ``made_by`` is the command to name where there is none."""
     if not table_exists(spark, path):
@@ -110,7 +120,7 @@ def replace_table(spark: SparkSession, rows: DataFrame, path: str, properties: M
 
     Readers see the old table or the new one, never rows under another's properties.
     """
-    writer = rows.writeTo(f"delta.`{path}`").using("delta")
+    writer = rows.writeTo(_quote(path)).using("delta")
     for name, value in {**READABLE_EVERYWHERE, **properties}.items():
         writer = writer.tableProperty(name, value)
     writer.createOrReplace()
@@ -185,15 +195,26 @@ def version_times(spark: SparkSession, path: str) -> dict[int, datetime]:
 
 
 def removable_files(spark: SparkSession, path: str, hours: float) -> int:
-    """Files that ``vacuum_table`` would delete; Delta's dry run names at most 1,000."""
+    """Files that ``vacuum_table`` would delete. Delta's dry run also names folders, which are not counted."""
     with _short_history(spark):
-        return int(spark.sql(f"VACUUM delta.`{path}` RETAIN {hours:.3f} HOURS DRY RUN").count())
+        rows = spark.sql(f"VACUUM {_quote(path)} RETAIN {hours:.3f} HOURS DRY RUN").collect()
+    return _count_files([row[0] for row in rows])
 
 
 def vacuum_table(spark: SparkSession, path: str, hours: float) -> None:
     """Delete the files that no version of the last ``hours`` needs. Older versions cannot be read afterwards."""
     with _short_history(spark):
-        spark.sql(f"VACUUM delta.`{path}` RETAIN {hours:.3f} HOURS")
+        spark.sql(f"VACUUM {_quote(path)} RETAIN {hours:.3f} HOURS")
+
+
+def _count_files(uris: Sequence[str]) -> int:
+    """How many of ``uris``, all on one filesystem, are files."""
+    if not uris:
+        return 0
+    paths = [re.sub(r"^file:/+", "/", uri) for uri in uris]
+    filesystem, _ = storage.open_filesystem(paths[0])
+    found = filesystem.get_file_info([path.partition("://")[2] or path for path in paths])
+    return sum(entry.type == FileType.File for entry in found)
 
 
 @contextmanager
@@ -243,6 +264,11 @@ def _appears(spark: SparkSession, path: str) -> bool:
             return False
         time.sleep(0.5)
     return True
+
+
+def _quote(path: str) -> str:
+    """The table at ``path`` as SQL names it."""
+    return "delta.`" + path.replace("`", "``") + "`"
 
 
 def _first_line(error: Exception) -> str:

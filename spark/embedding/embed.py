@@ -18,11 +18,13 @@ from m5model.files import storage
 from m5model.files.lease import Lease
 from m5model.runtime.encoder import ModelBytes
 from m5model.runtime.rendering import Rendering
+from schemas.checks import is_name, is_number, is_whole, require
 from schemas.embedding import BUCKETS_PROPERTY, EMBEDDINGS, choose_buckets
 from schemas.listing import LISTINGS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.space import sha256_hex
 from schemas.workspace import Workspace
+from spark.delta.changes import last_change
 from spark.delta.tables import count_by, create_table, delete_keys, read_table, table_properties, table_version
 from spark.embedding.engine import ARROW_ROWS, EngineModel, embed_texts
 from spark.embedding.failures import Failure, collect_failures, record_failures, refuse_many_failures
@@ -38,6 +40,8 @@ MADE_BY = "jobs/ingest_catalog.py --feed FEED"
 
 # A commit costs 1 to 4 s: at 100 rows/s and core, 25,000 rows a core are some minutes of work per wave.
 ROWS_PER_WAVE_AND_CORE = 25_000
+# Every wave costs a commit: with fewer rows a run would be commits and nothing else.
+MIN_ROWS_PER_WAVE = 10
 # A task of fewer rows matches lengths badly; more tasks than executors let a fast executor take over from a slow one.
 MIN_TASK_ROWS, TASKS_PER_EXECUTOR = 1_024, 4
 
@@ -50,6 +54,17 @@ class EmbedSettings:
     run_id: str | None = None  # a hash of (listings version, space) otherwise
     rows_per_wave: int | None = None
     max_reject_share: float = DEFAULT_MAX_REJECT_SHARE  # of the texts tried
+
+    def __post_init__(self) -> None:
+        rules = {
+            f"threads is {self.threads!r}, expected a whole number from 1": is_whole(self.threads, 1),
+            f"rows_per_wave is {self.rows_per_wave!r}, expected a whole number from {MIN_ROWS_PER_WAVE}": (
+                self.rows_per_wave is None or is_whole(self.rows_per_wave, MIN_ROWS_PER_WAVE)
+            ),
+            f"max_reject_share is {self.max_reject_share!r}, expected 0 to 1": is_number(self.max_reject_share, 0, 1),
+            f"run_id is {self.run_id!r}, expected a name": self.run_id is None or is_name(self.run_id),
+        }
+        require("embedding", rules)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +141,11 @@ def default_run_id(listings_version: int, space_id: str) -> str:
 
 def pin_version(spark: SparkSession, workspace: Workspace, run_id: str | None) -> int:
     """The listings' version of this run: today's, or the one that the run of that id fixed at its first start."""
-    path = workspace.table(LISTINGS.name)
-    read_table(spark, path, made_by=MADE_BY)  # says so where there is no table
+    newest = last_change(workspace.table(LISTINGS.name), made_by=MADE_BY)
     if run_id is None:
-        return table_version(spark, path)
+        return newest
     pin = workspace.pin(run_id)
-    storage.write_new(pin, json.dumps({"listings_version": table_version(spark, path)}).encode())
+    storage.write_new(pin, json.dumps({"listings_version": newest}).encode())
     return int(json.loads(storage.read_bytes(pin))["listings_version"])
 
 
@@ -176,7 +190,7 @@ def _run_waves(work: Work, model: Broadcast, writer: WaveWriter, settings: Embed
             f"{done:,}",
             f"{all_rows:,}",
             totals.rows_per_s,
-            (all_rows - done) / totals.rows_per_s,
+            (all_rows - done) / totals.rows_per_s if totals.rows_per_s else 0.0,  # a slice can be empty
         )
     return totals, failures
 

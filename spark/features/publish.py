@@ -20,7 +20,8 @@ from schemas.features import DECLARATION_PROPERTY, FEATURE_VIEWS, SOURCE_PROPERT
 from schemas.listing import LISTINGS
 from schemas.report import JsonValue
 from schemas.workspace import Workspace
-from spark.delta.tables import read_table, replace_table, table_properties, table_version
+from spark.delta.changes import last_change
+from spark.delta.tables import read_table, replace_table, table_properties
 from spark.features.recipes.attributes import AttributeSettings, build_attributes
 from spark.features.recipes.brands import BrandSettings, build_brands
 from spark.features.recipes.ctr import build_ctr
@@ -103,9 +104,7 @@ class PublishedView:
 
 def newest_source(spark: SparkSession, workspace: Workspace, space_id: str) -> FeatureSource:
     """The tables as they are now. Raises ``ConfigurationError`` naming the job to run where there is none."""
-    for name, job in MADE_BY.items():
-        read_table(spark, workspace.table(name), made_by=job)  # says so where there is no table
-    versions = {name: table_version(spark, workspace.table(name)) for name in MADE_BY}
+    versions = {name: last_change(workspace.table(name), made_by=job) for name, job in MADE_BY.items()}
     return FeatureSource(
         space_id=space_id, embeddings_version=versions[EMBEDDINGS.name], listings_version=versions[LISTINGS.name]
     )

@@ -30,7 +30,7 @@ class Drop:
     policy: str
     reason: str
     rows: int = 0  # of rows and spaces
-    files: int = 0  # of history; at most 1,000 are counted
+    files: int = 0  # of history
     hours: float = 0.0  # of history: how much of it stays
     before: datetime | None = None  # of rows: what is older goes
     column: str = ""
@@ -154,7 +154,10 @@ def _rows(
     if not table_exists(spark, path):
         return
     before = clock.limit(policy)
-    rows = read_table(spark, path, made_by=MADE_BY).where(F.col(policy.column) < F.lit(before)).count()
+    table = read_table(spark, path, made_by=MADE_BY)
+    if policy.column not in table.columns:  # made before there was the column: nobody knows how old its rows are
+        return
+    rows = table.where(F.col(policy.column) < F.lit(before)).count()
     if rows:
         reason = f"{policy.column} is more than {policy.keep_days:g} days ago"
         yield Drop(

@@ -15,6 +15,7 @@ from m5model.files import storage
 from schemas.bundle import BundleManifest
 from schemas.checks import is_name
 from schemas.features import FEATURE_VIEWS, SOURCE_PROPERTY
+from schemas.report import is_report_of
 from schemas.workspace import Workspace
 from spark.delta.tables import table_properties
 
@@ -43,7 +44,7 @@ def find_references(spark: SparkSession, workspace: Workspace) -> References:
         properties = table_properties(spark, workspace.table(view.table().name))
         if SOURCE_PROPERTY in properties:
             sources[name] = json.loads(properties[SOURCE_PROPERTY])
-    return link(list_bundles(workspace), sources, _unfinished_runs(workspace))
+    return link(list_bundles(workspace), sources, find_unfinished_runs(workspace))
 
 
 def link(bundles: list[BundleManifest], views: dict[str, dict[str, object]], runs: dict[str, int]) -> References:
@@ -81,8 +82,8 @@ def _spaces(bundle: BundleManifest) -> Iterable[str]:
     return (bundle.space_id, bundle.space_id_fp32)
 
 
-def _unfinished_runs(workspace: Workspace) -> dict[str, int]:
+def find_unfinished_runs(workspace: Workspace) -> dict[str, int]:
     names = storage.list_files(workspace.reports)
     pinned = [name.removesuffix(".pin.json") for name in names if name.endswith(".pin.json")]
-    unfinished = [run for run in pinned if f"{run}.json" not in names and is_name(run)]
+    unfinished = [run for run in pinned if is_name(run) and not any(is_report_of(run, name) for name in names)]
     return {run: int(json.loads(storage.read_bytes(workspace.pin(run)))["listings_version"]) for run in unfinished}

@@ -13,11 +13,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, get_args
 
 from m5model.files import storage
-from schemas.checks import require
+from schemas.checks import is_number, is_whole, require
 from schemas.errors import ConfigurationError
 from schemas.report import JsonValue
 
 Unit = Literal["rows", "tokens"]
+MAX_ROWS = 10**15  # rows or tokens; a double counts them exactly
+MAX_REPEATS = 1_000  # a row that often is no training set any more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +35,17 @@ class BalancePlan:
     unit: Unit = "rows"  # what shares and size are counted in
 
     def __post_init__(self) -> None:
+        highest = self.cap if is_number(self.cap, 0, 1) else 1
         rules = {
-            f"cap is {self.cap}, expected above 0 and at most 1": 0 < self.cap <= 1,
-            f"floor is {self.floor}, expected 0 to the cap ({self.cap})": 0 <= self.floor <= self.cap,
-            f"exponent is {self.exponent}, expected 0 to 1": 0 <= self.exponent <= 1,
-            f"rows is {self.rows}, expected at least 1": self.rows is None or self.rows >= 1,
-            f"max_repeats is {self.max_repeats}, expected at least 1": self.max_repeats >= 1,
+            f"name is {self.name!r}, expected text": isinstance(self.name, str) and self.name != "",
+            f"cap is {self.cap!r}, expected above 0 and at most 1": is_number(self.cap, 0, 1) and self.cap > 0,
+            f"floor is {self.floor!r}, expected 0 to the cap ({self.cap!r})": is_number(self.floor, 0, highest),
+            f"exponent is {self.exponent!r}, expected 0 to 1": is_number(self.exponent, 0, 1),
+            f"rows is {self.rows!r}, expected a whole number from 1 to {MAX_ROWS:,}": self.rows is None
+            or is_whole(self.rows, 1, MAX_ROWS),
+            f"max_repeats is {self.max_repeats!r}, expected a whole number from 1 to {MAX_REPEATS:,}": is_whole(
+                self.max_repeats, 1, MAX_REPEATS
+            ),
             f"unit is {self.unit!r}, expected {' or '.join(get_args(Unit))}": self.unit in get_args(Unit),
         }
         require(f"balance plan {self.name!r}", rules)
@@ -76,7 +83,7 @@ def read_plan(reference: str) -> BalancePlan:
         return PRESETS[reference]()
     try:
         values = json.loads(storage.read_bytes(reference))
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"--plan {reference!r} is neither a preset ({', '.join(PRESETS)}) nor a readable JSON file: {error}"
         ) from error
@@ -85,19 +92,18 @@ def read_plan(reference: str) -> BalancePlan:
 
 def _from_json(values: object, reference: str) -> BalancePlan:
     known = {field.name for field in fields(BalancePlan)} | {"plan"}
+    advice = f"the keys are {', '.join(sorted(known))}"
     if not isinstance(values, dict):
-        raise ConfigurationError(f"{reference} holds no JSON object", next_step=f"use the keys {', '.join(sorted(known))}")
+        raise ConfigurationError(f"{reference} holds no JSON object", next_step=advice)
     problems = [f"unknown keys {', '.join(sorted(set(values) - known))}"] if set(values) - known else []
-    if values.get("plan", "natural") not in PRESETS:
+    preset = PRESETS.get(str(values.get("plan", "natural")))
+    if preset is None:
         problems.append(f"plan is {values['plan']!r}, expected one of {', '.join(PRESETS)}")
-    numbers = {"cap": float, "floor": float, "exponent": float, "rows": int, "max_repeats": int}
-    for name, kind in numbers.items():
-        value = values.get(name)
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and (kind is float or isinstance(value, int))
-        if name in values and not fits and not (name == "rows" and value is None):
-            problems.append(f"{name} is {value!r}, expected {'a number' if kind is float else 'a whole number'}")
+    given = {name: value for name, value in values.items() if name in known - {"plan"}}
+    try:
+        plan = replace((preset or natural)(), **{"name": reference.rpartition("/")[2].removesuffix(".json"), **given})
+    except ConfigurationError as error:
+        problems.append(str(error.args[0]))
     if problems:
-        raise ConfigurationError(f"{reference}: " + "; ".join(problems), next_step=f"the keys are {', '.join(sorted(known))}")
-    given = {name: value for name, value in values.items() if name != "plan"}
-    name = reference.rpartition("/")[2].removesuffix(".json")
-    return replace(PRESETS[values.get("plan", "natural")](), **{"name": name, **given})
+        raise ConfigurationError(f"{reference}: " + "; ".join(problems), next_step=advice)
+    return plan

@@ -8,12 +8,13 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from schemas.checks import require_name
+from schemas.checks import MAX_WHOLE, is_whole, require, require_name
 from schemas.listing import LISTINGS
 from schemas.report import Accounting
 from schemas.training_set import TrainingSetManifest
 from schemas.workspace import Workspace
-from spark.delta.tables import read_table, table_version
+from spark.delta.changes import last_change
+from spark.delta.tables import read_table
 from spark.sampling.balance import Allocation, Cell, allocate, verify_allocation
 from spark.sampling.draw import CELL, draw_rows, draw_tokens, shape_training_rows
 from spark.sampling.duplicates import count_duplicates, label_duplicates
@@ -22,6 +23,8 @@ from spark.sampling.tokens import add_tokens
 from spark.sampling.versions import find_version, hash_content, name_version, utc_now, write_version
 
 log = logging.getLogger(__name__)
+
+MADE_BY = "jobs/ingest_catalog.py --feed FEED"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,10 @@ class SampleSettings:
 
     def __post_init__(self) -> None:
         require_name("training set", self.name)
+        require(
+            "sampling",
+            {f"seed is {self.seed!r}, expected a whole number of 32 bits": is_whole(self.seed, -MAX_WHOLE - 1)},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +82,8 @@ def sample_training_set(spark: SparkSession, workspace: Workspace, settings: Sam
     Raises ConfigurationError for an impossible plan, GateRefusedError where what was drawn is not what was planned.
     """
     path = workspace.table(LISTINGS.name)
-    read_table(spark, path, made_by="jobs/ingest_catalog.py --feed FEED")  # says so where there is no table
-    version = table_version(spark, path)
-    listings = read_table(spark, path, made_by="jobs/ingest_catalog.py", version=version)
+    version = last_change(path, made_by=MADE_BY)
+    listings = read_table(spark, path, made_by=MADE_BY, version=version)
     stock = take_stock(listings, settings)
     try:
         unit = settings.plan.unit

@@ -12,6 +12,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from schemas.errors import ConfigurationError
+from spark.setup.charset import check_paths
 from spark.setup.failures import explain
 from spark.setup.java import check_java
 
@@ -75,6 +76,8 @@ def build_session(
     check_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     launch_jvm()
+    paths = list(paths)
+    check_paths(paths)
     conf = SparkConf()
     chosen = {**SETTINGS, **s3_settings(paths), **(settings(conf) if settings else {})}
     builder = SparkSession.builder.appName(name)

@@ -1,5 +1,6 @@
 """What a job says when it cannot start, and that every flag is explained."""
 
+import json
 import os
 import re
 import stat
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import m5model
+from jobs import distill_student, embed_catalog, make_sample_catalog, run_demo, sample_training_set, train_model
+from jobs.command_line import run_job
 from schemas.errors import ConfigurationError, DamagedFileError
 from spark.setup.java import parse_java_version
 from spark.setup.requirements import check_python
@@ -90,3 +93,52 @@ def test_a_bundle_with_one_byte_changed_is_refused(trained, tmp_path: Path) -> N
     graph.write_bytes(data)
     with pytest.raises(DamagedFileError, match="model_int8.onnx has SHA-256"):
         m5model.load(str(bundle))
+
+
+@pytest.mark.parametrize(
+    ("main", "flags"),
+    [
+        (embed_catalog.main, {"--rows-per-wave": "1e3", "--price-per-hour": "nan", "--max-reject-share": "1.5"}),
+        (sample_training_set.main, {"--seed": "9" * 30}),
+        (train_model.main, {"--seed": "-1", "--threads": "1000000", "--checkpoint-every": "x", "--steps": "2.0"}),
+        (distill_student.main, {"--min-correlation": "inf", "--steps": "true"}),
+        (make_sample_catalog.main, {"--rows": "0", "--damaged-share": "-inf", "--seed": ""}),
+        (run_demo.main, {"--rows": "-5", "--steps": "many"}),
+    ],
+    ids=lambda value: "" if isinstance(value, dict) else value.__module__,
+)
+def test_every_broken_number_is_named_at_once(main, flags: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([f"{flag}={value}" for flag, value in flags.items()]) == 2
+    errors = capsys.readouterr().err
+    assert [flag for flag, value in flags.items() if f"{flag} is {value!r}, expected a" not in errors] == []
+
+
+def test_ctrl_c_ends_a_job_quietly_with_130(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(argv: object) -> None:
+        raise KeyboardInterrupt
+
+    assert (run_job(work, []), capsys.readouterr()) == (130, ("", ""))
+
+
+def test_a_reader_of_stdout_that_is_gone_is_no_failure() -> None:
+    code = "from jobs.command_line import print_line; [print_line({'x': 'x' * 1000}) for _ in range(1000)]"
+    command = f'{sys.executable} -c "{code}" | head -c 10 >&2; exit ${{PIPESTATUS[0]}}'
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=variables, check=False)
+    assert (answer.returncode, answer.stderr) == (0, '{"x": "xxx')
+
+
+@pytest.mark.parametrize("charset", ["ascii", "latin-1", "cp932", "utf-8"])
+def test_the_report_line_is_json_in_every_charset(charset: str) -> None:
+    code = "from jobs.command_line import print_line; print_line({'path': '/größe/ほげ/😀'})"
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": charset}
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, env=variables, check=True)
+    assert json.loads(answer.stdout.decode(charset)) == {"path": "/größe/ほげ/😀"}
+
+
+def test_an_error_nobody_foresaw_keeps_its_stack_trace() -> None:
+    def work(argv: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_job(work, [])

@@ -37,7 +37,7 @@ def test_a_teacher_then_a_student_are_made_and_reported(workspace: Workspace, tm
     assert distilled["rows_read"] == trained["rows_read"] == 160
     for report in (trained, distilled):
         assert report["warnings"] == []
-        assert json.loads(Path(workspace.report(report["run_id"])).read_text()) == report
+        assert json.loads(Path(report["report"]).read_text()) == report
         open_bundle(workspace.bundle(report["bundle"]))
     assert not list(Path(workspace.checkpoints).rglob("*.safetensors"))
 

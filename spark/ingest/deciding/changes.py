@@ -6,6 +6,7 @@ Killed in between and run again, the outcome is the same: tombstones that are kn
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
@@ -15,7 +16,16 @@ from schemas.listing import LISTING_KEY, LISTING_TOMBSTONES, LISTINGS
 from schemas.staging import LISTING
 from schemas.workspace import Workspace
 from spark.delta.files import adopt_files
-from spark.delta.tables import append_rows, count_by, create_table, is_untouched, merge_rows, read_table, table_exists
+from spark.delta.tables import (
+    add_new_columns,
+    append_rows,
+    count_by,
+    create_table,
+    is_untouched,
+    merge_rows,
+    read_table,
+    table_exists,
+)
 from spark.ingest.deciding.ranking import find_absent, rank_entries, settle_entries
 from spark.ingest.staging.stage import Stage
 
@@ -130,9 +140,11 @@ def _remember_deletions(settled: Settled, workspace: Workspace, run_id: str) -> 
         return
     path = workspace.table(LISTING_TOMBSTONES.name)
     create_table(settled.entries.sparkSession, path, LISTING_TOMBSTONES)
+    add_new_columns(settled.entries.sparkSession, path, LISTING_TOMBSTONES)
     news = settled.entries.where("is_news")
     rows = news.select(*LISTING_KEY, F.coalesce("updated_at", "stored_updated_at").alias("deleted_at"))
     if settled.absent is not None:
         rows = rows.unionByName(settled.absent.withColumnRenamed("updated_at", "deleted_at"))
     newer = "s.deleted_at > t.deleted_at OR (t.deleted_at IS NULL AND s.deleted_at IS NOT NULL)"
-    merge_rows(rows.withColumn("run_id", F.lit(run_id)), path, LISTING_TOMBSTONES, update_when=newer)
+    rows = rows.withColumn("run_id", F.lit(run_id)).withColumn("recorded_at", F.lit(datetime.now(UTC)))
+    merge_rows(rows, path, LISTING_TOMBSTONES, update_when=newer)

@@ -1,5 +1,6 @@
 """Retention: what is old goes, what is live stays with its chain named, and nothing goes unless it is applied."""
 
+import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,13 +12,13 @@ from pyspark.sql import functions as F
 
 from schemas.bundle import BundleManifest
 from schemas.errors import ConfigurationError, GateRefusedError
-from schemas.listing import LISTINGS
+from schemas.listing import LISTING_TOMBSTONES, LISTINGS
 from schemas.manifests import to_json
 from schemas.reject import LISTING_REJECTS
 from schemas.retention import RETENTION, with_days
 from schemas.training_set import TrainingSetManifest
 from schemas.workspace import Workspace
-from spark.delta.tables import create_table, spark_schema
+from spark.delta.tables import add_new_columns, append_rows, create_table, spark_schema
 from spark.retention.apply import apply_drops
 from spark.retention.plan import Drop, plan_drops, plan_retention
 from spark.retention.references import References, link
@@ -194,6 +195,47 @@ def test_rejects_older_than_their_policy_go_and_newer_ones_stay(spark, tmp_path:
 def test_days_come_from_a_file_and_unknown_policies_are_named() -> None:
     changed = {policy.name: policy.keep_days for policy in with_days('{"spaces": 3}', "f.json")}
     assert changed["spaces"] == 3 and changed["bundles"] == 180
-    for text in ('{"space": 3}', '{"spaces": -1}', '{"spaces": "3"}', "[3]", "{"):
+    values = ("-1", '"3"', "true", "null", "NaN", "Infinity", "1e300", "[3]")
+    for text in ('{"space": 3}', *(f'{{"spaces": {value}}}' for value in values), "[3]", "{"):
         with pytest.raises(ConfigurationError, match="f.json"):
             with_days(text, "f.json")
+    with pytest.raises(ConfigurationError, match="no policy 'space'.*spaces is -1.*bundles is 'x'"):
+        with_days('{"space": 3, "spaces": -1, "bundles": "x"}', "f.json")
+
+
+def test_a_table_whose_history_is_young_gets_no_commit_and_is_not_named(spark, tmp_path: Path) -> None:
+    path = str(tmp_path / "listings")
+    create_table(spark, path, LISTINGS)  # with change data, which lies in folders of its own
+    row = {"locale": "US", "item_id": "a", "title": "t", "language_source": "declared", "content_hash": "", "text_hash": ""}
+    values = {**row, "ingested_at": NOW, "run_id": "r"}
+    rows = spark.createDataFrame([tuple(values.get(name) for name in LISTINGS.column_names)], spark_schema(LISTINGS))
+    rows.write.format("delta").mode("append").save(path)
+    spark.sql(f"UPDATE delta.`{path}` SET title = 'other'")
+    old = (datetime.now(UTC) - timedelta(days=90)).timestamp()
+    for folder in [folder for folder in Path(path).rglob("*") if folder.is_dir()]:
+        os.utime(folder, (old, old))
+    policies = [policy for policy in RETENTION if policy.name == "listings.history"]
+    version = DeltaTable(path).version()
+    drops = plan_retention(spark, Workspace(str(tmp_path)), policies, References(), datetime.now(UTC))
+    assert drops == []
+    apply_drops(spark, Workspace(str(tmp_path)), drops)
+    assert DeltaTable(path).version() == version
+
+
+def test_tombstones_age_by_when_they_were_recorded_and_those_that_do_not_say_stay(spark, tmp_path: Path) -> None:
+    path = str(tmp_path / "listing_tombstones")
+    older = replace(LISTING_TOMBSTONES, columns=LISTING_TOMBSTONES.columns[:-1])
+    create_table(spark, path, older)
+    long_ago = NOW - timedelta(days=3_000)
+    append_rows(spark.createDataFrame([("US", "before", long_ago, "r")], spark_schema(older)), path, older)
+    policies = [policy for policy in RETENTION if policy.name == "listing_tombstones.rows"]
+    assert plan_retention(spark, Workspace(str(tmp_path)), policies, References(), NOW) == []
+    add_new_columns(spark, path, LISTING_TOMBSTONES)
+    recorded = {"yesterday": NOW - timedelta(days=1), "two years ago": NOW - timedelta(days=730)}
+    rows = [("US", name, long_ago, "r", when) for name, when in recorded.items()]
+    append_rows(spark.createDataFrame(rows, spark_schema(LISTING_TOMBSTONES)), path, LISTING_TOMBSTONES)
+    drops = plan_retention(spark, Workspace(str(tmp_path)), policies, References(), NOW)
+    assert [drop.rows for drop in drops] == [1]
+    apply_drops(spark, Workspace(str(tmp_path)), drops)
+    left = DeltaTable(path).to_pyarrow_table().column("item_id").to_pylist()
+    assert sorted(left) == ["before", "yesterday"]

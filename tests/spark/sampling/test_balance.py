@@ -1,6 +1,7 @@
 """Balance plans, as pure values."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,7 +133,17 @@ def test_a_plan_can_be_a_file_and_all_its_errors_are_named_at_once(tmp_path: Pat
     file.write_text(json.dumps({"plan": "unimax", "rows": 100, "unit": "tokens"}))
     assert read_plan(str(file)) == BalancePlan(name="mine", exponent=0.0, max_repeats=4, rows=100, unit="tokens")
     file.write_text(json.dumps({"roof": 1, "cap": "high", "plan": "even"}))
-    with pytest.raises(ConfigurationError, match="unknown keys roof; plan is 'even'.*; cap is 'high'"):
+    with pytest.raises(ConfigurationError, match="unknown keys roof; plan is 'even'.*; .*cap is 'high'"):
         read_plan(str(file))
     with pytest.raises(ConfigurationError, match="cap is 2.*; floor is 3.*; unit is 'words'"):
         BalancePlan(name="p", cap=2, floor=3, unit="words")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1, 10**40, True, "0.5", None, [1]], ids=repr)
+def test_no_number_of_a_plan_takes_what_is_no_number_or_out_of_bounds(tmp_path: Path, value: object) -> None:
+    names = ["cap", "floor", "exponent", "max_repeats"] + (["rows"] if value is not None else [])
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(dict.fromkeys(names, value)))
+    with pytest.raises(ConfigurationError) as error:
+        read_plan(str(file))
+    assert [name for name in names if f"{name} is {value!r}" not in str(error.value)] == []
