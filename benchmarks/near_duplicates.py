@@ -59,11 +59,11 @@ def main() -> int:
 
 
 def change_text(text: str, seed: int) -> str:
-    """Some words of the text replaced: similarities from 0.5 to 1."""
+    """Some words of the text replaced, each by another one: a word that all pairs share would favour some hash functions."""
     draw = random.Random(seed)
     words = text.split(" ")
     for _ in range(draw.randint(0, max(1, len(words) // 12))):
-        words[draw.randrange(len(words))] = "changed"
+        words[draw.randrange(len(words))] = "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(3, 9)))
     return " ".join(words)
 
 
