@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from jobs.flags import JobParser, number, whole_number
 from m5model.files import storage
 from schemas.checks import require_name
-from schemas.errors import ConfigurationError, M5Error
+from schemas.errors import ConfigurationError, M5Error, StorageFullError
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting, JobReport, JsonValue, new_start, report_name
 from schemas.workspace import Workspace
 from spark.setup.charset import check_arguments
@@ -187,6 +187,8 @@ def _check_writable(workspace: Workspace) -> None:
     try:
         storage.write_bytes(probe, b"")
     except OSError as error:
+        if isinstance(full := explain(error), StorageFullError):
+            raise full from error
         raise ConfigurationError(
             f"cannot write to the workspace {workspace.root}: {error}",
             next_step="give a --workspace that this user may write to",

@@ -23,6 +23,10 @@ class RetentionPolicy:
     table: str = ""  # of history and rows
     column: str = ""  # of rows: when M5 learned of them, which their age is counted from; rows without it are kept
 
+    def __post_init__(self) -> None:
+        rule = f"keep_days is {self.keep_days!r}, expected days from 0 to {MAX_DAYS:,}"
+        require(f"retention policy {self.name}", {rule: is_number(self.keep_days, 0, MAX_DAYS)})
+
 
 RETENTION = (
     RetentionPolicy(
