@@ -1,5 +1,5 @@
-"""One run to MLflow: parameters, metrics, tags. The only file that knows MLflow; without it, or without its database, a
-warning is all that happens, because figures stand in the bundle's manifest and in the job's report as well.
+"""Log one run to MLflow: parameters, metrics, tags. The only file that calls MLflow; without it, or without its database, a
+warning is all that happens, because the figures are in the bundle's manifest and in the job's report as well.
 """
 
 import fcntl
@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from m5model.releases.tracking_sqlite import empty_database, log_to_sqlite
 
 
 def log_run(
@@ -26,6 +28,10 @@ def log_run(
     ``tracking_uri`` is a database (``sqlite:///FILE``, ``postgresql://…``) or an MLflow server. User names and passwords in
     it, or in a parameter, are never logged.
     """
+    shown = {name: redact(str(value)) for name, value in params.items()}
+    marks = {name: redact(value) for name, value in (tags or {}).items()}
+    if log_to_sqlite(tracking_uri, experiment, run_name, shown, metrics, marks):
+        return ()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
         from mlflow.exceptions import MlflowException
@@ -33,7 +39,7 @@ def log_run(
     except ImportError:
         return (f"run {run_name} was not logged to MLflow: mlflow is not installed",)
     try:
-        _log(tracking_uri, experiment, run_name, params, metrics, tags or {})
+        _log(tracking_uri, experiment, run_name, shown, metrics, marks)
     except (MlflowException, SQLAlchemyError, OSError, ModuleNotFoundError) as error:  # the last: no driver
         return (f"run {run_name} was not logged to {redact(tracking_uri)}: {redact(str(error))}",)
     return ()
@@ -48,7 +54,7 @@ def _log(
     tracking_uri: str,
     experiment: str,
     run_name: str,
-    params: Mapping[str, str | int | float],
+    params: Mapping[str, str],
     metrics: Mapping[str, float],
     tags: Mapping[str, str],
 ) -> None:
@@ -63,8 +69,8 @@ def _log(
     client.log_batch(
         run_id,
         metrics=[Metric(name, float(value), now, 0) for name, value in metrics.items()],
-        params=[Param(name, redact(str(value))) for name, value in params.items()],
-        tags=[RunTag(name, redact(value)) for name, value in tags.items()],
+        params=[Param(name, value) for name, value in params.items()],
+        tags=[RunTag(name, value) for name, value in tags.items()],
     )
     client.set_terminated(run_id)
 
@@ -73,6 +79,20 @@ def _experiment_id(client, experiment: str) -> str:  # type: ignore[no-untyped-d
     """The experiment's id; the first call on a fresh database makes MLflow's schema."""
     found = client.get_experiment_by_name(experiment)
     return found.experiment_id if found else client.create_experiment(experiment)
+
+
+def make_empty_database() -> None:
+    """Make the database that ``tracking_sqlite`` copies, unless it is there. Called by `make setup`."""
+    made = empty_database()
+    if made.exists():
+        return
+    from mlflow import MlflowClient
+
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=made.parent) as scratch:
+        fresh = Path(scratch) / made.name
+        MlflowClient(f"sqlite:///{fresh}").search_experiments()
+        fresh.replace(made)
 
 
 @contextmanager
