@@ -14,8 +14,9 @@ help:
 	@echo "make setup  the environment alone, in $(VENV)/"
 
 setup: $(STAMP)
+	@$(BIN)/python jobs/make_quick_start.py
 
-$(STAMP): pyproject.toml constraints.txt spark/setup/installation.py
+$(STAMP): pyproject.toml constraints.txt spark/setup/installation.py spark/setup/quick_start.py
 	@$(PYTHON) -m spark.setup.requirements
 	@started=$$(date +%s); \
 	$(PYTHON) -m venv $(VENV) && \

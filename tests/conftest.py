@@ -22,9 +22,13 @@ from schemas.bundle import BundleManifest
 from schemas.manifests import to_json
 from schemas.training_set import DATA_FOLDER, MANIFEST_FILE, TRAINING_ROWS, TrainingSetManifest
 from schemas.workspace import Workspace
+from spark.setup.quick_start import SHORT_LIVED
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+# For every JVM of the suite, those of jobs too.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED)
 
 _WORDS = {
     "US": [

@@ -15,6 +15,7 @@ from schemas.errors import ConfigurationError
 from spark.setup.charset import check_paths
 from spark.setup.failures import explain
 from spark.setup.java import check_java
+from spark.setup.quick_start import forget_quick_start
 
 DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 
@@ -73,7 +74,6 @@ def build_session(
     The master comes from spark-submit or spark-defaults.conf, else all local cores. ``settings`` are a job's own Spark
     defaults, given what is configured. Raises ConfigurationError where Java or the Delta jars are missing.
     """
-    check_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     launch_jvm()
     paths = list(paths)
@@ -92,8 +92,14 @@ def build_session(
 
 
 def launch_jvm() -> None:
-    """Start the JVM, so that a SparkConf holds what spark-submit and spark-defaults.conf say."""
+    """Start the JVM, so that a SparkConf holds what spark-submit and spark-defaults.conf say.
+
+    Under spark-submit it runs already. Raises ConfigurationError where there is no Java that Spark can run on.
+    """
+    if SparkContext._gateway is None and "PYSPARK_GATEWAY_PORT" not in os.environ:
+        check_java()
     SparkContext._ensure_initialized()
+    forget_quick_start(os.environ)
 
 
 def s3_settings(paths: Iterable[str]) -> dict[str, str]:
