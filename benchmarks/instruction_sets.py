@@ -29,7 +29,7 @@ GRAPH, RECORD = Path(ONNX_ENGINE_FILE).name, "vectors.json"
 TEXTS = 200
 SMALL = EncoderPreset(
     name="small", layers=2, hidden_size=128, heads=4, intermediate_size=512, vocabulary_size=2_048,
-    max_tokens=128, parameters=0, steps=0, token_budget=0, learning_rate=0.0,
+    max_tokens=128, parameters=0,
 )  # fmt: skip
 
 

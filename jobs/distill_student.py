@@ -8,9 +8,9 @@ No Spark. Killed and started again with the same flags, it goes on from its last
 import sys
 from collections.abc import Sequence
 
-from jobs.command_line import add_training_flags, new_parser, require_workspace, run_job, start_run
+from jobs.command_line import add_training_flags, log, new_parser, require_workspace, run_job, start_run
 from jobs.flags import number
-from m5model.bundles.find import find_bundle
+from m5model.bundles.find import find_bundle, read_manifest
 from m5model.encoders.presets import STUDENT_70M, get_preset
 
 
@@ -42,25 +42,26 @@ def _work(argv: Sequence[str] | None) -> None:
 
     from m5model.data.set_versions import find_training_set
     from m5model.data.training_sets import open_training_set
-    from m5model.distillation.config import DistillationConfig
-    from m5model.distillation.recipe import distill_student
+    from m5model.distillation.recipe import StudentGate, student
+    from m5model.distillation.student import distill_student
+    from m5model.training.config import Machine
 
     run = start_run("distill_student", arguments)
-    preset = get_preset(arguments.preset)
-    config = DistillationConfig.for_preset(
-        preset,
-        steps=arguments.steps,
-        seed=arguments.seed,
-        checkpoint_every=arguments.checkpoint_every,
-        device=arguments.device,
-        threads=arguments.threads,
-        quantization=arguments.quantization,
-        min_correlation=arguments.min_correlation,
-    )
+    machine = Machine(device=arguments.device, threads=arguments.threads, checkpoint_every=arguments.checkpoint_every)
+    gate = StudentGate(min_correlation=arguments.min_correlation)
     teacher = find_bundle(run.workspace, arguments.teacher, "teacher")
     start_from = find_bundle(run.workspace, arguments.start_from, "student") if arguments.start_from else None
+    recipe = student(
+        get_preset(arguments.preset),
+        read_manifest(teacher),
+        start_from=read_manifest(start_from) if start_from else None,
+        steps=arguments.steps,
+        seed=arguments.seed,
+        quantization=arguments.quantization,
+    )
+    log.info("recipe: %s", recipe.canonical())
     training_set = open_training_set(find_training_set(run.workspace, arguments.training_set))
-    manifest = distill_student(run.workspace, training_set, teacher, preset, config, start_from)
+    manifest = distill_student(run.workspace, training_set, teacher, recipe, gate=gate, machine=machine, start_from=start_from)
     run.run_id = f"distill-{manifest.id}"
     run.report(
         {
@@ -69,7 +70,7 @@ def _work(argv: Sequence[str] | None) -> None:
             "parameters": manifest.parameters,
             "rows_read": training_set.manifest.rows,
             "bundles_made": 1,
-            **manifest.gate,
+            **{figure.name: figure.value for figure in manifest.gate},
         }
     )
 

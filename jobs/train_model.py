@@ -8,7 +8,7 @@ No Spark. Killed and started again with the same flags, it goes on from its last
 import sys
 from collections.abc import Sequence
 
-from jobs.command_line import add_training_flags, new_parser, require_workspace, run_job, start_run
+from jobs.command_line import add_training_flags, log, new_parser, require_workspace, run_job, start_run
 from m5model.encoders.presets import TEACHER_500M, get_preset
 
 
@@ -25,21 +25,16 @@ def _work(argv: Sequence[str] | None) -> None:
 
     from m5model.data.set_versions import find_training_set
     from m5model.data.training_sets import open_training_set
-    from m5model.training.config import TrainingConfig
-    from m5model.training.teacher import train_teacher
+    from m5model.export.teacher import train_teacher
+    from m5model.training.config import Machine
+    from m5model.training.recipes import teacher
 
     run = start_run("train_model", arguments)
-    preset = get_preset(arguments.preset)
-    config = TrainingConfig.for_preset(
-        preset,
-        steps=arguments.steps,
-        seed=arguments.seed,
-        checkpoint_every=arguments.checkpoint_every,
-        device=arguments.device,
-        threads=arguments.threads,
-    )
+    machine = Machine(device=arguments.device, threads=arguments.threads, checkpoint_every=arguments.checkpoint_every)
+    recipe = teacher(get_preset(arguments.preset), steps=arguments.steps, seed=arguments.seed)
+    log.info("recipe: %s", recipe.canonical())
     training_set = open_training_set(find_training_set(run.workspace, arguments.training_set))
-    manifest = train_teacher(run.workspace, training_set, preset, config)
+    manifest = train_teacher(run.workspace, training_set, recipe, machine)
     run.run_id = f"train-{manifest.id}"
     run.report(
         {
@@ -47,7 +42,7 @@ def _work(argv: Sequence[str] | None) -> None:
             "parameters": manifest.parameters,
             "rows_read": training_set.manifest.rows,
             "bundles_made": 1,
-            **manifest.gate,
+            **{figure.name: figure.value for figure in manifest.gate},
         }
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.report import JsonValue
+from schemas.figure import Figure
 
 MANIFEST_FILE = "manifest.json"
 CONFIG_FILE = "config.json"
@@ -12,6 +12,7 @@ WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 ONNX_FP32_FILE = "onnx/model.onnx"
 ONNX_INT8_FILE = "onnx/model_int8.onnx"
+HEADS_FOLDER = "heads"  # one file a task: what was trained beside the encoder
 ONNX_ENGINE_FILE = "onnx/model_int8_engine.onnx"  # the vectors of model_int8.onnx in less time, see m5model.export.engine_graph
 
 Kind = Literal["teacher", "student"]
@@ -19,6 +20,16 @@ Precision = Literal["int8", "fp32"]
 ONNX_FILES = (ONNX_FP32_FILE, ONNX_INT8_FILE, ONNX_ENGINE_FILE)
 # What executors run: the first of these that a bundle has.
 EXECUTOR_GRAPHS: dict[Precision, tuple[str, ...]] = {"int8": (ONNX_ENGINE_FILE, ONNX_INT8_FILE), "fp32": (ONNX_FP32_FILE,)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedStage:
+    """A stage of training as it went."""
+
+    stage: str
+    steps: int
+    last_loss: float | None  # None where there was no step to do
+    consumed_hash: str  # running SHA-256 over task and keys of every step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +48,12 @@ class BundleManifest:
     vocabulary_size: int
     max_tokens: int  # tokens, special ones included
     pooling: str
-    rendering: Mapping[str, JsonValue]  # see m5model.runtime.rendering.Rendering
+    rendering: Mapping[str, object]  # see m5model.runtime.rendering.Rendering
     runtime: str
     quantization: str  # "none" where there is no int8 graph
     training_set: Mapping[str, str] | None  # name, version, content_hash
     parent: str | None  # the teacher's bundle id
-    gate: Mapping[str, JsonValue]  # measured figures beside the thresholds that they passed
-    files: Mapping[str, Mapping[str, JsonValue]]  # path → {"sha256": hex, "bytes": int}
+    gate: tuple[Figure, ...]  # what was measured, and the thresholds that were passed
+    files: Mapping[str, Mapping[str, str | int]]  # path → {"sha256": hex, "bytes": int}
+    recipe: Mapping[str, object] | None = None  # see m5model.training.recipes; None where no recipe made it
+    trained: tuple[TrainedStage, ...] = ()

@@ -186,17 +186,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def _train(workspace: Workspace) -> None:
     from m5model.data.set_versions import find_training_set
     from m5model.data.training_sets import open_training_set
-    from m5model.distillation.config import DistillationConfig
-    from m5model.distillation.recipe import distill_student
+    from m5model.distillation.recipe import student
+    from m5model.distillation.student import distill_student
     from m5model.encoders.presets import TINY
-    from m5model.training.config import TrainingConfig
-    from m5model.training.teacher import train_teacher
+    from m5model.export.teacher import train_teacher
+    from m5model.training.config import Machine
+    from m5model.training.recipes import teacher
 
     _write_training_set(workspace)
+    machine = Machine(threads=1)
     training_set = open_training_set(find_training_set(workspace, None))
-    teacher = train_teacher(workspace, training_set, TINY, TrainingConfig.for_preset(TINY, steps=30, threads=1))
-    config = DistillationConfig.for_preset(TINY, steps=40, threads=1)
-    distill_student(workspace, training_set, workspace.bundle(teacher.id), TINY, config)
+    parent = train_teacher(workspace, training_set, teacher(TINY, steps=30), machine)
+    recipe = student(TINY, parent, steps=40)
+    distill_student(workspace, training_set, workspace.bundle(parent.id), recipe, machine=machine)
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,21 @@
 """A student of any preset with random weights and a real vocabulary: speed does not depend on what a model has learned."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import DistilBertModel
 
-from m5model.bundles.publish import POOLING, publish_bundle, staging_folder
+from m5model.bundles.draft import BundleDraft
+from m5model.bundles.publish import publish_bundle, staging_folder
 from m5model.data.vocabulary import save_vocabulary, train_vocabulary
 from m5model.encoders.bert import build_encoder, save_encoder
+from m5model.encoders.encoder import TextEncoder
 from m5model.encoders.presets import EncoderPreset, get_preset
 from m5model.export.engine_graph import write_engine_graph
 from m5model.export.fp32 import export_fp32
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch
-from m5model.runtime import RUNTIME
 from m5model.runtime.encoder import ModelBytes
-from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE, BundleManifest
 from schemas.workspace import Workspace
 
@@ -46,7 +44,7 @@ def make_student(folder: Path, named: str | EncoderPreset, texts: list[str]) -> 
     )
 
 
-def random_encoder(preset: EncoderPreset) -> DistilBertModel:
+def random_encoder(preset: EncoderPreset) -> TextEncoder:
     """Random weights, and random biases where a new encoder's are zero: an export that lost one would show."""
     encoder = build_encoder(preset)
     draw = torch.Generator().manual_seed(0)
@@ -61,25 +59,14 @@ def publish_student(workspace: Workspace, preset_name: str, texts: list[str]) ->
     preset = get_preset(preset_name)
     with staging_folder(workspace) as folder:
         make_student(folder, preset_name, texts)
-        draft = BundleManifest(
-            id="",
-            space_id="",
-            space_id_fp32="",
+        draft = BundleDraft(
             kind="student",
             preset=preset_name,
-            created_at=datetime.now(UTC).isoformat(),
             parameters=0,
             hidden_size=preset.hidden_size,
             layers=preset.layers,
             vocabulary_size=preset.vocabulary_size,
             max_tokens=preset.max_tokens,
-            pooling=POOLING,
-            rendering=DEFAULT_RENDERING.as_json(),
-            runtime=RUNTIME,
             quantization="int8-static",
-            training_set=None,
-            parent=None,
-            gate={},
-            files={},
         )
         return publish_bundle(workspace, folder, draft)

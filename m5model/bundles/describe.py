@@ -7,7 +7,6 @@ from schemas.bundle import ONNX_FILES, WEIGHTS_FILE, BundleManifest
 from schemas.manifests import to_json
 
 MEGABYTE = 1_000_000
-THRESHOLD = "_threshold"
 _GRAPHS = (WEIGHTS_FILE, *ONNX_FILES)
 
 
@@ -39,6 +38,8 @@ def _identity(manifest: BundleManifest) -> Iterator[tuple[str, str]]:
     training_set = manifest.training_set
     yield "training set", f"{training_set['name']}/{training_set['version']}" if training_set else "none"
     yield "parent", manifest.parent or "none"
+    for stage in manifest.trained:
+        yield f"stage {stage.stage}", f"{stage.steps:,} steps"
 
 
 def _sizes(manifest: BundleManifest) -> Iterator[tuple[str, str]]:
@@ -51,12 +52,10 @@ def _sizes(manifest: BundleManifest) -> Iterator[tuple[str, str]]:
 
 
 def _gate(manifest: BundleManifest) -> Iterator[tuple[str, str]]:
-    for name, value in manifest.gate.items():
-        if name.endswith(THRESHOLD):
-            continue
-        threshold = manifest.gate.get(name + THRESHOLD)
-        shown = f"{value:.6g}" if isinstance(value, float) else str(value)
-        yield name, shown if threshold is None else f"{shown} (threshold {threshold})"
+    if not manifest.gate:
+        yield "no figures", "it was made before gates held any, or by no recipe"
+    for figure in manifest.gate:
+        yield figure.name, f"{figure.describe()}{f', on {figure.measured_on}' if figure.measured_on else ''}"
 
 
 def _rows(pairs: Iterator[tuple[str, str]]) -> list[str]:

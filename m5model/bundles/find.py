@@ -4,21 +4,15 @@ import hashlib
 import logging
 from pathlib import Path
 
-from m5model.files import storage
+from m5model.files import checksums, storage
+from m5model.files.manifests import convert, read_object
 from schemas.bundle import MANIFEST_FILE, BundleManifest, Kind
 from schemas.checks import is_name
 from schemas.errors import ConfigurationError, DamagedFileError
-from schemas.manifests import from_json, to_json
-from schemas.report import JsonValue
+from schemas.manifests import to_json
 from schemas.workspace import Workspace
 
 log = logging.getLogger(__name__)
-
-
-def hash_files(folder: Path) -> dict[str, dict[str, JsonValue]]:
-    """SHA-256 and size in bytes of every file below ``folder`` but the manifest."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST_FILE)
-    return {file.relative_to(folder).as_posix(): {"sha256": _sha256_of(file), "bytes": file.stat().st_size} for file in files}
 
 
 def write_manifest(folder: Path, manifest: BundleManifest) -> None:
@@ -27,7 +21,10 @@ def write_manifest(folder: Path, manifest: BundleManifest) -> None:
 
 
 def read_manifest(path: str) -> BundleManifest:
-    """The manifest of the bundle at ``path``. Raises ConfigurationError where there is none."""
+    """The manifest of the bundle at ``path``. Raises ConfigurationError where there is none.
+
+    Manifests written before gates held figures have a flat object there; they are read as bundles with an empty gate.
+    """
     where = f"{path}/{MANIFEST_FILE}"
     try:
         text = storage.read_bytes(where)
@@ -36,7 +33,10 @@ def read_manifest(path: str) -> BundleManifest:
             f"{path} is not a bundle: it has no {MANIFEST_FILE}",
             next_step="give the folder that train_model.py or distill_student.py wrote, or its id",
         ) from error
-    return from_json(BundleManifest, text, where)
+    values = read_object(text, where)
+    if isinstance(values.get("gate"), dict):
+        values["gate"] = []
+    return convert(BundleManifest, values, where)
 
 
 def open_bundle(path: str) -> tuple[Path, BundleManifest]:
@@ -94,15 +94,10 @@ def _newest(workspace: Workspace, kind: Kind) -> str:
 def _verify(folder: Path, manifest: BundleManifest) -> None:
     for name, entry in manifest.files.items():
         file = folder / name
-        found = _sha256_of(file) if file.is_file() else None
+        found = checksums.sha256_of(file) if file.is_file() else None
         if found != entry["sha256"]:
             problem = "is missing" if found is None else f"has SHA-256 {found[:12]}…, expected {str(entry['sha256'])[:12]}…"
             raise DamagedFileError(
                 f"bundle {manifest.id} is damaged: {file} {problem}",
                 next_step="copy the bundle again from its source, or make it again; do not use its vectors",
             )
-
-
-def _sha256_of(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

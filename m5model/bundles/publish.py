@@ -4,20 +4,18 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 
-from m5model.bundles.find import hash_files, read_manifest, write_manifest
+from m5model.bundles.draft import NO_QUANTIZATION, BundleDraft
+from m5model.bundles.find import read_manifest, write_manifest
 from m5model.files import storage
+from m5model.files.checksums import hash_files
 from m5model.runtime import RUNTIME
-from m5model.runtime.rendering import Rendering
-from schemas.bundle import ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE, WEIGHTS_FILE, BundleManifest
-from schemas.report import JsonValue
+from schemas.bundle import MANIFEST_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE, WEIGHTS_FILE, BundleManifest
 from schemas.space import VectorSpace, sha256_hex
 from schemas.workspace import Workspace
-
-POOLING = "mean"
-NO_QUANTIZATION = "none"
 
 
 @contextmanager
@@ -36,16 +34,19 @@ def staging_folder(workspace: Workspace) -> Iterator[Path]:
         yield content
 
 
-def publish_bundle(workspace: Workspace, folder: Path, draft: BundleManifest) -> BundleManifest:
+def publish_bundle(workspace: Workspace, folder: Path, draft: BundleDraft) -> BundleManifest:
     """Give the folder its id, its space ids and its manifest, and move it into ``bundles/``.
 
     The id is a hash of the files, so that the same run gives the same id; a bundle that is there already stays as it is.
     """
-    files = hash_files(folder)
+    files = hash_files(folder, but=MANIFEST_FILE)
     content = sha256_hex(json.dumps(files, sort_keys=True).encode())[:8]
-    manifest = replace(
-        draft,
+    said = {field.name: getattr(draft, field.name) for field in fields(draft)}
+    manifest = BundleManifest(
+        **{**said, "rendering": draft.rendering.as_json()},
         id=f"{draft.kind}-{draft.preset}-{content}",
+        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        runtime=RUNTIME,
         files=files,
         space_id_fp32=_space_id(files, draft, ONNX_FP32_FILE, NO_QUANTIZATION),
         space_id=_space_id(files, draft, ONNX_INT8_FILE, draft.quantization),
@@ -55,16 +56,15 @@ def publish_bundle(workspace: Workspace, folder: Path, draft: BundleManifest) ->
     return manifest if storage.place_folder(folder, path) else read_manifest(path)
 
 
-def _space_id(files: dict[str, dict[str, JsonValue]], draft: BundleManifest, graph: str, quantization: str) -> str:
+def _space_id(files: dict[str, dict[str, str | int]], draft: BundleDraft, graph: str, quantization: str) -> str:
     """Identity of the vectors that ``graph`` gives, or the next best file where there is no such graph.
 
     The engine's own int8 graph does not count: by its gate it gives the bytes of model_int8.onnx.
     """
     if graph not in files:
         graph, quantization = (ONNX_FP32_FILE if ONNX_FP32_FILE in files else WEIGHTS_FILE), NO_QUANTIZATION
-    rendering = Rendering.from_json(draft.rendering)
     space = VectorSpace(
-        rendering=json.dumps(rendering.as_json(), sort_keys=True),
+        rendering=json.dumps(draft.rendering.as_json(), sort_keys=True),
         vocabulary_sha256=str(files[TOKENIZER_FILE]["sha256"]),
         max_tokens=draft.max_tokens,
         pooling=draft.pooling,

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from m5model.files import storage
+from m5model.files.manifests import from_json
 from schemas.checks import is_name
 from schemas.errors import ConfigurationError
-from schemas.manifests import from_json
 from schemas.report import JsonValue
 from schemas.training_set import MANIFEST_FILE, TrainingSetManifest
 from schemas.workspace import Workspace

@@ -6,26 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, IterableDataset, load_dataset
+from datasets import Dataset, load_dataset
 
 from m5model.data.set_versions import read_manifest
 from m5model.files import storage
 from m5model.runtime.rendering import DEFAULT_RENDERING, Rendering, render
+from schemas.canonical import identify
 from schemas.errors import BadDataError
 from schemas.training_set import TrainingSetManifest
 
 HELD_OUT_SHARE = 0.05
 MINIMUM_HELD_OUT = 8
 MINIMUM_ROWS = 32
-STREAM_BUFFER_ROWS = 10_000
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rows of one pinned version, with their rendered ``text`` and 63-bit ``key`` (of locale and item id)."""
+    """Rows of one pinned version: the columns of schemas.training_set.TRAINING_ROWS, the rendered ``text``, and a 63-bit
+    ``key`` of locale and item id."""
 
     manifest: TrainingSetManifest
-    learn: Dataset  # columns text, key, language, locale
+    learn: Dataset
     held_out: Dataset  # the same columns; never learned from
 
     @property
@@ -46,19 +47,6 @@ def open_training_set(path: str, rendering: Rendering = DEFAULT_RENDERING) -> Tr
     rendered = _render_rows(rows, manifest, rendering)
     held_out = held_out_mask(np.asarray(rendered["key"], np.int64))
     return TrainingSet(manifest, rendered.select(np.flatnonzero(~held_out)), rendered.select(np.flatnonzero(held_out)))
-
-
-def stream_training_set(path: str, *, seed: int, epoch: int = 0, skip: int = 0) -> IterableDataset:
-    """All rows of the set (columns of schemas.training_set.TRAINING_ROWS) in an order of (version, seed, epoch) alone.
-
-    For sets larger than the disk's page cache: files in shuffled order, rows shuffled within a buffer, nothing held but that
-    buffer. ``skip`` rows are left out at the start, so a run that stopped after step N of B rows goes on with ``skip=N * B``.
-    Raises BadDataError for a damaged set.
-    """
-    manifest, files = _checked_files(path)
-    rows = load_dataset("parquet", data_files={"train": files}, split="train", streaming=True)
-    order = hashlib.sha256(f"{manifest.content_hash} {seed} {epoch}".encode()).digest()
-    return rows.shuffle(seed=int.from_bytes(order[:4], "big"), buffer_size=STREAM_BUFFER_ROWS).skip(skip)
 
 
 def _checked_files(path: str) -> tuple[TrainingSetManifest, list[str]]:
@@ -108,7 +96,7 @@ def _difference(file: Path, expected: str) -> str:
 
 
 def _render_rows(rows: Dataset, manifest: TrainingSetManifest, rendering: Rendering) -> Dataset:
-    """Columns text, key, language and locale, in the order of the keys, so that file layout cannot matter."""
+    """The rows with columns text and key beside their own, in the order of the keys, so that file layout cannot matter."""
 
     def render_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         columns = list(batch)
@@ -118,8 +106,7 @@ def _render_rows(rows: Dataset, manifest: TrainingSetManifest, rendering: Render
             "key": [key_hash(listing["locale"], listing["item_id"]) for listing in listings],
         }
 
-    cache_key = hashlib.sha256(f"{manifest.content_hash}{rendering.rendering_id}{sorted(manifest.files.values())}".encode())
-    unused = [name for name in rows.column_names if name not in ("language", "locale")]
-    rendered = rows.map(render_batch, batched=True, remove_columns=unused, new_fingerprint=cache_key.hexdigest()[:32])
+    decides = {"rows": manifest.content_hash, "files": manifest.files, "rendering": rendering.rendering_id, "columns": "all"}
+    rendered = rows.map(render_batch, batched=True, new_fingerprint=identify(decides, 32))
     order = np.argsort(np.asarray(rendered["key"], np.int64), kind="stable")
     return rendered.select(order)

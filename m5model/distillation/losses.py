@@ -4,17 +4,11 @@ The target is a matrix of cosines between texts, not the teacher's vectors, so s
 are needed. Source: relational knowledge distillation (Park et al. 2019, distance-wise loss) on sentence vectors; MiniLMv2
 (Wang et al. 2021) does the same with relations between tokens.
 
-Tensor suffixes: B rows, D dimensions, L tokens.
+Tensor suffixes: B rows, D and E dimensions.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
-from transformers import DistilBertModel
-
-from m5model.data.token_rows import TokenRows
-from m5model.encoders.bert import sentence_vectors
-from m5model.training.loop import mixed_precision
 
 
 def pair_similarities(vectors_BD: Tensor) -> Tensor:
@@ -33,10 +27,3 @@ def judgement_loss(student_BD: Tensor, teacher_BE: Tensor) -> Tensor:
     target = pair_similarities(teacher_BE)
     spread = target.var(correction=0).clamp_min(1e-6)
     return torch.mean((pair_similarities(student_BD) - target) ** 2) / spread
-
-
-def encode_rows(encoder: DistilBertModel, rows: TokenRows, batch: np.ndarray) -> Tensor:
-    """Unit vectors (B, D) float32 of these rows, on the encoder's device."""
-    ids_BL, mask_BL = (torch.from_numpy(array).to(encoder.device) for array in rows.padded(batch))
-    with mixed_precision(encoder.device):
-        return sentence_vectors(encoder, ids_BL, mask_BL)

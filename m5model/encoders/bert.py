@@ -1,24 +1,80 @@
-"""The encoder in torch: built from a preset, saved as a Hugging Face checkpoint, loaded strictly.
+"""The BERT-style encoder: built from a preset, saved as a Hugging Face checkpoint, loaded strictly.
 
-Tensor suffixes: B rows, L tokens, D dimensions of a vector.
+Tensor suffixes: B rows, L tokens, D hidden size, V vocabulary.
 """
 
 import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import save_file
+from torch import Tensor
 from transformers import DistilBertConfig, DistilBertModel
 
+from m5model.encoders.encoder import TextEncoder
+from m5model.encoders.loading import load_weights
 from m5model.encoders.presets import EncoderPreset
-from schemas.bundle import CONFIG_FILE, WEIGHTS_FILE
-from schemas.errors import DamagedFileError
+from schemas.bundle import WEIGHTS_FILE
 
 
-def encoder_config(preset: EncoderPreset, vocabulary_size: int) -> DistilBertConfig:
-    """The Hugging Face configuration of ``preset`` with the vocabulary that there really is (tokens)."""
+class BertEncoder(TextEncoder, DistilBertModel):
+    """DistilBertModel, seen through the protocol. Its weights keep the names that they have there."""
+
+    @property
+    def hidden_size(self) -> int:
+        return int(self.config.dim)
+
+    @property
+    def vocabulary_size(self) -> int:
+        return int(self.config.vocab_size)
+
+    @property
+    def max_tokens(self) -> int:
+        return int(self.config.max_position_embeddings)
+
+    @property
+    def initial_deviation(self) -> float:
+        return float(self.config.initializer_range)
+
+    @property
+    def token_table(self) -> Tensor:
+        return self.embeddings.word_embeddings.weight
+
+    def hidden_states(self, ids_BL: Tensor, mask: Tensor) -> Tensor:
+        hidden_BLD: Tensor = self(input_ids=ids_BL, attention_mask=mask).last_hidden_state
+        return hidden_BLD
+
+
+def build_encoder(preset: EncoderPreset, vocabulary_size: int | None = None, seed: int = 0) -> BertEncoder:
+    """A new encoder with weights that are a function of ``seed`` alone, and as many tokens as there really are."""
+    torch.manual_seed(seed)
+    return BertEncoder(_config(preset, vocabulary_size or preset.vocabulary_size))
+
+
+def save_encoder(folder: Path, encoder: TextEncoder, max_tokens: int) -> None:
+    """Write config.json and model.safetensors, and what sentence-transformers reads beside them."""
+    if not isinstance(encoder, BertEncoder):
+        raise TypeError(f"{type(encoder).__name__} is no BertEncoder")
+    encoder.config.architectures = [DistilBertModel.__name__]
+    encoder.config.save_pretrained(folder)
+    weights = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+    save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})  # transformers refuses files without this format
+    _write_sentence_transformers_files(folder, encoder.hidden_size, max_tokens)
+
+
+def load_encoder(folder: Path, attention: str = "sdpa") -> BertEncoder:
+    """The encoder of a checkpoint folder, in evaluation mode.
+
+    ``attention`` is the implementation: "sdpa", or "eager" for export. Raises DamagedFileError naming every weight that
+    is missing, unexpected or of another shape: from_pretrained would only warn, and start those from noise.
+    """
+    config = DistilBertConfig.from_pretrained(folder)
+    encoder: BertEncoder = BertEncoder._from_config(config, attn_implementation=attention)
+    load_weights(encoder, folder / WEIGHTS_FILE)
+    return encoder.eval()
+
+
+def _config(preset: EncoderPreset, vocabulary_size: int) -> DistilBertConfig:
     return DistilBertConfig(
         vocab_size=vocabulary_size,
         max_position_embeddings=preset.max_tokens,
@@ -29,77 +85,6 @@ def encoder_config(preset: EncoderPreset, vocabulary_size: int) -> DistilBertCon
         pad_token_id=0,
         tie_word_embeddings=False,  # nothing to tie: training heads live outside the encoder
     )
-
-
-def build_encoder(preset: EncoderPreset, vocabulary_size: int | None = None, seed: int = 0) -> DistilBertModel:
-    """A new encoder with weights that are a function of ``seed`` alone."""
-    torch.manual_seed(seed)
-    return DistilBertModel(encoder_config(preset, vocabulary_size or preset.vocabulary_size))
-
-
-def count_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def pool(hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-    """Mean over the tokens that the mask keeps, scaled to unit length: (B, D) float32.
-
-    The sum is a product of matrices on purpose: onnxruntime's ReduceSum adds up in another order where there is one row
-    only, its MatMul does not, so a text gets the same bytes alone and in a batch.
-    """
-    weight_B1L = mask_BL.to(torch.float32).unsqueeze(1)
-    mean_BD = (weight_B1L @ hidden_BLD.float()).squeeze(1) / weight_B1L.sum(2)
-    return mean_BD / torch.linalg.vector_norm(mean_BD, dim=-1, keepdim=True)
-
-
-def sentence_vectors(encoder: DistilBertModel, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
-    """Unit vectors (B, D) float32 of token ids (B, L) int64 and their mask (B, L), 1 where there is a token."""
-    return pool(encoder(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state, mask_BL)
-
-
-def save_encoder(folder: Path, encoder: DistilBertModel, max_tokens: int) -> None:
-    """Write config.json and model.safetensors, and what sentence-transformers reads beside them."""
-    encoder.config.architectures = [type(encoder).__name__]
-    encoder.config.save_pretrained(folder)
-    weights = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
-    save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})  # transformers refuses files without this format
-    _write_sentence_transformers_files(folder, encoder.config.dim, max_tokens)
-
-
-def load_encoder(folder: Path, attention: str = "sdpa") -> DistilBertModel:
-    """The encoder of a checkpoint folder, in evaluation mode.
-
-    ``attention`` is the implementation: "sdpa", or "eager" for export. Raises DamagedFileError naming every weight that
-    is missing, unexpected or of another shape: from_pretrained would only warn, and start those from noise.
-    """
-    config = DistilBertConfig.from_pretrained(folder)
-    encoder = DistilBertModel._from_config(config, attn_implementation=attention)
-    load_weights(encoder, folder / WEIGHTS_FILE)
-    return encoder.eval()
-
-
-def load_weights(model: nn.Module, file: Path) -> None:
-    """Fill ``model`` from a safetensors file whose names and shapes are exactly the model's; else DamagedFileError."""
-    try:
-        found = load_file(file)
-    except (FileNotFoundError, SafetensorError) as error:
-        raise DamagedFileError(f"cannot read weights: {file}: {error}", next_step="make the checkpoint again") from error
-    problems = _mismatches(dict(model.state_dict()), found)
-    if problems:
-        raise DamagedFileError(
-            f"{file} does not hold this model's weights: {'; '.join(problems)}",
-            next_step=f"use the {CONFIG_FILE} that was saved with these weights, or weights that were saved with this one",
-        )
-    model.load_state_dict(found, strict=True)
-
-
-def _mismatches(expected: dict[str, Tensor], found: dict[str, Tensor]) -> list[str]:
-    problems = [f"missing {name}" for name in expected if name not in found]
-    problems += [f"unexpected {name}" for name in found if name not in expected]
-    for name in expected.keys() & found.keys():
-        if expected[name].shape != found[name].shape:
-            problems.append(f"{name} is {tuple(found[name].shape)}, expected {tuple(expected[name].shape)}")
-    return sorted(problems)
 
 
 def _write_sentence_transformers_files(folder: Path, dimensions: int, max_tokens: int) -> None:

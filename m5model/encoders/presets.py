@@ -1,7 +1,7 @@
-"""Sizes of encoders, by name. Geometry only, and the training settings that suit it; no torch here.
+"""Sizes of encoders, by name. Geometry only: how they learn is said by recipes (m5model.training.recipes). No torch here.
 
 All are BERT-style (word + learned position embeddings, post-layer-norm blocks, no pooler, no token types),
-built as ``transformers.DistilBertModel``. Vocabulary sizes are multiples of 64, which is what tensor cores like.
+built by m5model.encoders.bert. Vocabulary sizes are multiples of 64, which is what tensor cores like.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,6 @@ class EncoderPreset:
     vocabulary_size: int  # tokens asked for; a small corpus may give fewer
     max_tokens: int  # tokens per text, special ones included
     parameters: int  # of the encoder at the full vocabulary size; a test holds it
-    steps: int  # optimiser steps of a useful MLM run
-    token_budget: int  # tokens per step, padding included
-    learning_rate: float  # peak, AdamW
 
 
 TINY = EncoderPreset(
@@ -35,9 +32,6 @@ TINY = EncoderPreset(
     vocabulary_size=8_192,
     max_tokens=128,
     parameters=1_461_760,
-    steps=300,
-    token_budget=2_048,
-    learning_rate=1e-3,
 )
 
 MINI = EncoderPreset(
@@ -49,9 +43,6 @@ MINI = EncoderPreset(
     vocabulary_size=32_000,
     max_tokens=256,
     parameters=19_484_928,
-    steps=10_000,
-    token_budget=8_192,
-    learning_rate=5e-4,
 )
 
 # The student of 2021: published at 272 MB in fp32.
@@ -64,9 +55,6 @@ STUDENT_70M = EncoderPreset(
     vocabulary_size=50_752,
     max_tokens=512,
     parameters=67_723_776,
-    steps=100_000,
-    token_budget=65_536,
-    learning_rate=4e-4,
 )
 
 # The teacher of 2021: published at 2,052 MB in fp32.
@@ -79,9 +67,6 @@ TEACHER_500M = EncoderPreset(
     vocabulary_size=205_248,
     max_tokens=512,
     parameters=513_009_664,
-    steps=200_000,
-    token_budget=131_072,
-    learning_rate=2e-4,
 )
 
 XL_1_5B = EncoderPreset(
@@ -93,9 +78,6 @@ XL_1_5B = EncoderPreset(
     vocabulary_size=205_248,
     max_tokens=512,
     parameters=1_529_282_560,
-    steps=200_000,
-    token_budget=131_072,
-    learning_rate=1e-4,
 )
 
 PRESETS: dict[str, EncoderPreset] = {preset.name: preset for preset in (TINY, MINI, STUDENT_70M, TEACHER_500M, XL_1_5B)}

@@ -12,9 +12,9 @@ from pathlib import Path
 import onnx
 import torch
 from torch import Tensor, nn
-from transformers import DistilBertModel
 
-from m5model.encoders.bert import load_encoder, pool
+from m5model.encoders.bert import load_encoder
+from m5model.encoders.encoder import TextEncoder, pool
 from schemas.errors import M5Error
 
 INPUTS = ("input_ids", "attention_mask")
@@ -24,7 +24,7 @@ OUTPUT = "sentence_embedding"
 class ExportedEncoder(nn.Module):
     """The encoder as it is exported: the mask is made additive here, in three nodes instead of transformers' forty."""
 
-    def __init__(self, encoder: DistilBertModel) -> None:
+    def __init__(self, encoder: TextEncoder) -> None:
         super().__init__()
         self.encoder = encoder
 
@@ -32,8 +32,7 @@ class ExportedEncoder(nn.Module):
         """ids_BL, mask_BL int64 → (B, D) float32."""
         # Finite, because a softmax over rows of -inf alone is NaN; far enough down that exp() of it is 0 exactly.
         additive_B11L = (1.0 - attention_mask.to(torch.float32))[:, None, None, :] * -1e9
-        hidden_BLD = self.encoder(input_ids=input_ids, attention_mask=additive_B11L).last_hidden_state
-        return pool(hidden_BLD, attention_mask)
+        return pool(self.encoder.hidden_states(input_ids, additive_B11L), attention_mask)
 
 
 def export_fp32(checkpoint: Path, target: Path) -> None:
@@ -42,8 +41,8 @@ def export_fp32(checkpoint: Path, target: Path) -> None:
     torch.export with eager attention: onnxruntime then fuses layer norms with their residuals and GELU with its bias.
     """
     model = ExportedEncoder(load_encoder(checkpoint, attention="eager"))
-    ids_BL = torch.randint(5, model.encoder.config.vocab_size, (3, 7), generator=torch.Generator().manual_seed(0))
-    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=model.encoder.config.max_position_embeddings)}
+    ids_BL = torch.randint(5, model.encoder.vocabulary_size, (3, 7), generator=torch.Generator().manual_seed(0))
+    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=model.encoder.max_tokens)}
     with quiet("torch.onnx"):
         program = torch.onnx.export(
             model,

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from m5model.encoders.bert import load_encoder, sentence_vectors
+from m5model.encoders.bert import load_encoder
+from m5model.encoders.encoder import sentence_vectors
 from m5model.export.text_batches import TextBatch
+from m5model.gates.evidence import judge, refuse_unless_all_hold
 from m5model.runtime.encoder import open_session, run_graph
 from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE
-from schemas.errors import ConfigurationError, GateRefusedError
-from schemas.report import JsonValue
+from schemas.checks import is_number, is_whole, require
+from schemas.figure import Figure
 
 SIMILARITIES = ("int8_mean_cosine", "int8_min_cosine", "int8_pair_correlation")
 
@@ -35,15 +37,11 @@ class ParityThresholds:
     engine_vectors_differing: int = 0
 
     def __post_init__(self) -> None:
-        problems = [
-            f"{name} is {getattr(self, name)}, expected -1 to 1" for name in SIMILARITIES if not -1 <= getattr(self, name) <= 1
-        ]
-        if not self.fp32_max_difference >= 0:
-            problems.append(f"fp32_max_difference is {self.fp32_max_difference}, expected 0 or more")
-        if self.engine_vectors_differing < 0:
-            problems.append(f"engine_vectors_differing is {self.engine_vectors_differing}, expected 0 or more")
-        if problems:
-            raise ConfigurationError(f"parity thresholds: {'; '.join(problems)}", next_step="correct these and start again")
+        cosines = {name: getattr(self, name) for name in SIMILARITIES}
+        rules = {f"{name} is {value}, expected -1 to 1": is_number(value, -1, 1) for name, value in cosines.items()}
+        rules[f"fp32_max_difference is {self.fp32_max_difference}, expected 0 or more"] = is_number(self.fp32_max_difference, 0)
+        differing = f"engine_vectors_differing is {self.engine_vectors_differing}, expected 0 or more"
+        require("parity thresholds", rules | {differing: is_whole(self.engine_vectors_differing)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,32 +73,32 @@ def measure_parity(folder: Path, batches: Sequence[TextBatch]) -> Parity:
     )
 
 
-def refuse_unless_equal(parity: Parity, thresholds: ParityThresholds) -> None:
-    """Raise GateRefusedError naming every figure that misses its threshold; NaN misses any."""
-    failures = []
-    if not parity.fp32_max_difference <= thresholds.fp32_max_difference:
-        failures.append(f"fp32_max_difference {parity.fp32_max_difference:.2e} > {thresholds.fp32_max_difference:.2e}")
-    for name in SIMILARITIES:
-        if not getattr(parity, name) >= getattr(thresholds, name):
-            failures.append(f"{name} {getattr(parity, name):.5f} < {getattr(thresholds, name)}")
-    if (parity.engine_vectors_differing or 0) > thresholds.engine_vectors_differing:
-        failures.append(f"engine_vectors_differing {parity.engine_vectors_differing} > {thresholds.engine_vectors_differing}")
-    if failures:
-        raise GateRefusedError(
-            f"the exported graphs do not give the checkpoint's vectors: {'; '.join(failures)}, on {parity.texts} texts",
-            next_step="nothing was released; calibrate on more texts, or find what changed the graph",
-        )
-
-
-def gate_figures(parity: Parity, thresholds: ParityThresholds) -> dict[str, JsonValue]:
-    """Figures beside their thresholds, for the manifest."""
-    figures: dict[str, JsonValue] = {"parity_texts": parity.texts}
+def figures_of(parity: Parity, thresholds: ParityThresholds) -> tuple[Figure, ...]:
+    """The figures beside their thresholds."""
+    measured_on = f"{parity.texts:,} held-out texts"
     names = ["fp32_max_difference", *SIMILARITIES]
     if parity.engine_vectors_differing is not None:
         names.append("engine_vectors_differing")
-    for name in names:
-        figures[name] = getattr(parity, name)
-        figures[f"{name}_threshold"] = getattr(thresholds, name)
+    return tuple(
+        judge(
+            name,
+            getattr(parity, name),
+            "at least" if name in SIMILARITIES else "at most",
+            getattr(thresholds, name),
+            measured_on,
+        )
+        for name in names
+    )
+
+
+def refuse_unless_equal(parity: Parity, thresholds: ParityThresholds) -> tuple[Figure, ...]:
+    """The figures. Raises GateRefusedError naming every one that misses its threshold; NaN misses any."""
+    figures = figures_of(parity, thresholds)
+    refuse_unless_all_hold(
+        figures,
+        "the exported graphs do not give the checkpoint's vectors",
+        "nothing was released; calibrate on more texts, or find what changed the graph",
+    )
     return figures
 
 

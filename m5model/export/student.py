@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from m5model.data.token_rows import TokenRows
 from m5model.export.engine_graph import write_engine_graph
 from m5model.export.fp32 import export_fp32
-from m5model.export.parity import ParityThresholds, gate_figures, measure_parity, refuse_unless_equal
+from m5model.export.parity import ParityThresholds, measure_parity, refuse_unless_equal
 from m5model.export.quantization import Quantization, quantize
 from m5model.export.text_batches import runtime_batches
 from m5model.training.progress import say
+from m5model.training.stages import Model
 from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE
-from schemas.report import JsonValue
+from schemas.errors import ConfigurationError
+from schemas.figure import Figure
 
 CALIBRATION_TEXTS = 512
 GATE_TEXTS = 512
@@ -18,29 +19,29 @@ GATE_TEXTS = 512
 
 def export_student(
     folder: Path,
-    learn: TokenRows,
-    held_out: TokenRows,
+    model: Model,
     max_tokens: int,
     method: Quantization = "static",
     thresholds: ParityThresholds | None = None,
-) -> dict[str, JsonValue]:
+) -> tuple[Figure, ...]:
     """Write onnx/model.onnx and onnx/model_int8.onnx into the checkpoint folder; return the gate's figures.
 
-    With static scales also onnx/model_int8_engine.onnx. Calibrates on rows to learn from, judges on held-out rows.
+    With static scales also onnx/model_int8_engine.onnx. Calibrates on rows to learn from, measures on held-out rows.
     Raises GateRefusedError below a threshold.
     """
+    if model.learn is None or model.held_out is None:
+        raise ConfigurationError("there is no text to calibrate on", next_step="give the recipe a vocabulary stage")
     thresholds = thresholds or ParityThresholds()
     export_fp32(folder, folder / ONNX_FP32_FILE)
-    calibration = runtime_batches(learn, max_tokens, CALIBRATION_TEXTS)
+    calibration = runtime_batches(model.learn, max_tokens, CALIBRATION_TEXTS)
     quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, method, calibration)
     if method == "static":  # a dynamic graph has no products of dequantized weights
         write_engine_graph(folder / ONNX_INT8_FILE, folder / ONNX_ENGINE_FILE)
-    parity = measure_parity(folder, runtime_batches(held_out, max_tokens, GATE_TEXTS))
+    parity = measure_parity(folder, runtime_batches(model.held_out, max_tokens, GATE_TEXTS))
     say(
         f"export: torch to fp32 differs by {parity.fp32_max_difference:.1e} at most, int8 cosine {parity.int8_mean_cosine:.5f} "
         f"(worst {parity.int8_min_cosine:.5f}), pairs correlate {parity.int8_pair_correlation:.4f}"
     )
     if parity.engine_vectors_differing is not None:
         say(f"export: the engine's graph gives other bytes to {parity.engine_vectors_differing} of {parity.texts} texts")
-    refuse_unless_equal(parity, thresholds)
-    return gate_figures(parity, thresholds)
+    return refuse_unless_equal(parity, thresholds)

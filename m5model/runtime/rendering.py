@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from schemas.canonical import identify
 from schemas.errors import ModelInputError
 from schemas.report import JsonValue
 from schemas.space import sha256_hex
@@ -28,8 +29,8 @@ class Rendering:
 
     @property
     def rendering_id(self) -> str:
-        """12 hexadecimal digits that change with any of the fields."""
-        return sha256_hex(repr(self).encode())[:12]
+        """12 hexadecimal digits of the canonical JSON of the fields."""
+        return identify(self)
 
     def as_json(self) -> dict[str, JsonValue]:
         values = asdict(self)

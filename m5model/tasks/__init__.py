@@ -1,1 +1,99 @@
-"""Training tasks, one file each."""
+"""Training tasks, one file each: a file that is put beside these is a task by its own name.
+
+A task's module holds
+
+    class Settings                              a frozen dataclass: the task's part of a recipe
+    def build(settings, encoder, data) -> Task  its examples and its head, from a training set's rows
+
+and the loop (m5model.training) does the rest. Tensor suffixes in tasks: B rows, L tokens, D hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+from schemas.checks import require
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from m5model.data.token_rows import TokenRows
+    from m5model.encoders.encoder import TextEncoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batching:
+    """How many examples make a batch: as many as fit a token budget, of like length; or a fixed number of any lengths."""
+
+    token_budget: int = 0  # tokens per step, padding included
+    batch_rows: int = 0
+
+    def __post_init__(self) -> None:
+        both = f"token_budget {self.token_budget} and batch_rows {self.batch_rows}"
+        require("batching", {f"{both}, expected one above 0 and the other 0": _is_one_of(self.token_budget, self.batch_rows)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """What a task learns from, without the texts."""
+
+    keys: np.ndarray  # (n,) int64: of the listings; the consumed hash runs over them
+    lengths: np.ndarray  # (n,) int64 tokens
+
+
+class TaskBatch(Protocol):
+    """The tensors of one step; what else they are is between a task and itself."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that go through the model."""
+
+
+Batch = TypeVar("Batch", bound=TaskBatch)
+
+
+class Task(Protocol[Batch]):
+    """One thing to learn. Everything random in it is a function of its seed and the step."""
+
+    name: str
+    examples: Examples
+    batching: Batching
+    seed: int  # of the order of its examples
+    head: nn.Module  # trained with the encoder and kept beside it; without parameters where the task needs none
+    metric: str  # what ``measure`` gives, e.g. "held_out_loss"
+    lower_is_better: bool  # of the metric
+
+    def batch(self, step: int, rows: np.ndarray) -> Batch:
+        """What the model gets to see of the examples ``rows`` (B,) int64 in this step."""
+        raise NotImplementedError
+
+    def logits(self, encoder: TextEncoder, batch: Batch) -> Tensor:
+        """What encoder and head say to it. Runs in mixed precision where there is a GPU."""
+        raise NotImplementedError
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Scalar float32."""
+        raise NotImplementedError
+
+    def measure(self, encoder: TextEncoder) -> float:
+        """The metric on examples never learned from; the same examples every time."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskData:
+    """What tasks are built from: rows of one training set, as tokens and with their columns."""
+
+    learn: TokenRows
+    held_out: TokenRows  # never learned from
+    seed: int
+
+
+AnyTask = Task[Any]
+
+
+def _is_one_of(first: int, second: int) -> bool:
+    return (first > 0) != (second > 0) and min(first, second) == 0

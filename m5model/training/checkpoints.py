@@ -15,12 +15,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from m5model.bundles.find import hash_files
-from m5model.encoders.bert import load_weights
+from m5model.encoders.loading import load_weights
 from m5model.files import storage
+from m5model.files.checksums import hash_files
+from m5model.files.manifests import from_json
 from schemas.bundle import MANIFEST_FILE, WEIGHTS_FILE
 from schemas.errors import ConfigurationError
-from schemas.manifests import from_json, to_json
+from schemas.manifests import to_json
 
 OPTIMIZER_FILE = "optimizer.pt"
 NOTHING_CONSUMED = hashlib.sha256(b"").hexdigest()
@@ -33,13 +34,13 @@ class CheckpointManifest:
 
     run: str  # hash of all that decides the run, see training.loop
     step: int  # steps done
-    consumed_hash: str  # running SHA-256 over the keys of the rows of every step, in order
+    consumed_hash: str  # running SHA-256 over task and keys of every step, in order
     files: dict[str, str]  # path → SHA-256
 
 
-def consume(consumed_hash: str, keys: np.ndarray) -> str:
-    """The running hash after a step with rows of these keys (B,) int64."""
-    return hashlib.sha256(bytes.fromhex(consumed_hash) + keys.astype("<i8").tobytes()).hexdigest()
+def consume(consumed_hash: str, task: str, keys: np.ndarray) -> str:
+    """The running hash after a step of ``task`` with rows of these keys (B,) int64."""
+    return hashlib.sha256(bytes.fromhex(consumed_hash) + f"{task}\0".encode() + keys.astype("<i8").tobytes()).hexdigest()
 
 
 class Checkpoints:
@@ -57,7 +58,7 @@ class Checkpoints:
             staging = Path(temporary)
             save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, staging / WEIGHTS_FILE)
             torch.save(optimizer.state_dict(), staging / OPTIMIZER_FILE)
-            files = {name: str(entry["sha256"]) for name, entry in hash_files(staging).items()}
+            files = {name: str(entry["sha256"]) for name, entry in hash_files(staging, but=MANIFEST_FILE).items()}
             manifest = CheckpointManifest(run=self._run, step=step, consumed_hash=consumed_hash, files=files)
             (staging / MANIFEST_FILE).write_text(to_json(manifest), encoding="utf-8")
             storage.upload_folder(staging, f"{self._folder}/step-{step:08d}")

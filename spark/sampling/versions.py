@@ -7,8 +7,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from m5model.files import storage
+from m5model.files.manifests import from_json
 from schemas.errors import ConfigurationError
-from schemas.manifests import from_json, to_json
+from schemas.manifests import to_json
 from schemas.space import sha256_hex
 from schemas.training_set import DATA_FOLDER, MANIFEST_FILE, TRAINING_ROWS, TrainingSetManifest
 from schemas.workspace import Workspace

@@ -51,7 +51,7 @@ def test_training_killed_at_a_checkpoint_and_run_again_gives_the_bundle_of_an_un
     assert train_model.main(["--workspace", workspace.root, *arguments]) == 0
     undisturbed = _report(capsys)
     job = subprocess.Popen([sys.executable, "-m", "jobs.train_model", "--workspace", other.root, *arguments])
-    _wait_for(lambda: list(Path(other.root).glob("checkpoints/*/step-*/manifest.json")), job)
+    _wait_for(lambda: list(Path(other.root).glob("checkpoints/*/*/step-*/manifest.json")), job)
     job.send_signal(signal.SIGKILL)
     job.wait()
     assert not Path(other.bundles).exists()

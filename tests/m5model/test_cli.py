@@ -20,7 +20,7 @@ def test_inspect_prints_what_a_bundle_is_and_what_it_passed(trained, capsys) -> 
         trained.student.space_id,
         trained.teacher.id,
         "small/v1",
-        "(threshold 0.99)",
+        "(at least 0.99), on 11 held-out texts",
         "onnx/model_int8.onnx",
         "onnx/model_int8_engine.onnx",
         "engine_vectors_differing",

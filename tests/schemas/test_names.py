@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from m5model.files.manifests import from_json
 from schemas.checks import MAX_NAME_BYTES, is_name, require_name, require_relative_file
 from schemas.errors import ConfigurationError, DamagedFileError, ExitCode
-from schemas.manifests import from_json
 from schemas.workspace import Workspace
 
 WORKSPACE = Workspace("/w")
@@ -104,8 +104,8 @@ def test_a_manifest_that_lists_a_file_outside_its_folder_is_damaged(name: str) -
         (b"{", "m is not JSON"),
         (b"\xff\xfe", "m is not JSON"),
         (b"[]", "m holds a list, expected an object"),
-        (b'{"name": "n"}', "m is not a Manifest: it lacks files"),
-        (b'{"name": "n", "files": ["a"]}', "m has a list under 'files'"),
+        (b'{"name": "n"}', "m is not a Manifest: Object missing required field `files`"),
+        (b'{"name": "n", "files": ["a"]}', "m is not a Manifest: Expected `object`, got `array`"),
     ],
     ids=["cut", "not UTF-8", "another kind", "a field gone", "files are a list"],
 )

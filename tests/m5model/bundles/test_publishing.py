@@ -1,12 +1,30 @@
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from m5model.bundles.find import find_bundle, list_bundles, open_bundle
+from m5model.bundles.draft import BundleDraft
+from m5model.bundles.find import find_bundle, list_bundles, open_bundle, read_manifest
 from m5model.bundles.publish import publish_bundle, staging_folder
+from m5model.gates.evidence import judge
+from schemas.bundle import BundleManifest, TrainedStage
 from schemas.errors import ConfigurationError, DamagedFileError
 from schemas.workspace import Workspace
+
+TEACHER = BundleDraft(
+    kind="teacher",
+    preset="tiny",
+    parameters=1,
+    hidden_size=128,
+    layers=2,
+    vocabulary_size=300,
+    max_tokens=128,
+    gate=(judge("loss", 1.0, "below", 2.0, "9 texts"),),
+    trained=(TrainedStage(stage="pretrain", steps=3, last_loss=1.5, consumed_hash="ab"),),
+    recipe={"name": "teacher", "stages": [{"stage": "pretrain"}]},
+)
+STUDENT = replace(TEACHER, kind="student", quantization="int8-static", parent="teacher-tiny-1")
 
 
 @pytest.fixture
@@ -27,10 +45,10 @@ def _publish(workspace: Workspace, draft, weights: bytes = b"weights", graphs: b
         return publish_bundle(workspace, folder, draft)
 
 
-def test_the_same_files_get_the_same_id_and_other_files_another(workspace, trained) -> None:
-    first = _publish(workspace, trained.teacher)
-    again = _publish(workspace, replace(trained.teacher, created_at="2030-01-01T00:00:00+00:00"))
-    other = _publish(workspace, trained.teacher, b"other")
+def test_the_same_files_get_the_same_id_and_other_files_another(workspace) -> None:
+    first = _publish(workspace, TEACHER)
+    again = _publish(workspace, TEACHER)
+    other = _publish(workspace, TEACHER, b"other")
     assert again == first
     assert other.id != first.id
     assert first.id.startswith("teacher-tiny-")
@@ -45,36 +63,63 @@ def test_a_run_that_dies_before_the_end_leaves_no_bundle(workspace) -> None:
     assert list(Path(workspace.root).rglob("model.safetensors")) == []
 
 
-def test_int8_and_fp32_are_two_spaces_and_weights_decide_them(workspace, trained) -> None:
-    one = _publish(workspace, trained.student, graphs=True)
-    two = _publish(workspace, trained.student, b"other", graphs=True)
+def test_int8_and_fp32_are_two_spaces_and_weights_decide_them(workspace) -> None:
+    one = _publish(workspace, STUDENT, graphs=True)
+    two = _publish(workspace, STUDENT, b"other", graphs=True)
     assert len({one.space_id, one.space_id_fp32, two.space_id, two.space_id_fp32}) == 4
 
 
-def test_the_engines_graph_makes_another_bundle_of_the_same_space_as_its_vectors_have_the_same_bytes(
-    workspace, trained
-) -> None:
-    older = _publish(workspace, trained.student, graphs=True)
-    newer = _publish(workspace, trained.student, graphs=True, engine_graph=b"engine")
+def test_the_engines_graph_makes_another_bundle_of_the_same_space_as_its_vectors_have_the_same_bytes(workspace) -> None:
+    older = _publish(workspace, STUDENT, graphs=True)
+    newer = _publish(workspace, STUDENT, graphs=True, engine_graph=b"engine")
     assert newer.id != older.id
     assert (newer.space_id, newer.space_id_fp32) == (older.space_id, older.space_id_fp32)
 
 
-def test_a_bundle_without_graphs_has_one_space(workspace, trained) -> None:
-    bundle = _publish(workspace, trained.teacher)
+def test_a_bundle_without_graphs_has_one_space(workspace) -> None:
+    bundle = _publish(workspace, TEACHER)
     assert bundle.space_id == bundle.space_id_fp32
 
 
-def test_a_published_bundle_is_found_by_its_id_and_opens(workspace, trained) -> None:
-    manifest = _publish(workspace, trained.teacher)
+def test_a_published_bundle_is_found_by_its_id_and_opens(workspace) -> None:
+    manifest = _publish(workspace, TEACHER)
     assert open_bundle(find_bundle(workspace, manifest.id, "teacher"))[1] == manifest
     assert find_bundle(workspace, None, "teacher") == workspace.bundle(manifest.id)
     with pytest.raises(ConfigurationError, match="no student bundle"):
         find_bundle(workspace, None, "student")
 
 
-def test_a_damaged_bundle_is_refused(workspace, trained) -> None:
-    manifest = _publish(workspace, trained.teacher)
+def test_a_damaged_bundle_is_refused(workspace) -> None:
+    manifest = _publish(workspace, TEACHER)
     Path(workspace.bundle(manifest.id), "model.safetensors").write_bytes(b"weightz")
     with pytest.raises(DamagedFileError, match="model.safetensors"):
         open_bundle(workspace.bundle(manifest.id))
+
+
+def test_a_manifest_is_read_as_it_was_written(workspace) -> None:
+    published = _publish(workspace, STUDENT)
+    assert read_manifest(workspace.bundle(published.id)) == published
+    assert (published.gate, published.trained, published.recipe) == (STUDENT.gate, STUDENT.trained, STUDENT.recipe)
+
+
+def test_a_draft_lacks_only_what_follows_from_files_and_publication() -> None:
+    missing = {field.name for field in fields(BundleManifest)} - {field.name for field in fields(BundleDraft)}
+    assert missing == {"id", "space_id", "space_id_fp32", "created_at", "runtime", "files"}
+
+
+def test_a_manifest_from_before_gates_held_figures_is_read_without_them(workspace) -> None:
+    path = workspace.bundle(_publish(workspace, TEACHER).id)
+    file = Path(path, "manifest.json")
+    values = {**json.loads(file.read_text()), "gate": {"mlm_steps": 30, "mlm_threshold": "after < before"}}
+    del values["recipe"], values["trained"]
+    file.write_text(json.dumps(values))
+    assert (read_manifest(path).gate, read_manifest(path).recipe) == ((), None)
+
+
+@pytest.mark.parametrize(("field", "value"), [("kind", "pupil"), ("layers", "two"), ("gate", [{"value": 1}]), ("files", [])])
+def test_a_manifest_whose_value_has_another_type_is_damaged_and_the_field_named(workspace, field: str, value: object) -> None:
+    path = workspace.bundle(_publish(workspace, TEACHER).id)
+    file = Path(path, "manifest.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), field: value}))
+    with pytest.raises(DamagedFileError, match=rf"manifest.json is not a BundleManifest: .*{field}"):
+        open_bundle(path)

@@ -8,8 +8,6 @@ import pytest
 
 from m5model.cli import main
 from m5model.data.set_versions import compare_versions
-from m5model.data.training_sets import stream_training_set
-from schemas.errors import BadDataError
 from schemas.workspace import Workspace
 
 
@@ -83,29 +81,3 @@ def test_sets_diff_prints_counts_keys_and_shares(two_versions, workspace, capsys
 def test_sets_diff_of_an_unknown_version_ends_with_2_and_names_those_that_there_are(two_versions, workspace, capsys) -> None:
     assert main(["sets", "diff", "small/v1", "small/v3", "--workspace", workspace.root]) == 2
     assert "small/v1, small/v2" in capsys.readouterr().err
-
-
-def test_a_stream_has_every_row_once_in_an_order_of_version_seed_and_epoch(workspace, write_training_set) -> None:
-    path = str(write_training_set(workspace, files=3))
-
-    def order(seed: int, epoch: int = 0) -> list[str]:
-        return [row["item_id"] for row in stream_training_set(path, seed=seed, epoch=epoch)]
-
-    first = order(1)
-    assert len(set(first)) == len(first) == 240
-    assert order(1) == first
-    orders = {tuple(first), tuple(order(2)), tuple(order(1, epoch=1)), tuple(sorted(first))}
-    assert len(orders) == 4
-
-
-def test_a_stream_goes_on_where_a_run_stopped(workspace, write_training_set) -> None:
-    path = str(write_training_set(workspace, files=3))
-    whole = [row["item_id"] for row in stream_training_set(path, seed=1)]
-    assert [row["item_id"] for row in stream_training_set(path, seed=1, skip=96)] == whole[96:]
-
-
-def test_a_damaged_set_is_not_streamed(workspace, write_training_set) -> None:
-    folder = write_training_set(workspace, files=2)
-    (folder / "data" / "part-1.parquet").write_bytes(b"PAR1")
-    with pytest.raises(BadDataError, match="part-1.parquet has SHA-256"):
-        stream_training_set(str(folder), seed=1)

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from m5model.data.set_versions import find_training_set
+from m5model.data.token_rows import tokenize_rows
 from m5model.data.training_sets import held_out_mask, key_hash, open_training_set
+from m5model.data.vocabulary import train_vocabulary
+from m5model.runtime.rendering import render
 from schemas.errors import BadDataError, ConfigurationError
+from schemas.training_set import TRAINING_ROWS
 from schemas.workspace import Workspace
 
 
@@ -37,6 +41,19 @@ def test_rows_are_rendered_and_split_by_their_key(workspace, write_training_set)
     assert not set(opened.learn["key"]) & set(opened.held_out["key"])
     assert any(" | size: " in text for text in opened.learn["text"])
     assert opened.reference["version"] == "v1"
+
+
+def test_rows_keep_all_columns_of_the_set_beside_their_text_and_their_tokens(workspace, write_training_set) -> None:
+    opened = open_training_set(str(write_training_set(workspace, rows=60)))
+    for rows in (opened.learn, opened.held_out):
+        assert set(TRAINING_ROWS.column_names) | {"text", "key"} == set(rows.column_names)
+    row = opened.learn[3]
+    assert row["text"] == render(row)
+    assert row["key"] == key_hash(row["locale"], row["item_id"])
+    tokens = tokenize_rows(opened.learn, train_vocabulary(opened.learn["text"], 300), 32)
+    assert tokens.columns[3] == row
+    assert tokens.keys.tolist() == opened.learn["key"][:]
+    assert tokens.dataset.column_names == ["key", "ids"]
 
 
 def test_how_rows_lie_in_files_changes_neither_split_nor_order(tmp_path: Path, write_training_set) -> None:

@@ -1,16 +1,25 @@
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from m5model.bundles.find import write_manifest
 from m5model.data.set_versions import find_training_set
 from m5model.data.training_sets import open_training_set
-from m5model.distillation.config import DistillationConfig
+from m5model.distillation.judgements import Settings
 from m5model.distillation.losses import judgement_loss, pair_similarities
-from m5model.distillation.recipe import distill_student
+from m5model.distillation.recipe import ExportGraphs, StudentGate, student
+from m5model.distillation.student import distill_student
 from m5model.encoders.presets import MINI, TINY
+from m5model.training.config import Machine
+from schemas.bundle import BundleManifest
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.workspace import Workspace
+
+ONE_THREAD = Machine(threads=1)
 
 
 def _unit(rows: int, dimensions: int, seed: int) -> torch.Tensor:
@@ -38,12 +47,20 @@ def test_the_loss_does_not_depend_on_the_order_of_the_batch_and_dimensions_may_d
 
 
 def test_the_student_learned_its_teachers_judgements_and_says_so_in_its_gate(trained) -> None:
-    gate = trained.student.gate
-    assert gate["judgement_correlation_after"] > gate["judgement_correlation_before"]
-    assert gate["judgement_correlation_after"] >= gate["judgement_correlation_threshold"]
-    assert gate["mlm_held_out_loss_after"] < gate["mlm_held_out_loss_before"]
-    assert gate["fp32_max_difference"] <= gate["fp32_max_difference_threshold"]
+    gate = {figure.name: figure for figure in trained.student.gate}
+    assert all(figure.holds for figure in gate.values())
+    assert gate["judgement_correlation_after"].value > gate["judgement_correlation_before"].value
+    assert (gate["judgement_correlation_after"].bound, gate["judgement_correlation_after"].threshold) == ("at least", 0.8)
+    assert gate["mlm_held_out_loss_after"].value < gate["mlm_held_out_loss_before"].value
+    assert gate["fp32_max_difference"].threshold == 1e-4
     assert trained.student.parent == trained.teacher.id
+
+
+def test_a_manifest_holds_the_recipe_and_how_each_stage_went(trained) -> None:
+    stages = trained.student.recipe["stages"]
+    assert [stage["stage"] for stage in stages] == ["vocabulary", "pretrain", "judgements", "export"]
+    assert stages[0]["bundle"] == stages[2]["tasks"][0]["settings"]["teacher"] == trained.teacher.id
+    assert [(stage.stage, stage.steps) for stage in trained.student.trained] == [("pretrain", 20), ("judgements", 20)]
 
 
 def test_a_student_that_does_not_judge_like_its_teacher_is_refused_and_not_released(
@@ -51,32 +68,75 @@ def test_a_student_that_does_not_judge_like_its_teacher_is_refused_and_not_relea
 ) -> None:
     workspace = Workspace(str(tmp_path))
     training_set = open_training_set(str(write_training_set(workspace)))
-    config = DistillationConfig.for_preset(TINY, steps=2, threads=1, min_correlation=0.9999)
-    with pytest.raises(GateRefusedError, match="does not judge like teacher-tiny"):
-        distill_student(workspace, training_set, str(trained.teacher_folder), TINY, config)
+    recipe, gate = student(TINY, trained.teacher, steps=2), StudentGate(min_correlation=0.9999)
+    refusal = "does not judge like teacher-tiny.*judgement_correlation_after .*at least 0.9999.*on 11 held-out rows"
+    with pytest.raises(GateRefusedError, match=refusal):
+        distill_student(workspace, training_set, str(trained.teacher_folder), recipe, gate=gate, machine=ONE_THREAD)
     assert not (tmp_path / "bundles").exists()
 
 
-def test_a_student_may_begin_with_another_bundle_and_leave_its_own_mlm_out(trained, tmp_path) -> None:
-    training_set = open_training_set(find_training_set(trained.workspace, None))
-    config = DistillationConfig.for_preset(TINY, steps=2, threads=1)
-    config = replace(config, judgements=replace(config.judgements, learning_rate=1e-5))
-    workspace, start = Workspace(str(tmp_path)), str(trained.student_folder)
-    student = distill_student(workspace, training_set, str(trained.teacher_folder), TINY, config, start)
-    assert student.gate["started_from"] == trained.student.id
-    assert student.gate["judgement_correlation_before"] == pytest.approx(
-        trained.student.gate["judgement_correlation_after"], abs=1e-4
-    )
+def test_a_student_may_begin_with_another_bundle_and_keeps_its_head(trained, tmp_path) -> None:
+    begun = _begin_with(trained, trained.student_folder, tmp_path)
+    assert begun.recipe["stages"][0] == {"stage": "begin", "bundle": trained.student.id}
+    before, after = _figure(begun, "judgement_correlation_before"), _figure(trained.student, "judgement_correlation_after")
+    assert before == pytest.approx(after, abs=1e-4)
+    assert begun.files["heads/mlm.safetensors"] == trained.student.files["heads/mlm.safetensors"]
 
 
-def test_a_checkpoint_of_another_geometry_is_refused_before_anything_is_trained(trained, tmp_path) -> None:
+def test_a_student_that_begins_with_a_bundle_without_a_head_has_none(trained, tmp_path) -> None:
+    headless = Path(shutil.copytree(trained.student_folder, tmp_path / "headless"))
+    (headless / "heads" / "mlm.safetensors").unlink()
+    files = {name: entry for name, entry in trained.student.files.items() if not name.startswith("heads/")}
+    write_manifest(headless, replace(trained.student, files=files))
+    begun = _begin_with(trained, headless, tmp_path)
+    assert not [name for name in begun.files if name.startswith("heads/")]
+
+
+def _begin_with(trained, folder: Path, root: Path) -> BundleManifest:
+    """A student of two steps so small that they change next to nothing."""
     training_set = open_training_set(find_training_set(trained.workspace, None))
-    config, start = DistillationConfig.for_preset(MINI, steps=2, threads=1), str(trained.student_folder)
+    recipe = student(TINY, trained.teacher, start_from=trained.student, steps=2)
+    begin, judging, export = recipe.stages
+    slow = replace(judging, training=replace(judging.training, learning_rate=1e-5))
+    recipe = replace(recipe, stages=(begin, slow, export))
+    workspace, teacher = Workspace(str(root)), str(trained.teacher_folder)
+    return distill_student(workspace, training_set, teacher, recipe, machine=ONE_THREAD, start_from=str(folder))
+
+
+def _figure(manifest: BundleManifest, name: str) -> float:
+    return next(figure.value for figure in manifest.gate if figure.name == name)
+
+
+def test_a_bundle_of_another_size_is_refused_before_anything_is_trained(trained) -> None:
     with pytest.raises(ConfigurationError, match=r"2 layers x 128.*4 layers x 384"):
-        distill_student(Workspace(str(tmp_path)), training_set, str(trained.teacher_folder), MINI, config, start)
+        student(MINI, trained.teacher, start_from=trained.student, steps=2)
 
 
-def test_all_wrong_settings_are_named_at_once() -> None:
-    good = DistillationConfig.for_preset(TINY)
-    with pytest.raises(ConfigurationError, match=r"batch_rows is 1.*'none'.*min_correlation is 7"):
-        replace(good, batch_rows=1, quantization="none", min_correlation=7)  # type: ignore[arg-type]
+def test_a_recipe_for_another_teacher_is_refused(trained, tmp_path) -> None:
+    training_set = open_training_set(find_training_set(trained.workspace, None))
+    recipe = student(TINY, replace(trained.teacher, id="teacher-tiny-00000000"), steps=2)
+    with pytest.raises(ConfigurationError, match="the recipe is for teacher-tiny-00000000, found teacher-tiny-"):
+        distill_student(Workspace(str(tmp_path)), training_set, str(trained.teacher_folder), recipe, machine=ONE_THREAD)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (lambda: Settings(teacher="t", batch_rows=1), "batch_rows is 1"),
+        (lambda: ExportGraphs(quantization="none"), "quantization is 'none'"),
+        (lambda: StudentGate(min_correlation=7), "min_correlation is 7"),
+        (lambda: StudentGate(min_correlation=float("nan")), "min_correlation is nan"),
+    ],
+)
+def test_wrong_settings_are_named(settings: Callable[[], object], problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        settings()
+
+
+def test_a_threshold_is_no_part_of_what_decides_a_run_and_the_teacher_is(trained) -> None:
+    training_set = open_training_set(find_training_set(trained.workspace, None))
+    recipe = student(TINY, trained.teacher, steps=4)
+    other = student(TINY, replace(trained.teacher, id="teacher-tiny-00000000"), steps=4)
+    assert recipe.run_id(training_set) == student(TINY, trained.teacher, steps=4).run_id(training_set)
+    assert recipe.run_id(training_set) != other.run_id(training_set)
+    assert "min_correlation" not in recipe.canonical()

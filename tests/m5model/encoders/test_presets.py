@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from m5model.encoders.bert import build_encoder, count_parameters
+from m5model.encoders.bert import build_encoder
+from m5model.encoders.encoder import count_parameters
 from m5model.encoders.presets import PRESETS, EncoderPreset, get_preset
 from schemas.errors import ConfigurationError
 

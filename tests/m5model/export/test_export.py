@@ -16,7 +16,7 @@ from m5model.data.training_sets import open_training_set
 from m5model.data.vocabulary import load_vocabulary
 from m5model.encoders.bert import load_encoder, save_encoder
 from m5model.export.fp32 import export_fp32
-from m5model.export.parity import Parity, ParityThresholds, gate_figures, measure_parity, pair_correlation, refuse_unless_equal
+from m5model.export.parity import Parity, ParityThresholds, figures_of, measure_parity, pair_correlation, refuse_unless_equal
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch, runtime_batches
 from m5model.export.token_table import quantize_rows, quantize_token_table
@@ -160,7 +160,7 @@ def test_dynamic_int8_is_an_option_that_also_passes_the_gate(folder: Path, held_
     assert "DynamicQuantizeLinear" in kinds
     parity = measure_parity(folder, held_out)
     refuse_unless_equal(parity, ParityThresholds())
-    assert not [name for name in gate_figures(parity, ParityThresholds()) if name.startswith("engine")]
+    assert not [one for one in figures_of(parity, ParityThresholds()) if one.name.startswith("engine")]
 
 
 def test_a_graph_without_a_token_table_is_refused() -> None:

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from m5model.data.randomness import generator_for
-from m5model.data.token_rows import BatchOrder, pad_ids
+from m5model.data.token_rows import pad_ids
 from m5model.data.vocabulary import MASK_ID
-from m5model.encoders.presets import TINY
-from m5model.tasks.masking import mask_tokens
-from m5model.training.config import TrainingConfig
+from m5model.tasks import mlm
+from m5model.tasks.mlm import mask_tokens
+from m5model.training.config import Machine, TrainingConfig
+from m5model.training.order import BatchOrder
 from m5model.training.schedule import learning_rate_at
 from schemas.errors import ConfigurationError
 
@@ -52,7 +53,7 @@ def test_padding_is_zero_and_outside_the_mask() -> None:
 
 def test_fifteen_percent_are_chosen_and_of_these_80_10_10() -> None:
     ids_BL = np.full((400, 100), 50)
-    masked = mask_tokens(ids_BL, 1_000, 0.15, generator_for("test"))
+    masked = mask_tokens(ids_BL, np.ones_like(ids_BL), 1_000, 0.15, generator_for("test"))
     chosen = masked.ids_BL[masked.chosen_BL]
     assert masked.chosen_BL.mean() == pytest.approx(0.15, abs=0.01)
     assert (chosen == MASK_ID).mean() == pytest.approx(0.8, abs=0.02)
@@ -62,7 +63,7 @@ def test_fifteen_percent_are_chosen_and_of_these_80_10_10() -> None:
 
 def test_special_tokens_and_padding_are_never_chosen_and_one_other_always_is() -> None:
     ids_BL = np.asarray([[2, 77, 3, 0, 0]])
-    masked = mask_tokens(ids_BL, 1_000, 1e-9, generator_for("test"))
+    masked = mask_tokens(ids_BL, np.ones_like(ids_BL), 1_000, 1e-9, generator_for("test"))
     assert masked.chosen_BL.tolist() == [[False, True, False, False, False]]
 
 
@@ -70,7 +71,7 @@ def test_masks_are_a_function_of_seed_and_step() -> None:
     ids_BL = np.full((4, 50), 50)
 
     def chosen(step: int) -> list[list[bool]]:
-        return mask_tokens(ids_BL, 1_000, 0.15, generator_for("mask", 7, step)).chosen_BL.tolist()
+        return mask_tokens(ids_BL, np.ones_like(ids_BL), 1_000, 0.15, generator_for("mask", 7, step)).chosen_BL.tolist()
 
     assert chosen(3) == chosen(3) != chosen(4)
 
@@ -83,13 +84,27 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero() -> None:
     assert rates[100] == 0
 
 
-def test_all_wrong_settings_are_named_at_once() -> None:
+def test_what_must_be_guessed_is_what_was_there() -> None:
+    ids_BL = np.arange(5, 105).reshape(4, 25)
+    masked = mask_tokens(ids_BL, np.ones_like(ids_BL), 1_000, 0.15, generator_for("test"))
+    assert masked.targets_M.tolist() == ids_BL[masked.chosen_BL].tolist()
+    assert masked.tokens == 100
+
+
+@pytest.mark.parametrize(
+    ("settings", "problems"),
+    [
+        (lambda: TrainingConfig(steps=-1, learning_rate=float("nan")), ["steps is -1", "learning_rate is nan"]),
+        (
+            lambda: TrainingConfig(steps=1, learning_rate=0.1, weight_decay=2, clip_norm=0),
+            ["weight_decay is 2", "clip_norm is 0"],
+        ),
+        (lambda: Machine(device="tpu", threads=-2, checkpoint_every=0), ["'tpu'", "threads is -2", "checkpoint_every is 0"]),
+        (lambda: mlm.Settings(token_budget=1, mask_share=1), ["token_budget is 1", "mask_share is 1"]),
+    ],
+)
+def test_all_wrong_settings_are_named_at_once(settings, problems: list[str]) -> None:
     with pytest.raises(ConfigurationError) as error:
-        TrainingConfig(steps=-1, learning_rate=float("nan"), token_budget=1, device="tpu", threads=-2)
-    for name in ("steps is -1", "learning_rate is nan", "token_budget is 1", "'tpu'", "threads is -2"):
-        assert name in str(error.value)
-
-
-def test_a_preset_brings_its_settings_and_steps_may_be_given() -> None:
-    assert TrainingConfig.for_preset(TINY).steps == TINY.steps
-    assert TrainingConfig.for_preset(TINY, steps=5).steps == 5
+        settings()
+    for problem in problems:
+        assert problem in str(error.value)

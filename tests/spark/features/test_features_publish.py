@@ -174,7 +174,7 @@ def student(tmp_path: Path) -> None:
         quantization="none",
         training_set=None,
         parent=None,
-        gate={},
+        gate=(),
         files={},
     )
     folder = tmp_path / "bundles" / "student-1"

@@ -45,7 +45,7 @@ def _bundle(bundle_id: str, kind: str, *, days: float, parent: str | None = None
         quantization="none",
         training_set={"name": "base", "version": version, "content_hash": ""} if kind == "teacher" else None,
         parent=parent,
-        gate={},
+        gate=(),
         files={},
     )
 

@@ -1,0 +1,70 @@
+"""An encoder as training, losses and export see it: token ids in, one hidden state per token out.
+
+Tensor suffixes: B rows, L tokens, D hidden size, V vocabulary.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class TextEncoder(nn.Module):
+    """The protocol of encoders. Nothing outside ``encoders/`` knows which classes are behind it.
+
+    A base class and no ``typing.Protocol``, because its users also need that it is a torch module.
+    """
+
+    @property
+    def hidden_size(self) -> int:
+        """Dimensions of a hidden state, and of a vector."""
+        raise NotImplementedError
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Rows of the token table."""
+        raise NotImplementedError
+
+    @property
+    def max_tokens(self) -> int:
+        """Positions that it knows, special tokens included."""
+        raise NotImplementedError
+
+    @property
+    def initial_deviation(self) -> float:
+        """Standard deviation that new weights are drawn with, its own and those of heads."""
+        raise NotImplementedError
+
+    @property
+    def token_table(self) -> Tensor:
+        """The word embeddings (V, D)."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def hidden_states(self, ids_BL: Tensor, mask: Tensor) -> Tensor:
+        """Hidden states (B, L, D).
+
+        ``mask`` is (B, L) int64, 1 where there is a token; or (B, 1, 1, L) float32, which is added to the attention scores.
+        """
+        raise NotImplementedError
+
+
+def pool(hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
+    """Mean over the tokens that the mask keeps, scaled to unit length: (B, D) float32.
+
+    The sum is a product of matrices on purpose: onnxruntime's ReduceSum adds up in another order where there is one row
+    only, its MatMul does not, so a text gets the same bytes alone and in a batch.
+    """
+    weight_B1L = mask_BL.to(torch.float32).unsqueeze(1)
+    mean_BD = (weight_B1L @ hidden_BLD.float()).squeeze(1) / weight_B1L.sum(2)
+    return mean_BD / torch.linalg.vector_norm(mean_BD, dim=-1, keepdim=True)
+
+
+def sentence_vectors(encoder: TextEncoder, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
+    """Unit vectors (B, D) float32 of token ids (B, L) int64 and their mask (B, L), 1 where there is a token."""
+    return pool(encoder.hidden_states(ids_BL, mask_BL), mask_BL)
+
+
+def count_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

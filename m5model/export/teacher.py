@@ -1,0 +1,37 @@
+"""A teacher bundle: a recipe is run on a training set, its gate is asked, and the checkpoint is published."""
+
+from m5model.bundles.draft import draft_bundle, write_checkpoint
+from m5model.bundles.publish import publish_bundle, staging_folder
+from m5model.data.training_sets import TrainingSet
+from m5model.gates.evidence import refuse_unless_all_hold
+from m5model.gates.learning import figures_that_must_improve
+from m5model.training.config import Machine
+from m5model.training.recipes import Recipe
+from m5model.training.stages import RUNNERS, RunContext, run_stages
+from schemas.bundle import BundleManifest
+from schemas.workspace import Workspace
+
+
+def train_teacher(
+    workspace: Workspace, training_set: TrainingSet, recipe: Recipe, machine: Machine | None = None
+) -> BundleManifest:
+    """Train and publish a teacher. A killed run started again with the same arguments goes on where it was.
+
+    Raises GateRefusedError where a task did not get better on held-out rows.
+    """
+    run = recipe.run_id(training_set)
+    context = RunContext(
+        training_set=training_set,
+        preset=recipe.preset,
+        machine=machine or Machine(),
+        run=run,
+        checkpoints=f"{workspace.checkpoints}/{recipe.name}-{recipe.preset.name}-{run}",
+    )
+    model = run_stages(recipe.stages, context, RUNNERS)
+    figures = figures_that_must_improve(model.measured)
+    refuse_unless_all_hold(figures, "the model did not learn", "give more steps, or a lower learning rate")
+    with staging_folder(workspace) as folder:
+        write_checkpoint(folder, model, recipe.preset.max_tokens)
+        manifest = publish_bundle(workspace, folder, draft_bundle("teacher", model, recipe, training_set, figures))
+    context.delete_checkpoints()
+    return manifest

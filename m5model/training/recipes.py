@@ -1,0 +1,100 @@
+"""Recipes: a whole training run as one value. Named recipes are functions that return one.
+
+    teacher(TINY, steps=300)     vocabulary → pretrain (masked language modelling)
+
+What is not in a recipe cannot change its outcome: device, threads and checkpoints (training.config.Machine), and the
+thresholds of gates. The canonical JSON of a recipe decides the ids of runs and whether a checkpoint fits.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from m5model.data.training_sets import TrainingSet
+from m5model.encoders.presets import EncoderPreset
+from m5model.runtime.rendering import DEFAULT_RENDERING
+from m5model.tasks import mlm
+from m5model.training.config import TrainingConfig
+from m5model.training.stages import LearnTasks, LearnVocabulary, TaskShare
+from schemas.canonical import canonical_json, identify
+from schemas.checks import require
+from schemas.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How long, how fast and in what portions an encoder of one size learns."""
+
+    steps: int  # optimiser steps of a useful run
+    token_budget: int  # tokens per step, padding included
+    learning_rate: float  # peak, AdamW
+
+
+# By preset. The large ones follow the usual scaling: more tokens a step and a lower rate the wider the model.
+PACES = {
+    "tiny": Pace(steps=300, token_budget=2_048, learning_rate=1e-3),
+    "mini": Pace(steps=10_000, token_budget=8_192, learning_rate=5e-4),
+    "student-70m": Pace(steps=100_000, token_budget=65_536, learning_rate=4e-4),
+    "teacher-500m": Pace(steps=200_000, token_budget=131_072, learning_rate=2e-4),
+    "xl-1.5b": Pace(steps=200_000, token_budget=131_072, learning_rate=1e-4),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole run: what size of encoder, and what happens to it, in order."""
+
+    name: str
+    preset: EncoderPreset
+    stages: tuple[Any, ...]  # frozen dataclasses with a field ``stage``, see training.stages
+
+    def __post_init__(self) -> None:
+        names = [stage.stage for stage in self.stages]
+        require(
+            f"recipe {self.name}",
+            {"it has no stage": bool(names), f"stages are {names}, expected different names": len(set(names)) == len(names)},
+        )
+
+    def canonical(self) -> str:
+        """Name, geometry and stages as canonical JSON."""
+        geometry = {name: value for name, value in asdict(self.preset).items() if name != "parameters"}
+        return canonical_json({"name": self.name, "preset": geometry, "stages": self.stages})
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        values: dict[str, Any] = json.loads(self.canonical())
+        return values
+
+    def run_id(self, training_set: TrainingSet) -> str:
+        """12 hexadecimal digits of all that decides the outcome, so that equal runs share checkpoints."""
+        data = {"content_hash": training_set.manifest.content_hash, "rendering": DEFAULT_RENDERING.rendering_id}
+        return identify({"recipe": self.as_json(), "data": data})
+
+
+def pace_of(preset: EncoderPreset) -> Pace:
+    """How an encoder of that size learns. Raises ConfigurationError for one that has no entry."""
+    if preset.name not in PACES:
+        raise ConfigurationError(
+            f"no pace is known for preset {preset.name}", next_step="add one to PACES in m5model/training/recipes.py"
+        )
+    return PACES[preset.name]
+
+
+def teacher(preset: EncoderPreset, *, steps: int | None = None, seed: int = 0) -> Recipe:
+    """A teacher: a vocabulary of its own, then masked language modelling for ``steps`` (the preset's own number otherwise)."""
+    pace = pace_of(preset)
+    return Recipe(
+        name="teacher",
+        preset=preset,
+        stages=(
+            LearnVocabulary(size=preset.vocabulary_size, seed=seed),
+            pretrain(pace, steps=pace.steps if steps is None else steps, seed=seed),
+        ),
+    )
+
+
+def pretrain(pace: Pace, *, steps: int, seed: int) -> LearnTasks:
+    """Masked language modelling alone."""
+    settings = mlm.Settings(token_budget=pace.token_budget)
+    training = TrainingConfig(steps=steps, learning_rate=pace.learning_rate, seed=seed)
+    return LearnTasks(stage="pretrain", tasks=(TaskShare(task=mlm.NAME, settings=settings),), training=training)

@@ -1,0 +1,241 @@
+"""Stages of a training run: values that say what to do, and functions that do it.
+
+A run is a list of stages (see training.recipes). Each takes the model as the stage before it left it and returns what it made
+of it. A stage that needs more than a training set (a teacher, another bundle) is run by a function of a later folder.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+import m5model.tasks
+from m5model.data.randomness import generator_for, seed_for
+from m5model.data.token_rows import TokenRows, tokenize_rows
+from m5model.data.training_sets import TrainingSet
+from m5model.data.vocabulary import train_vocabulary
+from m5model.encoders.bert import build_encoder
+from m5model.encoders.device import choose_device
+from m5model.encoders.encoder import TextEncoder
+from m5model.encoders.presets import EncoderPreset
+from m5model.tasks import AnyTask, TaskData
+from m5model.training.checkpoints import Checkpoints
+from m5model.training.config import Machine, TrainingConfig
+from m5model.training.learner import Learner
+from m5model.training.loop import Run, train
+from m5model.training.mixture import Mixture, mix
+from m5model.training.progress import say
+from schemas.bundle import TrainedStage
+from schemas.checks import is_whole, require
+from schemas.errors import ConfigurationError
+from schemas.registry import load_member
+
+# More texts hardly change a vocabulary, and its trainer holds them all in memory.
+VOCABULARY_TEXTS = 1_000_000
+
+TaskBuilder = Callable[[Any, TextEncoder, TaskData], AnyTask]
+Head = Mapping[str, Tensor]  # a head's weights by name
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnVocabulary:
+    """Learn a vocabulary from the rows to learn from."""
+
+    size: int  # tokens asked for; small sets give fewer
+    seed: int = 0  # of the draw, where there are more texts than ``texts``
+    texts: int = VOCABULARY_TEXTS  # read at most
+    stage: str = field(default="vocabulary", init=False)
+
+    def __post_init__(self) -> None:
+        require(
+            "stage vocabulary",
+            {
+                f"size is {self.size}, expected above 0": is_whole(self.size, 1),
+                f"texts is {self.texts}, expected above 0": is_whole(self.texts, 1),
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskShare:
+    """A task of a stage, and its part in the mixture."""
+
+    task: str  # a member of m5model.tasks, or a task that the run brings along
+    settings: Any  # the Settings of that task
+    steps: int = 1  # of a cycle
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnTasks:
+    """Train an encoder, a new one where there is none yet, on a mixture of tasks."""
+
+    stage: str
+    tasks: tuple[TaskShare, ...]
+    training: TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A task's metric on held-out rows, before and after a stage."""
+
+    name: str  # TASK_METRIC
+    lower_is_better: bool
+    before: float
+    after: float
+    measured_on: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What one stage hands to the next."""
+
+    tokenizer: Tokenizer | None = None
+    learn: TokenRows | None = None
+    held_out: TokenRows | None = None
+    encoder: TextEncoder | None = None
+    heads: Mapping[str, Head] = field(default_factory=dict)  # by task
+    measured: tuple[Measured, ...] = ()
+    trained: tuple[TrainedStage, ...] = ()
+
+    def with_vocabulary(self, tokenizer: Tokenizer, training_set: TrainingSet, max_tokens: int) -> "Model":
+        """The model with this vocabulary, and the set's rows as its tokens."""
+        learn = tokenize_rows(training_set.learn, tokenizer, max_tokens)
+        return replace(
+            self, tokenizer=tokenizer, learn=learn, held_out=tokenize_rows(training_set.held_out, tokenizer, max_tokens)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """What all stages of a run share."""
+
+    training_set: TrainingSet
+    preset: EncoderPreset
+    machine: Machine = field(default_factory=Machine)
+    run: str = ""  # decides whether a checkpoint may be gone on from, see Recipe.run_id
+    checkpoints: str | None = None  # a folder, local or on S3; None: keep none
+    builders: Mapping[str, TaskBuilder] = field(default_factory=dict)  # of tasks that are no members of m5model.tasks
+
+    def checkpoints_of(self, stage: str) -> Checkpoints:
+        return Checkpoints(None if self.checkpoints is None else f"{self.checkpoints}/{stage}", self.run)
+
+    def delete_checkpoints(self) -> None:
+        """Drop them all: the run ended and its bundle is written."""
+        Checkpoints(self.checkpoints, self.run).delete()
+
+
+StageRunner = Callable[[Any, Model, RunContext], Model]
+
+
+def run_stages(stages: Iterable[object], context: RunContext, runners: Mapping[type, StageRunner]) -> Model:
+    """Run the stages one after the other. Raises ConfigurationError, before the first of them, for one that nobody runs."""
+    listed = list(stages)
+    unknown = sorted({type(stage).__name__ for stage in listed if type(stage) not in runners})
+    if unknown:
+        there = ", ".join(kind.__name__ for kind in runners)
+        raise ConfigurationError(f"nothing runs the stages {', '.join(unknown)}", next_step=f"use the stages: {there}")
+    model = Model()
+    for stage in listed:
+        model = runners[type(stage)](stage, model, context)
+    return model
+
+
+def learn_vocabulary(stage: LearnVocabulary, model: Model, context: RunContext) -> Model:
+    """A vocabulary of at most ``stage.size`` tokens."""
+    rows = context.training_set.learn.select_columns("text")
+    if len(rows) > stage.texts:
+        drawn = generator_for("vocabulary", context.training_set.manifest.content_hash, stage.seed).permutation(len(rows))
+        rows = rows.select(drawn[: stage.texts])
+    tokenizer = train_vocabulary((text for batch in rows.iter(1_000) for text in batch["text"]), stage.size)
+    say(f"vocabulary: {tokenizer.get_vocab_size():,} tokens from {len(rows):,} texts (asked for {stage.size:,})")
+    return model.with_vocabulary(tokenizer, context.training_set, context.preset.max_tokens)
+
+
+def learn_tasks(stage: LearnTasks, model: Model, context: RunContext) -> Model:
+    """Train encoder and heads, measuring every task on held-out rows before and after."""
+    if model.tokenizer is None or model.learn is None or model.held_out is None:
+        raise ConfigurationError(f"stage {stage.stage} has no vocabulary", next_step="put a vocabulary stage before it")
+    encoder = _start_encoder(stage, model, context)
+    data = TaskData(learn=model.learn, held_out=model.held_out, seed=stage.training.seed)
+    tasks = [(_build_task(share, encoder, data, model, context), share.steps) for share in stage.tasks]
+    learner = Learner(encoder, [task for task, _ in tasks]).to(choose_device(context.machine.device, context.machine.threads))
+    mixture = mix(tasks, context.training_set.manifest.content_hash, stage.training.seed)
+    before = _measure(learner, mixture.tasks)
+    trained = _train(stage, learner, mixture, context)
+    measured = _compare(mixture.tasks, before, _measure(learner, mixture.tasks), len(model.held_out.keys))
+    for one in measured:
+        say(f"{stage.stage} {context.preset.name}: {one.name} {one.before:.4f} before, {one.after:.4f} after")
+    return replace(
+        model,
+        encoder=encoder,
+        heads={**model.heads, **_heads(mixture.tasks)},
+        measured=(*model.measured, *measured),
+        trained=(*model.trained, trained),
+    )
+
+
+# The stages that need nothing but a training set.
+RUNNERS: Mapping[type, StageRunner] = {LearnVocabulary: learn_vocabulary, LearnTasks: learn_tasks}
+
+
+def _start_encoder(stage: LearnTasks, model: Model, context: RunContext) -> TextEncoder:
+    """The model's encoder, or a new one. Leaves torch's generator in a state of the seed alone: new heads are drawn from it."""
+    if model.encoder is not None:
+        torch.manual_seed(seed_for("heads", stage.stage, stage.training.seed))
+        return model.encoder
+    size = model.tokenizer.get_vocab_size() if model.tokenizer else None
+    return build_encoder(context.preset, size, seed_for("weights", stage.training.seed))
+
+
+def _build_task(share: TaskShare, encoder: TextEncoder, data: TaskData, model: Model, context: RunContext) -> AnyTask:
+    """The task, with the head that the model has of it already, where it has one."""
+    build = context.builders.get(share.task) or load_member(m5model.tasks, share.task, "task").build
+    task: AnyTask = build(share.settings, encoder, data)
+    if share.task in model.heads:
+        task.head.load_state_dict(dict(model.heads[share.task]))
+    return task
+
+
+def _train(stage: LearnTasks, learner: Learner, mixture: Mixture, context: RunContext) -> TrainedStage:
+    outcome = train(
+        Run(
+            label=f"{stage.stage} {context.preset.name}",
+            learner=learner,
+            mixture=mixture,
+            config=stage.training,
+            checkpoint_every=context.machine.checkpoint_every,
+            checkpoints=context.checkpoints_of(stage.stage),
+        )
+    )
+    return TrainedStage(
+        stage=stage.stage, steps=outcome.steps, last_loss=outcome.last_loss, consumed_hash=outcome.consumed_hash
+    )
+
+
+def _measure(learner: Learner, tasks: Iterable[AnyTask]) -> dict[str, float]:
+    learner.eval()
+    return {task.name: task.measure(learner.encoder) for task in tasks}
+
+
+def _compare(
+    tasks: Iterable[AnyTask], before: Mapping[str, float], after: Mapping[str, float], rows: int
+) -> tuple[Measured, ...]:
+    return tuple(
+        Measured(
+            name=f"{task.name}_{task.metric}",
+            lower_is_better=task.lower_is_better,
+            before=before[task.name],
+            after=after[task.name],
+            measured_on=f"{rows:,} held-out rows",
+        )
+        for task in tasks
+    )
+
+
+def _heads(tasks: Iterable[AnyTask]) -> dict[str, Head]:
+    """The weights of those heads that have any."""
+    states = {task.name: task.head.state_dict() for task in tasks}
+    return {name: {key: tensor.cpu() for key, tensor in state.items()} for name, state in states.items() if state}
