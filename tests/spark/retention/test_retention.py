@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -51,7 +51,8 @@ def _bundle(bundle_id: str, kind: str, *, days: float, parent: str | None = None
 
 
 def _training_set(version: str, *, days: float) -> TrainingSetManifest:
-    values: dict[str, object] = {name: {} for name in TrainingSetManifest.__dataclass_fields__}
+    empty = {str: "", int: 0, list[str]: []}
+    values: dict[str, object] = {field.name: empty.get(field.type, {}) for field in fields(TrainingSetManifest)}
     values |= {"name": "base", "version": version, "created_at": (NOW - timedelta(days=days)).isoformat(), "rows": 1}
     return TrainingSetManifest(**values)  # type: ignore[arg-type]
 
