@@ -1,8 +1,8 @@
 """Arguments and file names that are not ASCII, where there is no locale (LANG=C, or none at all, as under cron).
 
 A JVM reads its arguments and names files in the charset of the locale. In that of "C" it turns every other character into "?":
-work would go to another folder, without a word. `make setup` gives Spark a locale (SPARK_ENV in spark.setup.quick_start); with
-another Spark, what cannot work is refused here.
+work would go to another folder, without a word. `make setup` has LOCALE_LINES read by every Spark command; with another Spark,
+what cannot work is refused here.
 """
 
 import codecs
@@ -13,6 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from schemas.errors import ConfigurationError
+
+# Of conf/spark-env.sh, which Spark's scripts source before they start a JVM.
+LOCALE_LINES = """\
+# Java reads arguments and names files in the charset of the locale, see spark/setup/charset.py.
+if [ "$(locale charmap 2>/dev/null)" != UTF-8 ]; then export LC_ALL=C.UTF-8; fi
+"""
 
 NEXT_STEP = "set a locale of UTF-8 and start again: export LC_ALL=C.UTF-8"
 

@@ -57,6 +57,12 @@ FAILURES = (
         next_step=f"give it more (spark-submit --driver-memory 8g; on a cluster --executor-memory); then {RUN_AGAIN}",
     ),
     Failure(
+        pattern=r"Answer from Java side is empty|trying to connect to the Java server",
+        kind=M5Error,
+        message="Spark's JVM ended without a word, most likely because the machine had no memory left",
+        next_step=f"give it less (spark-submit --driver-memory 2g) or take a larger machine; then {RUN_AGAIN}",
+    ),
+    Failure(
         pattern=r"Python worker exited unexpectedly",
         kind=M5Error,
         message="a Python worker died without a word, most likely because the machine had no memory left",

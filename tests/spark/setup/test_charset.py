@@ -1,5 +1,7 @@
 """What a JVM without a locale cannot name is refused, and nothing else is."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,14 @@ def test_arguments_that_are_not_utf_8_are_refused_however_the_job_was_started() 
 
 def test_without_spark_submit_arguments_come_from_the_shell_as_they_are(ascii_jvm: None) -> None:
     charset.check_arguments(["/work/l??ng"], {})
+
+
+@pytest.mark.parametrize("locale", [{}, {"LANG": "C"}, {"LC_ALL": "POSIX"}, {"LANG": "xx_YY"}, {"LC_ALL": "C.UTF-8"}], ids=str)
+def test_spark_commands_get_a_locale_of_utf_8(locale: dict[str, str]) -> None:
+    script = f"{charset.LOCALE_LINES}\nlocale charmap"
+    environment = {"PATH": os.environ["PATH"], **locale}
+    answer = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert answer.stdout.strip() == "UTF-8"
 
 
 def test_paths_that_java_cannot_name_are_refused_before_spark_touches_them(ascii_jvm: None) -> None:

@@ -80,6 +80,8 @@ def test_a_path_that_is_not_there_is_a_wrong_argument(spark: SparkSession, tmp_p
         ("[DELTA_TRUNCATED_TRANSACTION_LOG] s3a://b/listings: unable to reconstruct state", BadDataError),
         ("[FAILED_READ_FILE.NO_HINT] Encountered error …\nCaused by: java.net.ConnectException: refused", M5Error),
         ("java.lang.OutOfMemoryError: Java heap space", M5Error),
+        ("An error occurred while calling o7.save: Answer from Java side is empty", M5Error),
+        ("Py4JJavaError: org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)", M5Error),
     ],
 )
 def test_failures_of_the_machine_have_a_class_and_advice(text: str, kind: type[M5Error]) -> None:
