@@ -34,7 +34,7 @@ class TrainedStage:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleManifest:
-    """What the bundle is, what it was made from, and the evidence that it may be used."""
+    """The manifest: identity, geometry, origin, the gate's figures, and the hash of every file."""
 
     id: str
     space_id: str  # of what executors run: int8 where there is one, else fp32

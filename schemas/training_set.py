@@ -35,7 +35,7 @@ TRAINING_ROWS = Table(
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSetManifest:
-    """What was drawn, from what, by which plan, and what came of it."""
+    """The manifest of a version: its source, its plan, counts by language and locale, and the hash of every file."""
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""What a bundle says of itself, for people and for programs."""
+"""Describes a bundle from its manifest, for people and for programs."""
 
 from collections.abc import Iterator
 

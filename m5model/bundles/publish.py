@@ -22,7 +22,7 @@ from schemas.workspace import Workspace
 def staging_folder(workspace: Workspace) -> Iterator[Path]:
     """An empty folder on the workspace's own filesystem (so that moving it is one step), gone afterwards.
 
-    It lies outside ``bundles/``, where nothing looks for bundles.
+    It is outside ``bundles/``, so that nothing takes it for a bundle.
     """
     parent = None
     if not workspace.is_remote:

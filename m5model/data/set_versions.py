@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class VersionDifference:
-    """What a newer version of a set has that an older one has not, and the reverse."""
+    """The difference between two versions of a set, row by row."""
 
     old: TrainingSetManifest
     new: TrainingSetManifest
@@ -94,7 +94,7 @@ def read_manifest(path: str) -> TrainingSetManifest:
 
 
 def compare_versions(old_path: str, new_path: str) -> VersionDifference:
-    """Rows added, gone and changed from one version to another, by key; a repeated row counts as often as it stands."""
+    """Rows added, gone and changed from one version to another, by key; a repeated row counts as often as it occurs."""
     old, new = dict(_content(old_path)), dict(_content(new_path))
     changed = sorted(key for key in old.keys() & new.keys() if old[key] != new[key])
     return VersionDifference(

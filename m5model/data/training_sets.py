@@ -31,7 +31,7 @@ class TrainingSet:
 
     @property
     def reference(self) -> dict[str, str]:
-        """What a bundle's manifest says of it."""
+        """The three values by which a bundle's manifest names the set."""
         return {"name": self.manifest.name, "version": self.manifest.version, "content_hash": self.manifest.content_hash}
 
 
@@ -87,7 +87,7 @@ def _verify(folder: Path, manifest: TrainingSetManifest) -> None:
 
 
 def _difference(file: Path, expected: str) -> str:
-    """What is wrong with a file that should have that SHA-256; empty where nothing is."""
+    """Says what is wrong with a file that should have that SHA-256; empty where nothing is."""
     if not file.is_file():
         return "is missing"
     with file.open("rb") as stream:

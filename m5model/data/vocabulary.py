@@ -77,7 +77,7 @@ def load_vocabulary(folder: Path) -> Tokenizer:
 
 
 def _with_text_steps(tokenizer: Tokenizer) -> Tokenizer:
-    """What happens to a text around the pieces: NFKC makes full-width and half-width forms one, spaces become one."""
+    """Add the steps around the pieces: NFKC makes full-width and half-width forms one, and runs of blanks become one space."""
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     )

@@ -47,7 +47,7 @@ class TeacherRows:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedRows:
-    """The texts of a step as the student reads them, and what the teacher makes of them."""
+    """The texts of a step as the student reads them, and the teacher's vectors of them."""
 
     ids_BL: np.ndarray
     mask_BL: np.ndarray

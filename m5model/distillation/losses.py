@@ -1,4 +1,4 @@
-"""What the student learns from its teacher: how alike any two texts of a batch are.
+"""The loss of a student: its similarities of the texts in a batch against its teacher's.
 
 The target is a matrix of cosines between texts, not the teacher's vectors, so sizes and vocabularies may differ, and no labels
 are needed. Source: relational knowledge distillation (Park et al. 2019, distance-wise loss) on sentence vectors; MiniLMv2
@@ -22,7 +22,7 @@ def judgement_loss(student_BD: Tensor, teacher_BE: Tensor) -> Tensor:
     """Mean squared error of the student's pair similarities, in units of the variance of the teacher's in this batch.
 
     1 is what a constant guess of the teacher's mean scores, 0 is perfect. Without the division the loss, and with it the right
-    learning rate, would depend on how far the teacher spreads its vectors: after MLM alone all cosines lie within .1.
+    learning rate, would depend on how far the teacher spreads its vectors: after MLM alone all cosines are close.
     """
     target = pair_similarities(teacher_BE)
     spread = target.var(correction=0).clamp_min(1e-6)

@@ -50,7 +50,7 @@ class ExportGraphs:
 
 @dataclass(frozen=True, kw_only=True)
 class StudentGate:
-    """What a student must keep. In no recipe: a threshold changes no vector. Raises ConfigurationError."""
+    """The thresholds that a student must meet. They are in no recipe, because a threshold changes no vector."""
 
     # Pearson, over pairs of held-out texts, of student's and teacher's similarities.
     min_correlation: float = 0.8

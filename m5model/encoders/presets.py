@@ -6,12 +6,13 @@ built by m5model.encoders.bert. Vocabulary sizes are multiples of 64, which is w
 
 from dataclasses import dataclass
 
+from schemas.checks import is_whole, require
 from schemas.errors import ConfigurationError
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderPreset:
-    """One size of encoder."""
+    """One size of encoder. Raises ConfigurationError that lists every problem at once."""
 
     name: str
     layers: int
@@ -21,6 +22,14 @@ class EncoderPreset:
     vocabulary_size: int  # tokens asked for; a small corpus may give fewer
     max_tokens: int  # tokens per text, special ones included
     parameters: int  # of the encoder at the full vocabulary size; a test holds it
+
+    def __post_init__(self) -> None:
+        sizes = {name: value for name, value in vars(self).items() if name not in ("name", "parameters")}
+        rules = {f"{name} is {value}, expected 1 or more": is_whole(value, 1) for name, value in sizes.items()}
+        shared = f"hidden_size is {self.hidden_size} and heads is {self.heads}, expected a multiple of heads"
+        if all(rules.values()):
+            rules[shared] = self.hidden_size % self.heads == 0
+        require(f"preset {self.name}", rules)
 
 
 TINY = EncoderPreset(

@@ -168,7 +168,7 @@ def _lay_tokens_first(graph: _Graph) -> None:
 
 
 def _keep_all_tokens(graph: _Graph) -> None:
-    """What is left to read the mask, the pooling, reads ones: the graph has one input."""
+    """Let the pooling, the last reader of the mask, read ones: the graph then has one input."""
     graph.read_instead(MASK, "ones.BL")
     graph.add("Shape", [IDS], "ids.shape")
     graph.add("ConstantOfShape", ["ids.shape"], "ones.BL", value=numpy_helper.from_array(np.ones(1, np.int64)))
@@ -205,7 +205,7 @@ def _lay_attention(graph: _Graph, softmax: onnx.NodeProto) -> None:
 
 
 def _untransposed(transpose: onnx.NodeProto, expected: list[int]) -> str:
-    """What ``transpose`` reads. Raises M5Error if it lays axes otherwise than expected."""
+    """The tensor that ``transpose`` reads. Raises M5Error if it orders axes otherwise than expected."""
     found = list(helper.get_node_attr_value(transpose, "perm"))
     if found != expected:
         raise _unexpected(f"{transpose.name} lays axes as {found}, expected {expected}")

@@ -24,7 +24,7 @@ SIMILARITIES = ("int8_mean_cosine", "int8_min_cosine", "int8_pair_correlation")
 
 @dataclass(frozen=True, kw_only=True)
 class ParityThresholds:
-    """What an export must keep. Raises ConfigurationError listing every threshold that could refuse nothing or all."""
+    """The thresholds that an export must meet. Raises ConfigurationError listing those that make no sense."""
 
     fp32_max_difference: float = 1e-4  # largest absolute difference of any component, torch against ONNX fp32
     int8_mean_cosine: float = 0.99  # int8 against fp32, mean over texts
@@ -46,7 +46,7 @@ class ParityThresholds:
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """What was measured, in the same terms as the thresholds."""
+    """The measured values, in the same terms as the thresholds."""
 
     texts: int
     fp32_max_difference: float

@@ -1,4 +1,4 @@
-"""The token table in int8: most of a student's bytes lie there, and MatMul quantizers leave it alone.
+"""The token table in int8: it is most of a student's bytes, and MatMul quantizers leave it alone.
 
     Gather(table, ids)  →  Gather(int8 table, ids) → Cast → Mul by Gather(scale per row, ids)
 

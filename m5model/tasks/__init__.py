@@ -38,7 +38,7 @@ class Batching:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """What a task learns from, without the texts."""
+    """Keys and lengths of the examples that a task learns from."""
 
     keys: np.ndarray  # (n,) int64: of the listings; the consumed hash runs over them
     lengths: np.ndarray  # (n,) int64 tokens
@@ -67,11 +67,11 @@ class Task(Protocol[Batch]):
     lower_is_better: bool  # of the metric
 
     def batch(self, step: int, rows: np.ndarray) -> Batch:
-        """What the model gets to see of the examples ``rows`` (B,) int64 in this step."""
+        """The model's input for the examples ``rows`` (B,) int64 in this step."""
         raise NotImplementedError
 
     def logits(self, encoder: TextEncoder, batch: Batch) -> Tensor:
-        """What encoder and head say to it. Runs in mixed precision where there is a GPU."""
+        """The output of encoder and head. Runs in mixed precision where there is a GPU."""
         raise NotImplementedError
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
@@ -85,7 +85,7 @@ class Task(Protocol[Batch]):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskData:
-    """What tasks are built from: rows of one training set, as tokens and with their columns."""
+    """The rows of one training set, as tokens and with their columns: tasks are built from them."""
 
     learn: TokenRows
     held_out: TokenRows  # never learned from

@@ -30,7 +30,7 @@ KEPT = 2  # the newest, and one before it
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointManifest:
-    """What a checkpoint is of."""
+    """The manifest of a checkpoint: run, step, consumed rows, files."""
 
     run: str  # hash of all that decides the run, see training.loop
     step: int  # steps done

@@ -8,7 +8,7 @@ from schemas.checks import MAX_WHOLE, is_number, is_whole, require
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """What decides the outcome. Raises ConfigurationError that lists every problem at once."""
+    """The settings that decide the outcome of a training. Raises ConfigurationError that lists every problem at once."""
 
     steps: int  # optimiser steps
     learning_rate: float  # peak
@@ -34,7 +34,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What a training runs on, and how often it is saved: in no recipe, no id and no checkpoint.
+    """The settings that cannot change the outcome: they are in no recipe, no id and no checkpoint.
 
     Raises ConfigurationError that lists every problem at once.
     """

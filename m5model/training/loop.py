@@ -28,7 +28,7 @@ class TrainingDivergedError(M5Error):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """All that the loop needs. The learner lies on the device that computes."""
+    """All that the loop needs. The learner is on the device that computes."""
 
     label: str
     learner: Learner

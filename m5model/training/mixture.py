@@ -26,7 +26,7 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class StepBatch:
-    """What one step trains."""
+    """The task and the rows of one step."""
 
     task: AnyTask
     rows: np.ndarray  # (B,) int64, of the task's examples

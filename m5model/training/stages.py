@@ -90,7 +90,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What one stage hands to the next."""
+    """The model as one stage hands it to the next."""
 
     tokenizer: Tokenizer | None = None
     learn: TokenRows | None = None
@@ -110,7 +110,7 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """What all stages of a run share."""
+    """The training set, the size and the machine that all stages of a run share."""
 
     training_set: TrainingSet
     preset: EncoderPreset

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from m5model.encoders.bert import build_encoder
 from m5model.encoders.encoder import count_parameters
-from m5model.encoders.presets import PRESETS, EncoderPreset, get_preset
+from m5model.encoders.presets import PRESETS, TINY, EncoderPreset, get_preset
 from schemas.errors import ConfigurationError
 
 EXACT = {
@@ -34,3 +36,10 @@ def test_the_published_sizes_are_met_in_fp32(name: str, megabytes: int) -> None:
 def test_an_unknown_preset_is_refused_with_the_names_of_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match="teacher-500m"):
         get_preset("huge")
+
+
+def test_a_size_that_no_encoder_can_have_is_refused_with_every_problem() -> None:
+    with pytest.raises(ConfigurationError, match=r"layers is 0.*max_tokens is -1"):
+        replace(TINY, layers=0, max_tokens=-1)
+    with pytest.raises(ConfigurationError, match="hidden_size is 128 and heads is 5"):
+        replace(TINY, heads=5)
