@@ -10,6 +10,15 @@ from schemas.errors import ConfigurationError
 
 MINIMUM_JAVA = 17  # Spark 4 does not start on older ones
 
+# Of conf/spark-env.sh: Hadoop asks the system for the user's name, and ends with a stack trace where there is none.
+USER_LINES = """\
+if ! id -un >/dev/null 2>&1; then
+  echo "error: user $(id -u) has no entry in /etc/passwd, and Spark needs the user's name" >&2
+  echo "  What to do: add one, e.g. echo \\"m5:x:$(id -u):$(id -g)::/tmp:/bin/sh\\" >> /etc/passwd in the container's image" >&2
+  exit 2
+fi
+"""
+
 NEXT_STEP = (
     f"install a Java runtime {MINIMUM_JAVA} or newer (Debian: apt-get install openjdk-17-jre-headless) or set JAVA_HOME to one"
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from schemas.errors import M5Error
 from spark.setup.charset import LOCALE_LINES
+from spark.setup.java import USER_LINES
 
 DEFAULTS_FILE = "spark-defaults.conf"
 ENV_FILE = "spark-env.sh"
@@ -36,6 +37,7 @@ QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off -Xlog:class+path=off"
 # the JVM and of Spark's jars: after a change of either there is no archive of that name until `make setup` makes it.
 SPARK_ENV = f"""\
 {LOCALE_LINES}
+{USER_LINES}
 # Written by `make setup`, see spark/setup/quick_start.py: the driver starts from an archive of its classes.
 m5_java="$(readlink -f "$(command -v "${{JAVA_HOME:+$JAVA_HOME/bin/}}java")")"
 m5_hash="$({{ echo "$m5_java"; LC_ALL=C ls -lnL --time-style=+%s "${{m5_java%/bin/java}}/lib/server/libjvm.so" \\

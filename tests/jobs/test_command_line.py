@@ -14,7 +14,7 @@ import m5model
 from jobs import distill_student, embed_catalog, make_sample_catalog, run_demo, sample_training_set, train_model
 from jobs.command_line import run_job
 from schemas.errors import ConfigurationError, DamagedFileError
-from spark.setup.java import parse_java_version
+from spark.setup.java import USER_LINES, parse_java_version
 from spark.setup.requirements import check_python
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +67,17 @@ def test_a_java_that_is_too_old_is_named_with_its_version(tmp_path: Path) -> Non
 def test_java_versions_are_read_in_both_their_forms() -> None:
     assert [parse_java_version(f'openjdk version "{text}"') for text in ("1.8.0_392", "17.0.15", "21")] == [8, 17, 21]
     assert parse_java_version("no such thing") is None
+
+
+def test_a_user_without_a_name_is_told_before_spark_starts(tmp_path: Path) -> None:
+    fake = tmp_path / "id"
+    fake.write_text('#!/bin/sh\n[ "$1" = -un ] && exit 1\necho 12345\n')
+    fake.chmod(fake.stat().st_mode | stat.S_IEXEC)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    answer = subprocess.run(["bash", "-c", USER_LINES], capture_output=True, text=True, env=environment, check=False)
+    assert answer.returncode == 2
+    assert "user 12345 has no entry in /etc/passwd" in answer.stderr and '"m5:x:12345:12345::/tmp:/bin/sh"' in answer.stderr
+    assert subprocess.run(["bash", "-c", USER_LINES], capture_output=True, check=True).stderr == b""
 
 
 def test_pythons_that_are_not_supported_are_refused() -> None:
