@@ -1,4 +1,4 @@
-"""What a job says when it ends: every row accounted for, by named reason."""
+"""The report that a job ends with: every row accounted for, by named reason."""
 
 import re
 import uuid

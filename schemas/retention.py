@@ -1,4 +1,4 @@
-"""How long things are kept: one policy per kind of thing, declared here, changed by a JSON file of days by name."""
+"""Retention policies: how long each kind of thing is kept. A JSON file of days by policy name changes them."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Dropping what was planned. Every step can be repeated: a killed run is started again."""
+"""Drops what was planned. Every step can be repeated, so a killed run is simply started again."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from spark.retention.plan import Drop
 
 
 def apply_drops(spark: SparkSession, workspace: Workspace, drops: Sequence[Drop]) -> None:
-    """Drop all that no reference keeps. A space's files go when the history of embeddings does."""
+    """Drop everything that no reference keeps. A space's files are deleted later, with the history of embeddings."""
     for drop in drops:
         if not drop.kept_by:
             _apply(spark, workspace, drop)
@@ -21,7 +21,7 @@ def _apply(spark: SparkSession, workspace: Workspace, drop: Drop) -> None:
     match drop.subject:
         case "training_set" | "bundle":
             folder = _folder(workspace, drop.what)
-            # The manifest first: from then on the folder is nothing, however far the rest gets.
+            # The manifest first: without it nothing takes the folder for a bundle or a set, even if deleting stops half-way.
             storage.delete_file(f"{folder}/manifest.json")
             storage.delete_folder(folder)
         case "space":

@@ -1,4 +1,4 @@
-"""What the policies would drop now, and what they would but for a reference to it."""
+"""Lists what the policies would drop now, and what they keep only because something refers to it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ SUBJECTS: dict[str, Subject] = {"training_sets": "training_set", "bundles": "bun
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """One thing that may go, or that a reference keeps."""
+    """One thing that is dropped, or that a reference keeps."""
 
     what: str  # as it lies in the workspace
     subject: Subject
@@ -58,14 +58,17 @@ class Clock:
 def plan_retention(
     spark: SparkSession, workspace: Workspace, policies: Sequence[RetentionPolicy], references: References, now: datetime
 ) -> list[Drop]:
-    """Everything older than its policy says, in the order of the policies."""
+    """Returns everything that is older than its policy allows, in the order of the policies."""
     clock = Clock(now=now)
     finders = {"space": _spaces, "training_set": _training_sets, "bundle": _bundles, "rows": _rows, "history": _history}
     return [drop for policy in policies for drop in finders[policy.subject](spark, workspace, policy, references, clock)]
 
 
 def plan_drops(spark: SparkSession, workspace: Workspace, names: Sequence[str], references: References) -> list[Drop]:
-    """Drops of what a person names, whatever its age. Raises GateRefusedError naming the chain where one is referred to."""
+    """Returns drops of the things that a person names, whatever their age.
+
+    Raises GateRefusedError with the chain of references where something needs one of them.
+    """
     drops = []
     for name in names:
         kind, _, rest = name.strip("/").partition("/")
@@ -79,7 +82,7 @@ def plan_drops(spark: SparkSession, workspace: Workspace, names: Sequence[str], 
     if kept:
         raise GateRefusedError(
             "nothing was dropped, for this is referred to:\n  " + "\n  ".join(" ← ".join(drop.kept_by) for drop in kept),
-            next_step="drop or publish anew what stands at the end of each chain first",
+            next_step="first drop, or publish anew, the last thing of each chain",
         )
     return drops
 

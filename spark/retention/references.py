@@ -1,4 +1,4 @@
-"""Who refers to whom in a workspace: feature view → space → student → teacher → training set, and → versions of tables.
+"""Finds what refers to what in a workspace: feature view → space → student → teacher → training set, and → versions of tables.
 
 Things are named as they lie in the workspace: ``training_sets/NAME/VERSION``, ``bundles/ID``, ``spaces/ID``, ``features/VIEW``,
 ``listings@VERSION``, ``runs/ID``.
@@ -19,7 +19,7 @@ from schemas.report import is_report_of
 from schemas.workspace import Workspace
 from spark.delta.tables import table_properties
 
-# What is live by itself, and what may go only with a person's word.
+# Live without a reference: the newest of its kind.
 NEWEST = "the newest"
 
 

@@ -1,4 +1,4 @@
-"""How much of each language and locale a training set gets. Pure values: shown before anything is drawn, verified after.
+"""Computes how much of each language and locale a training set gets: shown before anything is drawn, verified after.
 
 One method for all plans: languages are weighed by size^exponent, the weights are scaled by one factor, and each language is
 kept between its bounds (floor, cap, and what there is times ``max_repeats``). With exponent 0 that is UniMax's filling.

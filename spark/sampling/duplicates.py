@@ -1,7 +1,7 @@
-"""Which listings say again what another says: exactly (the same text hash) or nearly (MinHash-LSH on the text).
+"""Finds listings that repeat another: exactly (the same text hash) or nearly (MinHash-LSH on the text).
 
-One listing of every group stays, that with the smallest hash of its key: of a chain of similar texts, each to the next, the
-smallest always stays. Only listings of one language are compared.
+Of every group one listing is kept, the one whose key has the smallest hash. In a chain of texts, each similar to the next, that
+one is always kept. Only listings of one language are compared.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from spark.sampling.minhash import BANDS, HASHES, band_hashes, signatures
 
 EXACT, NEAR = "exact_duplicate", "near_duplicate"
 SIMILARITY = 0.8  # least estimated Jaccard similarity of a near duplicate
-# Of a longer text the beginning decides.
+# Of a longer text only the beginning is compared.
 TEXT_CHARACTERS = 2_000
 _SIGNED = "locale string, item_id string, language string, signature array<int>, bands array<bigint>"
 

@@ -1,4 +1,4 @@
-"""Balance plans: how a training set is to be shared out among languages. Pure values, from a preset's name or a JSON file.
+"""Balance plans say how a training set is divided among languages. They are pure values, from a preset's name or a JSON file.
 
 A plan weighs languages by their size to the power of ``exponent`` and keeps each share between ``floor`` and ``cap``:
 
@@ -31,7 +31,7 @@ class BalancePlan:
     floor: float = 0.0  # smallest share of one language
     exponent: float = 1.0  # 0: all languages alike, 1: as they are
     rows: int | None = None  # size in ``unit``; None: as much as the plan allows without repeats
-    max_repeats: int = 1  # how often a row may stand in the set, where ``rows`` asks for more than there are
+    max_repeats: int = 1  # how often a row may be in the set, where ``rows`` asks for more than there are
     unit: Unit = "rows"  # what shares and size are counted in
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How long the texts of a training set are: in tokens of a vocabulary where one is given, else in characters."""
+"""Measures the texts of a training set: in tokens of a vocabulary where one is given, else in characters."""
 
 from collections.abc import Iterator
 

@@ -84,7 +84,7 @@ def fetch_jars(home: Path, scratch: Path) -> list[Path]:
 
 
 def add_missing_jars(fetched: list[Path], jars: Path) -> list[str]:
-    """Copy what Spark does not ship itself; its own version of a library always stands. Returns the names added."""
+    """Copy what Spark does not ship itself; its own version of a library is kept. Returns the names added."""
     shipped = {artifact_of(jar.name) for jar in jars.glob("*.jar")}
     added = []
     for jar in fetched:

@@ -23,7 +23,7 @@ SETTINGS: Mapping[str, str] = {
     "spark.sql.extensions": DELTA_EXTENSION,
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
-    # A Parquet file may hold a map that has a name twice; the last one stands instead of failing the job.
+    # A Parquet file may hold a map that has a name twice: the last value is taken, and the job does not fail.
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.ui.showConsoleProgress": "false",
