@@ -34,7 +34,7 @@ def _work(argv: Sequence[str] | None) -> None:
         default=12_000,
         help="listings of the sample catalogue, damaged records aside",
     )
-    parser.add_argument("--steps", type=whole_number(0), default=200, help="optimiser steps of the teacher, and of the student")
+    parser.add_argument("--steps", type=whole_number(0), default=120, help="optimiser steps of the teacher, and of the student")
     arguments = parser.parse_args(argv)
     workspace = Workspace.resolve(arguments.workspace)
     started = time.monotonic()
