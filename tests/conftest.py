@@ -146,6 +146,14 @@ def _write_training_set(
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_tracking() -> Iterator[None]:
+    """Runs are not tracked but where a test says so: a fresh MLflow database takes seconds."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MLFLOW_TRACKING_URI", "none")
+        yield
+
+
 @pytest.fixture(scope="session")
 def write_training_set() -> Callable[..., Path]:
     return _write_training_set
