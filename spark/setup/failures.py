@@ -44,8 +44,20 @@ FAILURES = (
         next_step=f"free space in the workspace and for Spark's own files (spark.local.dir, else /tmp); then {RUN_AGAIN}",
     ),
     Failure(
-        pattern=r"\(Permission denied\)|\.AccessDeniedException: |AccessControlException: |\[Errno 13\] |os error 13\)|"
-        r"Mkdirs failed to create ",
+        pattern=r"Unable to (locate|load) (\w+ )?credentials|No AWSCredentials|InvalidAccessKeyId|SignatureDoesNotMatch",
+        kind=ConfigurationError,
+        message="S3 does not accept this user: {line}",
+        next_step="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL for a server of your own",
+    ),
+    Failure(
+        pattern=r"NoSuchBucket|NO_SUCH_BUCKET|UnknownStoreException",
+        kind=ConfigurationError,
+        message="there is no such bucket: {line}",
+        next_step="make the bucket, or correct its name",
+    ),
+    Failure(
+        pattern=r"\(Permission denied\)|ACCESS_DENIED|\.AccessDeniedException: |AccessControlException: |\[Errno 13\] |"
+        r"os error 13\)|Mkdirs failed to create ",
         kind=ConfigurationError,
         message="permission denied: {line}",
         next_step="let this user read the input and write to the workspace",
@@ -69,7 +81,8 @@ FAILURES = (
         next_step=f"use fewer cores (spark-submit --master 'local[2,4]') or a larger machine; then {RUN_AGAIN}",
     ),
     Failure(
-        pattern=r"(UnknownHost|NoRouteToHost|Connect|SocketTimeout|ConnectTimeout|AWSClientIO|AWSServiceIO|SdkClient)Exception",
+        pattern=r"(UnknownHost|NoRouteToHost|Connect|SocketTimeout|ConnectTimeout|AWSClientIO|AWSServiceIO|SdkClient)Exception|"
+        r"NETWORK_CONNECTION|Could not connect to the endpoint URL",
         kind=M5Error,
         message="the storage does not answer: {line}",
         next_step=f"check AWS_ENDPOINT_URL and the network; then {RUN_AGAIN}",
