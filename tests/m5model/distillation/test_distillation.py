@@ -1,4 +1,3 @@
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -6,15 +5,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from m5model.bundles.find import write_manifest
+from m5model.bundles.draft import read_heads, write_checkpoint
 from m5model.data.set_versions import find_training_set
 from m5model.data.training_sets import open_training_set
+from m5model.data.vocabulary import load_vocabulary
 from m5model.distillation.judgements import Settings
 from m5model.distillation.losses import judgement_loss, pair_similarities
 from m5model.distillation.recipe import ExportGraphs, StudentGate, student
 from m5model.distillation.student import distill_student
+from m5model.encoders.bert import load_encoder
 from m5model.encoders.presets import MINI, TINY
 from m5model.training.config import Machine
+from m5model.training.stages import Model
 from schemas.bundle import BundleManifest
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.workspace import Workspace
@@ -83,13 +85,17 @@ def test_a_student_may_begin_with_another_bundle_and_keeps_its_head(trained, tmp
     assert begun.files["heads/mlm.safetensors"] == trained.student.files["heads/mlm.safetensors"]
 
 
-def test_a_student_that_begins_with_a_bundle_without_a_head_has_none(trained, tmp_path) -> None:
-    headless = Path(shutil.copytree(trained.student_folder, tmp_path / "headless"))
-    (headless / "heads" / "mlm.safetensors").unlink()
+def test_a_bundle_without_heads_gives_none_and_gets_none(trained, tmp_path) -> None:
     files = {name: entry for name, entry in trained.student.files.items() if not name.startswith("heads/")}
-    write_manifest(headless, replace(trained.student, files=files))
-    begun = _begin_with(trained, headless, tmp_path)
-    assert not [name for name in begun.files if name.startswith("heads/")]
+    assert set(read_heads(trained.student_folder, trained.student)) == {"mlm"}
+    assert read_heads(trained.student_folder, replace(trained.student, files=files)) == {}
+    model = Model(encoder=load_encoder(trained.student_folder), tokenizer=load_vocabulary(trained.student_folder))
+    write_checkpoint(tmp_path, model, 128)
+    assert not (tmp_path / "heads").exists()
+
+
+def test_a_run_that_ended_leaves_no_checkpoint(trained) -> None:
+    assert not list(Path(trained.workspace.checkpoints).rglob("*.safetensors"))
 
 
 def _begin_with(trained, folder: Path, root: Path) -> BundleManifest:
