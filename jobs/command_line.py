@@ -167,7 +167,7 @@ def print_line(values: Mapping[str, JsonValue]) -> None:
     Where nobody reads stdout any more, that is no failure: a report lies in the workspace, too.
     """
     try:
-        print(json.dumps(values, ensure_ascii=sys.stdout.encoding.lower() != "utf-8"), flush=True)
+        print(json.dumps(values, ensure_ascii=(sys.stdout.encoding or "utf-8").lower() != "utf-8"), flush=True)
     except BrokenPipeError:
         # Python flushes stdout once more when it ends, which must not fail then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,18 +1,20 @@
 """What a job says when it cannot start, and that every flag is explained."""
 
+import io
 import json
 import os
 import re
 import stat
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
 import m5model
 from jobs import distill_student, embed_catalog, make_sample_catalog, run_demo, sample_training_set, train_model
-from jobs.command_line import run_job
+from jobs.command_line import print_line, run_job
 from schemas.errors import ConfigurationError, DamagedFileError
 from spark.setup.java import USER_LINES, parse_java_version
 from spark.setup.requirements import check_python
@@ -153,3 +155,10 @@ def test_an_error_nobody_foresaw_keeps_its_stack_trace() -> None:
 
     with pytest.raises(ZeroDivisionError):
         run_job(work, [])
+
+
+def test_the_report_line_goes_into_a_stdout_that_names_no_charset() -> None:
+    """As in a notebook, or under contextlib.redirect_stdout."""
+    with redirect_stdout(io.StringIO()) as printed:
+        print_line({"path": "/größe"})
+    assert json.loads(printed.getvalue()) == {"path": "/größe"}
