@@ -16,7 +16,7 @@ help:
 setup: $(STAMP)
 	@$(BIN)/python jobs/make_quick_start.py
 
-$(STAMP): pyproject.toml constraints.txt spark/setup/installation.py spark/setup/quick_start.py
+$(STAMP): pyproject.toml constraints.txt spark/setup/installation.py
 	@$(PYTHON) -m spark.setup.requirements
 	@started=$$(date +%s); \
 	$(PYTHON) -m venv $(VENV) && \

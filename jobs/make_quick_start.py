@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         make_empty_database()
         if spec is None or spec.origin is None:
             raise M5Error("pyspark is not installed")
-        quick_start.make_archive(Path(spec.origin).parent, [str(Path(__file__).resolve()), "--record"])
+        home = Path(spec.origin).parent
+        quick_start.write_environment(home)
+        quick_start.make_archive(home, [str(Path(__file__).resolve()), "--record"])
     except (M5Error, OSError, ImportError, subprocess.SubprocessError) as error:
         print(f"setup: jobs will start slowly: {error}", file=sys.stderr)
     return 0
@@ -54,14 +56,12 @@ def record(scratch: Path) -> None:
 
 
 def _write_vectors(workspace: Workspace) -> None:
-    """Vectors for listings that have none, by the way that an embed run goes, but without a model."""
+    """Append a vector for every listing that has none, made without a model."""
     from pyspark.sql import functions as F
 
-    from m5model.runtime.rendering import DEFAULT_RENDERING
     from schemas.embedding import EMBEDDINGS
     from schemas.listing import LISTINGS
-    from spark.delta.tables import append_rows, count_by, create_table, read_table
-    from spark.embedding.pending import find_pending
+    from spark.delta.tables import append_rows, create_table, read_table
     from spark.setup.session import job_session
 
     with job_session("m5 quick start") as spark:
@@ -70,16 +70,18 @@ def _write_vectors(workspace: Workspace) -> None:
         listings, embeddings = (
             read_table(spark, workspace.table(name), made_by=__file__) for name in (LISTINGS.name, EMBEDDINGS.name)
         )
-        pending = find_pending(listings, embeddings, rendering=DEFAULT_RENDERING, space_id=SPACE, buckets=8).persist()
-        count_by(pending, "bucket")
-        number = F.xxhash64("item_id", "locale") % 1_000 / 1_000
+        missing = listings.join(embeddings, ["locale", "item_id"], "left_anti").persist()
+        missing.groupBy("locale").count().collect()
+        number = F.xxhash64("locale", "item_id")
         made = {
             "space_id": F.lit(SPACE),
+            "fingerprint": F.sha2("title", 256),
             "vector": F.array(F.cos(number), F.sin(number)).cast("array<float>"),
             "embedded_at": F.current_timestamp(),
             "run_id": F.lit(SPACE),
+            "bucket": F.pmod(number, F.lit(8)).cast("int"),
         }
-        append_rows(pending.withColumns(made), path, EMBEDDINGS)
+        append_rows(missing.withColumns(made), path, EMBEDDINGS)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from pathlib import Path
 import pyspark
 
 from schemas.errors import ConfigurationError, M5Error
-from spark.setup.quick_start import write_environment
 from spark.setup.session import LOCAL_MASTER, SETTINGS
 
 PACKAGES = (
@@ -58,7 +57,6 @@ def main() -> int:
         sys.stderr.write(f"setup: {error}\n")
         return int(error.exit_code)
     write_defaults(home / "conf" / "spark-defaults.conf")
-    write_environment(home)
     sys.stderr.write(f"setup: {len(added)} jars added to {home / 'jars'}\n")
     return 0
 

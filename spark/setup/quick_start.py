@@ -57,10 +57,15 @@ unset m5_java m5_hash m5_conf
 
 
 def write_environment(home: Path) -> None:
-    """Write ENV_FILE and the empty conf folder. Spark's scripts cannot source a file whose path holds a blank: none then."""
+    """Write ENV_FILE and the empty conf folder where they are not there yet.
+
+    Spark's scripts cannot source a file whose path holds a blank: there is none then.
+    """
     (home / FOLDER / "conf").mkdir(parents=True, exist_ok=True)
-    if not any(character.isspace() for character in str(home)):
-        (home / "conf" / ENV_FILE).write_text(SPARK_ENV)
+    script = home / "conf" / ENV_FILE
+    is_written = script.exists() and script.read_text(encoding="utf-8") == SPARK_ENV
+    if not is_written and not any(character.isspace() for character in str(home)):
+        script.write_text(SPARK_ENV, encoding="utf-8")
 
 
 def archive_path(home: Path) -> Path:
