@@ -6,6 +6,7 @@ environment variables; ``AWS_ENDPOINT_URL`` selects an S3-compatible server.
 
 import os
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -62,7 +63,7 @@ def write_bytes(path: str, data: bytes | memoryview) -> None:
         return
     target = Path(inner)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.partial")
     partial.write_bytes(data)
     os.replace(partial, target)
 
@@ -73,7 +74,7 @@ def write_new(path: str, data: bytes) -> bool:
         return _put_if_absent(path, data)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.partial")
     partial.write_bytes(data)
     try:
         os.link(partial, target)  # fails where the name is taken, and is atomic where it is not
