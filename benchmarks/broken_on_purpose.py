@@ -59,7 +59,9 @@ def try_break(tree: Path, entry: Break) -> bool:
     file = tree / entry.file
     whole = file.read_text(encoding="utf-8")
     if whole.count(entry.find) != 1:
-        raise SystemExit(f"{entry.name}: the text to break stands {whole.count(entry.find)} times in {entry.file}, expected once")
+        raise SystemExit(
+            f"{entry.name}: the text to break stands {whole.count(entry.find)} times in {entry.file}, expected once"
+        )
     file.write_text(whole.replace(entry.find, entry.replace), encoding="utf-8")
     try:
         answer = run_tests(tree, [entry.test])

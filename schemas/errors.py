@@ -1,5 +1,6 @@
 """Errors that a person can act on, and the exit code that each one ends a command with."""
 
+import errno
 import re
 from collections.abc import Iterator
 from enum import IntEnum
@@ -27,6 +28,7 @@ class M5Error(Exception):
 
     def __init__(self, message: str, *, next_step: str = "") -> None:
         super().__init__(message)
+        self.message = message
         self.next_step = next_step
 
     def __str__(self) -> str:
@@ -64,8 +66,8 @@ class SpaceMismatchError(M5Error):
     """Vectors of two spaces were about to be compared or joined."""
 
 
-class ModelInputError(M5Error):
-    """A text that a model cannot encode."""
+class ModelInputError(BadDataError):
+    """Something that cannot be encoded: no text, a text that no encoding has, a text that a model fails on."""
 
 
 def find_error(text: str) -> M5Error | None:
@@ -87,3 +89,25 @@ def _subclasses(kind: type[M5Error]) -> Iterator[type[M5Error]]:
     for below in kind.__subclasses__():
         yield below
         yield from _subclasses(below)
+
+
+_OTHER_PLACE = "name a place that this user may read and write, or change its permissions"
+_RUN_AGAIN = "free some space there, or name another place; then run the same command again: nothing half-written is left"
+_BY_ERRNO: dict[int, tuple[type[M5Error], str]] = {
+    errno.ENOSPC: (StorageFullError, _RUN_AGAIN),
+    errno.EDQUOT: (StorageFullError, _RUN_AGAIN),
+    errno.EROFS: (ConfigurationError, _OTHER_PLACE),
+    errno.EACCES: (ConfigurationError, _OTHER_PLACE),
+    errno.EPERM: (ConfigurationError, _OTHER_PLACE),
+    errno.ENOENT: (ConfigurationError, "check the path"),
+    errno.ENOTDIR: (ConfigurationError, "check the path: a part of it is a file"),
+    errno.EISDIR: (ConfigurationError, "check the path: it is a folder"),
+    errno.ENAMETOOLONG: (ConfigurationError, "use shorter names"),
+    errno.EMFILE: (ConfigurationError, "raise the limit of open files: ulimit -n 4096"),
+}
+
+
+def explain_os_error(error: OSError) -> M5Error:
+    """What the operating system refused (a full disk, a missing right), with advice where there is a remedy."""
+    kind, advice = _BY_ERRNO.get(error.errno or 0, (M5Error, ""))
+    return kind(str(error), next_step=advice) if advice else M5Error(f"{type(error).__name__}: {error}")

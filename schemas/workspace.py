@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.checks import require_name
+from schemas.errors import ConfigurationError
 
 DEFAULT_ROOT = "workspace"
 ROOT_VARIABLE = "M5_WORKSPACE"
@@ -27,7 +28,12 @@ class Workspace:
         if "://" in root:
             scheme, rest = root.split("://", 1)
             return cls(f"{'s3a' if scheme == 's3' else scheme}://{rest.rstrip('/')}")
-        return cls(os.path.abspath(os.path.expanduser(root)))
+        expanded = os.path.expanduser(root)
+        if expanded.startswith("~"):  # else a folder of that name would be made here
+            raise ConfigurationError(
+                f"the workspace is {root!r}, and there is no such home folder", next_step="give the whole path, or set HOME"
+            )
+        return cls(os.path.abspath(expanded))
 
     @property
     def is_remote(self) -> bool:

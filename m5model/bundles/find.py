@@ -1,10 +1,11 @@
 """Bundles on disk or S3: write one, find one, and refuse one whose bytes are not what its manifest says."""
 
-import hashlib
 import logging
 from pathlib import Path
 
-from m5model.files import checksums, storage
+from m5model.files import storage
+from m5model.files.checksums import sha256_of, verify_files
+from m5model.files.copies import local_copy
 from m5model.files.manifests import convert, read_object
 from schemas.bundle import MANIFEST_FILE, BundleManifest, Kind
 from schemas.checks import is_name
@@ -45,12 +46,11 @@ def open_bundle(path: str) -> tuple[Path, BundleManifest]:
     Raises DamagedFileError naming the first file that is missing or differs.
     """
     manifest = read_manifest(path)
+    files = _hashes(manifest, path)
     if not storage.is_remote(path):
-        _verify(Path(path), manifest)
+        verify_files(Path(path), files, f"bundle {manifest.id}")
         return Path(path), manifest
-    manifest_hash = hashlib.sha256(storage.read_bytes(f"{path}/{MANIFEST_FILE}")).hexdigest()
-    files = {name: str(entry["sha256"]) for name, entry in manifest.files.items()} | {MANIFEST_FILE: manifest_hash}
-    return storage.local_copy(path, files), manifest
+    return local_copy(path, files | {MANIFEST_FILE: sha256_of(f"{path}/{MANIFEST_FILE}")}), manifest
 
 
 def find_bundle(workspace: Workspace, reference: str | None, kind: Kind) -> str:
@@ -91,13 +91,11 @@ def _newest(workspace: Workspace, kind: Kind) -> str:
     return workspace.bundle(candidates[-1].id)
 
 
-def _verify(folder: Path, manifest: BundleManifest) -> None:
-    for name, entry in manifest.files.items():
-        file = folder / name
-        found = checksums.sha256_of(file) if file.is_file() else None
-        if found != entry["sha256"]:
-            problem = "is missing" if found is None else f"has SHA-256 {found[:12]}…, expected {str(entry['sha256'])[:12]}…"
-            raise DamagedFileError(
-                f"bundle {manifest.id} is damaged: {file} {problem}",
-                next_step="copy the bundle again from its source, or make it again; do not use its vectors",
-            )
+def _hashes(manifest: BundleManifest, path: str) -> dict[str, str]:
+    """SHA-256 of each file as the manifest says it."""
+    try:
+        return {name: str(entry["sha256"]) for name, entry in manifest.files.items()}
+    except (TypeError, KeyError) as error:
+        raise DamagedFileError(
+            f"{path}/{MANIFEST_FILE} lists a file without its SHA-256", next_step="copy the bundle again from its source"
+        ) from error

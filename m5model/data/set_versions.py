@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from m5model.files import storage
+from m5model.files.checksums import NEXT_STEP
 from m5model.files.manifests import from_json
 from schemas.checks import is_name
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, DamagedFileError
 from schemas.report import JsonValue
 from schemas.training_set import MANIFEST_FILE, TrainingSetManifest
 from schemas.workspace import Workspace
@@ -111,8 +112,11 @@ def _content(path: str) -> Iterator[tuple[str, str]]:
     """Key and content hash of every row, read file by file."""
     filesystem, inner = storage.open_filesystem(path)
     for name in sorted(read_manifest(path).files):
-        with filesystem.open_input_file(f"{inner}/{name}") as file:
-            table: pa.Table = pq.read_table(file, columns=[*KEY, "content_hash"])
+        try:
+            with filesystem.open_input_file(f"{inner}/{name}") as file:
+                table: pa.Table = pq.read_table(file, columns=[*KEY, "content_hash"])
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DamagedFileError(f"{path}/{name} cannot be read: {error}", next_step=NEXT_STEP) from error
         for row in table.to_pylist():
             copy = f"#{row['copy']}" if row["copy"] else ""
             yield f"{row['locale']}/{row['item_id']}{copy}", row["content_hash"]

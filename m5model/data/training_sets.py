@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,8 @@ from datasets import Dataset, load_dataset
 
 from m5model.data.set_versions import read_manifest
 from m5model.files import storage
+from m5model.files.checksums import verify_files
+from m5model.files.copies import local_copy
 from m5model.runtime.rendering import DEFAULT_RENDERING, Rendering, render
 from schemas.canonical import identify
 from schemas.errors import BadDataError
@@ -52,8 +53,9 @@ def open_training_set(path: str, rendering: Rendering = DEFAULT_RENDERING) -> Tr
 def _checked_files(path: str) -> tuple[TrainingSetManifest, list[str]]:
     """The manifest and the local paths of its Parquet files, each of which has the SHA-256 that the manifest says."""
     manifest = read_manifest(path)
-    folder = storage.local_copy(path, manifest.files)
-    _verify(folder, manifest)
+    folder = local_copy(path, manifest.files)
+    if not storage.is_remote(path):
+        verify_files(folder, manifest.files, f"training set {manifest.name}/{manifest.version}")
     return manifest, [str(folder / name) for name in sorted(manifest.files) if name.endswith(".parquet")]
 
 
@@ -74,25 +76,6 @@ def held_out_mask(keys: np.ndarray) -> np.ndarray:
         if mask.sum() >= MINIMUM_HELD_OUT or share >= 0.4:
             return mask
         share *= 2
-
-
-def _verify(folder: Path, manifest: TrainingSetManifest) -> None:
-    for name, expected in manifest.files.items():
-        problem = _difference(folder / name, expected)
-        if problem:
-            raise BadDataError(
-                f"training set {manifest.name}/{manifest.version} is damaged: {folder / name} {problem}",
-                next_step="restore the file, or sample the set again under a new version",
-            )
-
-
-def _difference(file: Path, expected: str) -> str:
-    """Says what is wrong with a file that should have that SHA-256; empty where nothing is."""
-    if not file.is_file():
-        return "is missing"
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    return "" if found == expected else f"has SHA-256 {found[:12]}…, expected {expected[:12]}…"
 
 
 def _render_rows(rows: Dataset, manifest: TrainingSetManifest, rendering: Rendering) -> Dataset:

@@ -1,20 +1,23 @@
 """Files outside Spark, local or on S3: the only place that opens either.
 
-Paths are plain local paths or ``s3a://BUCKET/KEY``. S3 credentials, region and endpoint come from the usual AWS
-environment variables; ``AWS_ENDPOINT_URL`` selects an S3-compatible server.
+Paths are plain local paths or ``s3a://BUCKET/KEY``; m5model.files.s3 says how S3 is reached.
 """
 
 import os
 import shutil
-import threading
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import BinaryIO, cast
 
 import pyarrow.fs as pafs
 
+from m5model.files import s3
 from schemas.errors import ConfigurationError
-from schemas.space import sha256_hex
+
+# Large files are copied and hashed in blocks of this size.
+BLOCK_BYTES = 1 << 22
 
 
 def is_remote(path: str) -> bool:
@@ -26,13 +29,9 @@ def open_filesystem(path: str) -> tuple[pafs.FileSystem, str]:
     if not is_remote(path):
         return pafs.LocalFileSystem(), path
     scheme, _, rest = path.partition("://")
-    if scheme not in ("s3", "s3a"):
+    if scheme not in s3.SCHEMES:
         raise ConfigurationError(f"cannot open {path}: scheme {scheme!r}", next_step="give a local path or s3a://BUCKET/KEY")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if not endpoint:
-        return pafs.S3FileSystem(region=_region()), rest
-    parts = urlsplit(endpoint)
-    return pafs.S3FileSystem(endpoint_override=parts.netloc, scheme=parts.scheme, region=_region()), rest
+    return s3.open_s3(), rest
 
 
 def exists(path: str) -> bool:
@@ -54,35 +53,74 @@ def read_first_line(path: str) -> bytes:
         return bytes(stream.read(1 << 16)).partition(b"\n")[0]
 
 
-def write_bytes(path: str, data: bytes | memoryview) -> None:
-    """Write or replace the file in one step: a reader sees the old or the new content, never a part."""
+def open_input(path: str) -> BinaryIO:
+    """The file's bytes as a stream, to be closed by ``with``. Raises FileNotFoundError where there is none."""
+    if not is_remote(path):
+        return Path(path).open("rb")
     filesystem, inner = open_filesystem(path)
+    return cast(BinaryIO, filesystem.open_input_stream(inner))
+
+
+@contextmanager
+def open_output(path: str) -> Iterator[BinaryIO]:
+    """A stream whose bytes become the file when the block ends well: a reader sees the old or the new content, never a part.
+
+    Where the block fails (a full disk), the old content stays and nothing half-written is left.
+    """
     if is_remote(path):
-        with filesystem.open_output_stream(inner) as stream:
-            stream.write(data)
+        with _remote_output(path) as stream:
+            yield stream
         return
-    target = Path(inner)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.partial")
-    partial.write_bytes(data)
-    os.replace(partial, target)
+    target = Path(path)
+    with _partial_file(target) as partial:
+        with partial.open("wb") as stream:
+            yield stream
+        os.replace(partial, target)
+
+
+def write_bytes(path: str, data: bytes | memoryview) -> None:
+    """Write or replace the file in one step."""
+    with open_output(path) as stream:
+        stream.write(data)
 
 
 def write_new(path: str, data: bytes) -> bool:
     """Create the file only if there is none (conditional PUT on S3). False where it existed already."""
     if is_remote(path):
-        return _put_if_absent(path, data)
+        return s3.put_if_absent(path, data)
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.partial")
-    partial.write_bytes(data)
-    try:
-        os.link(partial, target)  # fails where the name is taken, and is atomic where it is not
-    except FileExistsError:
-        return False
-    finally:
-        partial.unlink()
+    with _partial_file(target) as partial:
+        partial.write_bytes(data)
+        try:
+            os.link(partial, target)  # fails where the name is taken, and is atomic where it is not
+        except FileExistsError:
+            return False
     return True
+
+
+@contextmanager
+def _partial_file(target: Path) -> Iterator[Path]:
+    """A name beside ``target`` that nothing else uses and that is gone in the end, whatever happens."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.partial")
+    try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _remote_output(path: str) -> Iterator[BinaryIO]:
+    """An object is there once its stream is closed; Arrow has no way to give one up, so half of one is deleted."""
+    filesystem, inner = open_filesystem(path)
+    stream = filesystem.open_output_stream(inner)
+    try:
+        yield cast(BinaryIO, stream)
+    except BaseException:
+        stream.close()
+        filesystem.delete_file(inner)
+        raise
+    stream.close()
 
 
 def list_folders(path: str) -> list[str]:
@@ -114,7 +152,8 @@ def upload_folder(local: Path, path: str) -> None:
     """Copy every file below ``local`` to ``path``, manifest.json last: what has a manifest is whole."""
     names = [str(file.relative_to(local)) for file in sorted(local.rglob("*")) if file.is_file()]
     for name in sorted(names, key=lambda name: name == "manifest.json"):
-        write_bytes(f"{path}/{name}", (local / name).read_bytes())
+        with (local / name).open("rb") as source, open_output(f"{path}/{name}") as target:
+            shutil.copyfileobj(source, target, BLOCK_BYTES)
 
 
 def place_folder(staging: Path, path: str) -> bool:
@@ -129,7 +168,12 @@ def place_folder(staging: Path, path: str) -> bool:
         return True
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     delete_folder(path)  # without a manifest it is what a killed job left
-    staging.rename(path)
+    try:
+        staging.rename(path)
+    except OSError:
+        if not exists(f"{path}/manifest.json"):  # else another process was first
+            raise
+        return False
     return True
 
 
@@ -165,52 +209,3 @@ def _folders_from_the_deepest(filesystem: pafs.FileSystem, inner: str) -> list[s
     """``inner`` and the folders below it, each before the one that it is in, and its marker therefore after its contents."""
     below = filesystem.get_file_info(pafs.FileSelector(inner, recursive=True))
     return sorted([inner, *(entry.path for entry in below if entry.type == pafs.FileType.Directory)], reverse=True)
-
-
-def local_copy(path: str, files: Mapping[str, str], cache: Path | None = None) -> Path:
-    """A local folder with ``files`` (relative path → SHA-256): ``path`` itself where it is local, else a checked copy.
-
-    The copy's place is named by the hashes, so that it is made once and can never be stale. Raises ConfigurationError
-    where a remote file's bytes are not the ones expected.
-    """
-    if not is_remote(path):
-        return Path(path)
-    cache = cache or Path(os.environ.get("M5_CACHE") or Path.home() / ".cache" / "m5")
-    name = sha256_hex("\n".join(f"{k} {v}" for k, v in sorted(files.items())).encode())[:24]
-    target = cache / name
-    if target.exists():
-        return target
-    partial = cache / f".{name}.{os.getpid()}.partial"
-    for file, expected in files.items():
-        data = read_bytes(f"{path}/{file}")
-        if sha256_hex(data) != expected:
-            raise ConfigurationError(
-                f"{path}/{file} is damaged: SHA-256 {sha256_hex(data)[:12]}…, expected {expected[:12]}…",
-                next_step="restore the file from a backup, or make it again with the job that wrote it",
-            )
-        (partial / file).parent.mkdir(parents=True, exist_ok=True)
-        (partial / file).write_bytes(data)
-    try:
-        partial.rename(target)
-    except OSError:  # another process was first; its copy has the same bytes
-        shutil.rmtree(partial)
-    return target
-
-
-def _region() -> str:
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-
-
-def _put_if_absent(path: str, data: bytes) -> bool:
-    import boto3
-    from botocore.exceptions import ClientError
-
-    parts = urlsplit(path)
-    client = boto3.client("s3", region_name=_region())
-    try:
-        client.put_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"), Body=data, IfNoneMatch="*")
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
-            return False
-        raise
-    return True

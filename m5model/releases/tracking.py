@@ -12,7 +12,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from m5model.files.caches import cache_folder
 from m5model.releases.tracking_sqlite import empty_database, log_to_sqlite
+
+SQLITE = "sqlite:///"
 
 
 def log_run(
@@ -98,8 +101,16 @@ def make_empty_database() -> None:
 @contextmanager
 def _alone_with(tracking_uri: str) -> Iterator[None]:
     """One process of this machine at a time: of four that make the schema of a fresh SQLite file at once, three fail."""
-    name = hashlib.sha256(tracking_uri.encode()).hexdigest()[:16]
-    path = Path(tempfile.gettempdir()) / f"m5-mlflow-{os.getuid()}-{name}.lock"
-    with path.open("w") as lock:
+    with _lock_file(tracking_uri).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _lock_file(tracking_uri: str) -> Path:
+    """Beside an SQLite file, else in the user's cache: where whoever may not write the one cannot touch the other."""
+    database = tracking_uri.removeprefix(SQLITE).partition("?")[0]
+    if tracking_uri.startswith(SQLITE) and database and ":memory:" not in database:
+        return Path(f"{database}.lock")
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder / f"mlflow-{hashlib.sha256(tracking_uri.encode()).hexdigest()[:16]}.lock"

@@ -18,6 +18,7 @@ from torch import nn
 from m5model.encoders.loading import load_weights
 from m5model.files import storage
 from m5model.files.checksums import hash_files
+from m5model.files.copies import local_copy
 from m5model.files.manifests import from_json
 from schemas.bundle import MANIFEST_FILE, WEIGHTS_FILE
 from schemas.errors import ConfigurationError
@@ -78,7 +79,7 @@ class Checkpoints:
                 f"{path} is a checkpoint of run {manifest.run}, expected {self._run}: settings, data or vocabulary differ",
                 next_step="give the settings that it was started with, or another checkpoint folder",
             )
-        local = storage.local_copy(path, manifest.files)
+        local = local_copy(path, manifest.files)
         load_weights(model, local / WEIGHTS_FILE)
         optimizer.load_state_dict(torch.load(local / OPTIMIZER_FILE, weights_only=True, map_location="cpu"))
         return manifest

@@ -6,7 +6,6 @@ Further columns in it are no part of that table, and no reader sees them.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,7 +14,7 @@ from urllib.parse import unquote
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
 
-from m5model.files import storage
+from m5model.files import s3, storage
 from schemas.tables import Table
 from spark.delta.data_files import DataFile
 
@@ -80,12 +79,7 @@ def _uri(path: str) -> str:
 def _storage_options(path: str) -> dict[str, str] | None:
     if not storage.is_remote(path):
         return None
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    options = {"AWS_ALLOW_HTTP": str(endpoint.startswith("http://")).lower(), "AWS_CONDITIONAL_PUT": "etag"}
-    if endpoint:
-        options |= {"AWS_ENDPOINT_URL": endpoint, "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false"}
-    options["AWS_REGION"] = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return options
+    return s3.delta_options()
 
 
 def _commit(delta: DeltaTable, actions: list[AddAction | RemoveAction], table: Table) -> None:

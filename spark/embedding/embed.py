@@ -104,6 +104,8 @@ def embed_catalog(spark: SparkSession, workspace: Workspace, model: ModelBytes, 
         with lease or nullcontext(), find_work(spark, workspace, model, version, settings) as work:
             writer = WaveWriter(path=work.path, space_id=model.space_id, run_id=run_id, buckets=work.buckets, lease=lease)
             totals, failures = _run_waves(work, broadcast, writer, settings)
+            if lease is not None:
+                lease.check()
             removed = _remove_orphans(work, model.space_id)
             record_failures(spark, workspace, failures, space_id=model.space_id, run_id=run_id)
     finally:

@@ -7,10 +7,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from m5model.files import storage
+from m5model.files.checksums import sha256_of
 from m5model.files.manifests import from_json
 from schemas.errors import ConfigurationError
 from schemas.manifests import to_json
-from schemas.space import sha256_hex
 from schemas.training_set import DATA_FOLDER, MANIFEST_FILE, TRAINING_ROWS, TrainingSetManifest
 from schemas.workspace import Workspace
 
@@ -51,7 +51,7 @@ def write_version(rows: DataFrame, workspace: Workspace, manifest: TrainingSetMa
         "overwrite"
     ).parquet(f"{folder}/{DATA_FOLDER}")
     names = [name for name in storage.list_files(f"{folder}/{DATA_FOLDER}") if name.endswith(".parquet")]
-    files = {f"{DATA_FOLDER}/{name}": sha256_hex(storage.read_bytes(f"{folder}/{DATA_FOLDER}/{name}")) for name in names}
+    files = {f"{DATA_FOLDER}/{name}": sha256_of(f"{folder}/{DATA_FOLDER}/{name}") for name in names}
     complete = TrainingSetManifest(**{**manifest.__dict__, "files": files})
     if not storage.write_new(f"{folder}/{MANIFEST_FILE}", to_json(complete).encode()):
         raise ConfigurationError(f"training set {manifest.name}/{manifest.version} exists already", next_step="use it as it is")

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+from m5model.files import s3
 from schemas.errors import ConfigurationError
 from spark.setup.charset import check_paths
 from spark.setup.failures import explain
@@ -106,16 +106,7 @@ def s3_settings(paths: Iterable[str]) -> dict[str, str]:
     """Hadoop's S3A settings where one of ``paths`` is on S3, from the same AWS variables that the rest of M5 reads."""
     if not any(path.startswith(("s3://", "s3a://")) for path in paths):
         return {}
-    settings = {"spark.hadoop.fs.s3a.endpoint.region": os.environ.get("AWS_REGION", "us-east-1")}
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        secure = str(urlsplit(endpoint).scheme == "https").lower()
-        settings |= {
-            "spark.hadoop.fs.s3a.endpoint": endpoint,
-            "spark.hadoop.fs.s3a.path.style.access": "true",
-            "spark.hadoop.fs.s3a.connection.ssl.enabled": secure,
-        }
-    return settings
+    return s3.spark_settings()
 
 
 def _set_log_level(session: SparkSession) -> None:

@@ -1,6 +1,9 @@
 """The flow with its workspace on a real S3 server (versitygw on loopback)."""
 
+import hashlib
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,8 @@ import pytest
 import m5model
 from jobs import embed_catalog, ingest_catalog, sample_training_set
 from m5model.files import storage
+from m5model.files.checksums import sha256_of
+from m5model.files.copies import local_copy
 from m5model.files.lease import Lease
 
 
@@ -42,3 +47,21 @@ def test_a_file_is_created_on_s3_only_where_there_is_none(s3: str) -> None:
     assert storage.write_new(f"{s3}/once.json", b"first")
     assert not storage.write_new(f"{s3}/once.json", b"second")
     assert storage.read_bytes(f"{s3}/once.json") == b"first"
+
+
+def test_large_files_go_to_s3_and_come_back_whole_and_a_damaged_copy_is_fetched_again(s3: str, tmp_path: Path) -> None:
+    content = os.urandom(2 * storage.BLOCK_BYTES + 3)
+    (tmp_path / "big.bin").write_bytes(content)
+    storage.upload_folder(tmp_path, f"{s3}/large")
+    files = {"big.bin": sha256_of(f"{s3}/large/big.bin")}
+    assert files == {"big.bin": hashlib.sha256(content).hexdigest()}
+    copy = local_copy(f"{s3}/large", files)
+    (copy / "big.bin").write_bytes(content[:-1])
+    assert (local_copy(f"{s3}/large", files) / "big.bin").read_bytes() == content
+
+
+def test_an_upload_that_breaks_off_leaves_nothing_on_s3(s3: str) -> None:
+    with pytest.raises(RuntimeError, match="broken"), storage.open_output(f"{s3}/broken.bin") as stream:
+        stream.write(b"half")
+        raise RuntimeError("broken")
+    assert not storage.exists(f"{s3}/broken.bin")

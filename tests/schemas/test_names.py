@@ -112,3 +112,9 @@ def test_a_manifest_that_lists_a_file_outside_its_folder_is_damaged(name: str) -
 def test_a_manifest_that_cannot_be_understood_is_damaged(text: bytes, message: str) -> None:
     with pytest.raises(DamagedFileError, match=message):
         from_json(Manifest, text, "m")
+
+
+@pytest.mark.parametrize("root", ["~nobody-of-that-name/w", "~nobody-of-that-name"])
+def test_a_home_folder_that_there_is_not_is_refused_and_no_folder_of_that_name_is_made(root: str) -> None:
+    with pytest.raises(ConfigurationError, match="no such home folder"):
+        Workspace.resolve(root, {})
