@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from m5model.runtime.tokens import open_tokenizer, read_control_tokens_as_text
 from schemas.bundle import TOKENIZER_FILE
 from schemas.errors import ConfigurationError
 
@@ -66,6 +67,7 @@ def save_vocabulary(folder: Path, tokenizer: Tokenizer, max_tokens: int) -> None
         "padding_side": "right",
         "truncation_side": "right",
         "clean_up_tokenization_spaces": False,
+        "split_special_tokens": True,  # [MASK] in a text is text; the rest of that lies in tokenizer.json
         "model_input_names": ["input_ids", "attention_mask"],
         **dict(zip(names, SPECIAL_TOKENS, strict=True)),
     }
@@ -73,7 +75,7 @@ def save_vocabulary(folder: Path, tokenizer: Tokenizer, max_tokens: int) -> None
 
 
 def load_vocabulary(folder: Path) -> Tokenizer:
-    return Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    return open_tokenizer((folder / TOKENIZER_FILE).read_bytes())
 
 
 def _with_text_steps(tokenizer: Tokenizer) -> Tokenizer:
@@ -122,7 +124,7 @@ def _finished(pieces: list[tuple[str, float]]) -> Tokenizer:
         pair=f"{cls_token} $A {sep_token} $B:1 {sep_token}:1",
         special_tokens=[(cls_token, CLS_ID), (sep_token, SEP_ID)],
     )
-    return tokenizer
+    return read_control_tokens_as_text(tokenizer)
 
 
 def _count_characters(texts: list[str]) -> Counter[str]:

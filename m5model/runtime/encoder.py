@@ -4,22 +4,24 @@ That holds because int8 scales are static, the graph pools by a product of matri
 call holds texts of one length, so that nothing is padded. Tensor suffixes: B rows, L tokens, D dimensions.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
-from tokenizers import Tokenizer
 
 from m5model.runtime.batching import DEFAULT_TOKEN_BUDGET, Batch, plan_batches
+from m5model.runtime.forks import ForkGate
+from m5model.runtime.inputs import iterate_rows
 from m5model.runtime.rendering import Rendering, render
-from m5model.runtime.tokens import TokenizedTexts, tokenize
+from m5model.runtime.tokens import TokenizedTexts, open_tokenizer, tokenize
 from schemas.bundle import EXECUTOR_GRAPHS, TOKENIZER_FILE, BundleManifest, Precision
 from schemas.errors import ConfigurationError, ModelInputError
 
@@ -37,6 +39,8 @@ SLOW_FUSIONS = ("SkipLayerNormFusion", "BiasGeluFusion")
 
 # onnxruntime's errors share no base class; these are the ones that a call can end with.
 MODEL_ERRORS = (ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.RuntimeException, ort_errors.EPFail)
+
+_GATE = ForkGate()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,29 +85,42 @@ def read_model(folder: Path, manifest: BundleManifest, precision: Precision) -> 
 
 
 class Encoder:
-    """One session, used by ``threads`` threads at once (onnxruntime lets go of the interpreter lock while it computes)."""
+    """One session, used by ``threads`` threads at once (onnxruntime lets go of the interpreter lock while it computes).
+
+    It may be used from several threads, after a fork, and where a pickle of it was sent.
+    """
 
     def __init__(self, model: ModelBytes, *, threads: int = 1, token_budget: int = DEFAULT_TOKEN_BUDGET) -> None:
         self.space_id = model.space_id
         self.dimensions = model.hidden_size
         self.max_tokens = model.max_tokens
-        self._rendering = model.rendering
+        self._model = model
         self._token_budget = token_budget
-        self._tokenizer = Tokenizer.from_buffer(model.tokenizer)
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self._tokenizer = open_tokenizer(model.tokenizer)
         self._session = open_session(model.graph)
-        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="m5-encode")
+        self._threads = threads
+        self._pools: dict[int, ThreadPoolExecutor] = {}  # by process: a fork has none of its parent's threads
+
+    def __reduce__(self) -> tuple[Callable[[ModelBytes], "Encoder"], tuple[ModelBytes]]:
+        return partial(Encoder, threads=self._threads, token_budget=self._token_budget), (self._model,)
 
     def encode(self, listings: Iterable[Mapping[str, Any] | str]) -> np.ndarray:
         """Unit vectors of listings (mappings with at least a title) or plain strings: float32 (n, d), in their order.
 
-        Raises ModelInputError where the model fails on one of them.
+        Takes lists and iterators of them, data frames and Arrow tables. Raises ModelInputError, naming the row, where one has
+        nothing that can be encoded or the model fails on it.
         """
-        encoded = self.encode_texts([render(listing, self._rendering) for listing in listings])
+        encoded = self.encode_texts(list(self._render(listings)))
         for row, reason in encoded.failures.items():
-            raise ModelInputError(f"the model fails on text {row}: {reason}", next_step="leave it out, or shorten it")
+            raise ModelInputError(f"row {row}: the model fails on it: {reason}", next_step="leave it out, or shorten it")
         return encoded.vectors_BD
+
+    def _render(self, listings: object) -> Iterator[str]:
+        for row, listing in enumerate(iterate_rows(listings)):
+            try:
+                yield render(listing, self._model.rendering)
+            except ModelInputError as error:
+                raise ModelInputError(f"row {row}: {error.message}", next_step=error.next_step) from error
 
     def encode_texts(self, texts: list[str]) -> Encoded:
         """Encode rendered texts, in chunks so that memory stays flat. A text that fails costs no other its vector."""
@@ -139,7 +156,7 @@ class Encoder:
             computed_B[batch.rows] = batch.length
             failures.update(self._run_batch(batch, tokens, vectors_BD))
 
-        calls = self._threads.map(run, batches)
+        calls = self._pool().map(run, batches)
 
         def finish() -> Encoded:
             list(calls)
@@ -152,6 +169,14 @@ class Encoder:
             )
 
         return finish
+
+    def _pool(self) -> ThreadPoolExecutor:
+        """This process's threads, started with its first call."""
+        process = os.getpid()
+        if process not in self._pools:
+            made = ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="m5-encode")
+            self._pools.setdefault(process, made)  # another thread may have been first
+        return self._pools[process]
 
     def _run_batch(self, batch: Batch, tokens: TokenizedTexts, vectors_BD: np.ndarray) -> dict[int, str]:
         """Fill in the vectors of a batch; returns failures by row. Where a call fails, its rows are tried one by one."""
@@ -168,7 +193,8 @@ class Encoder:
 
     def _call(self, batch: Batch, tokens: TokenizedTexts) -> np.ndarray:
         ids_BL = tokens.cut_batch(batch.rows, batch.length)
-        return run_graph(self._session, ids_BL, np.ones_like(ids_BL))
+        with _GATE.call():
+            return run_graph(self._session, ids_BL, np.ones_like(ids_BL))
 
 
 def _join(chunks: list[Encoded], dimensions: int) -> Encoded:
@@ -190,14 +216,17 @@ def _join(chunks: list[Encoded], dimensions: int) -> Encoded:
 
 
 @cache
-def _register_arena() -> None:
-    """One arena for the process that grows by what is asked for. By default it grows by powers of two: with two threads that
-    was 80 MB more for student-70m, and no faster."""
+def _prepare_process() -> None:
+    """Let forks wait for calls, and make one arena for the process, which grows by what is asked for.
+
+    By default it grows by powers of two: with two threads that was 80 MB more for student-70m, and no faster.
+    """
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
     as_requested = {"max_mem": 0, "arena_extend_strategy": 1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
     onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(as_requested))
+    _GATE.register()
 
 
 def run_graph(session: onnxruntime.InferenceSession, ids_BL: np.ndarray, mask_BL: np.ndarray) -> np.ndarray:
@@ -208,7 +237,7 @@ def run_graph(session: onnxruntime.InferenceSession, ids_BL: np.ndarray, mask_BL
 
 def open_session(graph: bytes, threads: int = 1) -> onnxruntime.InferenceSession:
     """A CPU session whose calls use ``threads`` threads each and never spin while they wait."""
-    _register_arena()
+    _prepare_process()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

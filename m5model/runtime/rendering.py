@@ -5,7 +5,7 @@
 Most telling fields first, because what does not fit the model's length is cut from the end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ from schemas.canonical import identify
 from schemas.errors import ModelInputError
 from schemas.report import JsonValue
 from schemas.space import sha256_hex
+
+# Of a value in an error.
+SHOWN_CHARACTERS = 60
 
 FIELDS = ("title", "brand", "category", "attributes", "bullets", "description")
 
@@ -47,17 +50,18 @@ DEFAULT_RENDERING = Rendering()
 def render(listing: Mapping[str, Any] | str, rendering: Rendering = DEFAULT_RENDERING) -> str:
     """The text of ``listing``: a mapping with at least a title, or a plain string, which is taken as it is.
 
-    Absent, None and empty fields are left out. ``attributes`` may be a mapping, or a list of ``{"name", "value"}`` or of
-    pairs. Raises ``ModelInputError`` where nothing is left to encode.
+    Fields that are absent, None, NaN or empty are left out. ``bullets`` is a list of texts; ``attributes`` is a mapping, or a
+    list of ``{"name", "value"}``, of ``{"key", "value"}`` or of pairs. Raises ``ModelInputError`` for values of other types,
+    for lone surrogates, and where nothing is left to encode.
     """
     if isinstance(listing, str):
-        text = listing
+        text = str(listing)
     else:
         parts = [part for field in rendering.fields for part in _parts(field, listing.get(field), rendering)]
         text = rendering.separator.join(parts)
     if not text:
         raise ModelInputError("nothing to encode: the text is empty", next_step="give a title or a non-empty string")
-    return text[: rendering.max_characters]
+    return _encodable(text[: rendering.max_characters])
 
 
 def fingerprint(text: str, rendering: Rendering = DEFAULT_RENDERING) -> str:
@@ -65,17 +69,76 @@ def fingerprint(text: str, rendering: Rendering = DEFAULT_RENDERING) -> str:
     return sha256_hex(f"{rendering.rendering_id}\n{text}".encode())[:32]
 
 
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ModelInputError(
+            f"character {error.start} is {text[error.start]!a}, half of a surrogate pair: no UTF-8 has it",
+            next_step="repair the text where it is read: something cut it in the middle of a character",
+        ) from error
+    return text
+
+
 def _parts(field: str, value: Any, rendering: Rendering) -> list[str]:
-    if not value:
+    if _is_absent(value) or (isinstance(value, str) and not value):
         return []
     if field == "attributes":
-        return [f"{name}{rendering.attribute_separator}{item}" for name, item in sorted(_attribute_pairs(value)) if item]
+        pairs = [pair for pair in _attribute_pairs(value) if pair[1]]
+        return [f"{name}{rendering.attribute_separator}{item}" for name, item in sorted(pairs)]
     if field == "bullets":
-        return [bullet for bullet in value if bullet]
-    return [value]
+        return [text for bullet in _entries(field, value) if (text := _text("a bullet", bullet))]
+    text = _text(field, value)
+    return [text] if text else []
 
 
-def _attribute_pairs(attributes: Mapping[str, str] | Sequence[Any]) -> list[tuple[str, str]]:
+def _is_absent(value: Any) -> bool:
+    """None, and what tables have in its place: NaN, pandas' NaT and NA. Only NaN and NaT differ from themselves."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return not isinstance(value, str) and getattr(value, "ndim", 0) == 0 and bool(value != value)
+
+
+def _text(what: str, value: Any) -> str:
+    if type(value) is str:  # nearly always
+        return value
+    if _is_absent(value):
+        return ""
+    if not isinstance(value, str):
+        raise _wrong_type(what, value, "text")
+    return str(value)
+
+
+def _entries(field: str, value: Any) -> list[Any]:
+    """A list, a tuple or a numpy array of one dimension as a list."""
+    if getattr(value, "ndim", 0) == 1 and hasattr(value, "tolist"):
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        raise _wrong_type(field, value, "a list")
+    return list(value)
+
+
+def _attribute_pairs(attributes: Any) -> list[tuple[str, str]]:
     if isinstance(attributes, Mapping):
-        return list(attributes.items())
-    return [(item["name"], item["value"]) if isinstance(item, Mapping) else tuple(item) for item in attributes]
+        pairs: list[Any] = list(attributes.items())
+    else:
+        pairs = [_attribute_pair(entry) for entry in _entries("attributes", attributes)]
+    return [(_text("an attribute's name", name), _text("an attribute's value", value)) for name, value in pairs]
+
+
+def _attribute_pair(entry: Any) -> tuple[Any, Any]:
+    if isinstance(entry, Mapping) and "value" in entry and ("name" in entry or "key" in entry):
+        return entry["name"] if "name" in entry else entry["key"], entry["value"]
+    if isinstance(entry, tuple | list) and len(entry) == 2:
+        return entry[0], entry[1]
+    raise _wrong_type("an attribute", entry, "a pair, or a mapping with name and value")
+
+
+def _wrong_type(what: str, value: Any, expected: str) -> ModelInputError:
+    shown = repr(value)
+    shown = shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "…"
+    return ModelInputError(
+        f"{what} is a {type(value).__name__} ({shown}), expected {expected}",
+        next_step="give fields as the listings table has them: title, brand, category and description as text, bullets as a "
+        "list of texts, attributes as a mapping of texts",
+    )

@@ -1,10 +1,18 @@
-"""Token ids of many texts as one flat array, so that batches are cut out of it by numpy and not row by row."""
+"""Token ids of many texts as one flat array, so that batches are cut out of it by numpy and not row by row.
 
+A text is text: where a seller writes ``[MASK]`` or ``<0x41>``, these are characters, never control tokens.
+"""
+
+import json
+import re
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, pre_tokenizers
+
+# The first character of <0x00> to <0xFF>, as byte fallback names its tokens.
+BYTE_TOKEN_START = "<(?=0x[0-9A-F]{2}>)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +40,38 @@ class TokenizedTexts:
         if len(cut):  # a truncated text keeps its closing special token, as Hugging Face tokenizers do
             ids_BL[cut, -1] = self.ids[self.starts_N[rows[cut]] + self.full_counts_N[rows[cut]] - 1]
         return ids_BL
+
+
+def open_tokenizer(content: bytes | str) -> Tokenizer:
+    """The tokenizer of a tokenizer.json, which reads control tokens in a text as characters. It neither pads nor truncates."""
+    tokenizer = Tokenizer.from_str(content if isinstance(content, str) else content.decode())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return read_control_tokens_as_text(tokenizer)
+
+
+def read_control_tokens_as_text(tokenizer: Tokenizer) -> Tokenizer:
+    """Make ``tokenizer`` (changed in place) spell ``[MASK]`` and the like in characters where a text holds them.
+
+    The name of a control token is cut behind its first character before pieces are matched, so that no piece covers it. Texts
+    without such a name keep their ids.
+    """
+    tokenizer.encode_special_tokens = True  # else they are cut out of the text before anything else sees it
+    settings = json.loads(tokenizer.to_str())
+    names = [token["content"] for token in settings["added_tokens"] if token["special"]]
+    byte_fallback = bool(settings["model"].get("byte_fallback"))
+    pattern = _first_characters([name for name in names if len(name) > 1], byte_fallback)
+    if pattern and json.dumps(pattern) not in json.dumps(settings["pre_tokenizer"]):
+        cut = pre_tokenizers.Split(Regex(pattern), "isolated")
+        before = [tokenizer.pre_tokenizer] if settings["pre_tokenizer"] else []
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*before, cut])
+    return tokenizer
+
+
+def _first_characters(names: list[str], byte_fallback: bool) -> str:
+    """A pattern that matches the first character of each name, and of the tokens that byte fallback knows."""
+    starts = [f"{re.escape(name[0])}(?={re.escape(name[1:])})" for name in sorted(names)]
+    return "|".join([*starts, BYTE_TOKEN_START] if byte_fallback else starts)
 
 
 def tokenize(tokenizer: Tokenizer, texts: list[str], max_tokens: int) -> TokenizedTexts:

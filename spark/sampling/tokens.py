@@ -10,6 +10,7 @@ from pyspark.sql.types import LongType
 
 from m5model.bundles.find import open_bundle
 from m5model.runtime.rendering import DEFAULT_RENDERING
+from m5model.runtime.tokens import open_tokenizer
 from schemas.bundle import TOKENIZER_FILE
 from spark.rendering import render_listings
 
@@ -26,11 +27,7 @@ def add_tokens(listings: DataFrame, vocabulary: str | None) -> tuple[DataFrame, 
 
     @pandas_udf(LongType())  # type: ignore[call-overload]
     def count(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_buffer(tokenizer_json)
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
+        tokenizer = open_tokenizer(tokenizer_json)
         for texts in batches:
             yield pd.Series([len(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts.tolist())], dtype="int64")
 

@@ -55,7 +55,7 @@ def test_encode_writes_a_json_line_per_text(trained, capsys) -> None:
 
 
 def test_encode_reads_lines_and_writes_an_array(trained, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(TEXTS) + "\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(TEXTS).encode())))
     out = tmp_path / "vectors.npy"
     assert main(["encode", str(trained.student_folder), "--precision", "fp32", "--out", str(out)]) == 0
     expected = m5model.load(str(trained.student_folder), precision="fp32").encode(TEXTS)

@@ -1,9 +1,11 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def _loaded(statement: str, *modules: str) -> str:
-    check = f"import sys; {statement}; print(sorted({set(modules)!r} & set(sys.modules)))"
+    check = f"import sys\n{statement}\nprint(sorted({set(modules)!r} & set(sys.modules)))"
     return subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -17,3 +19,28 @@ def test_the_toolkit_and_its_command_load_no_torch_and_no_spark() -> None:
 def test_training_and_distillation_load_no_spark() -> None:
     statement = "import jobs.train_model, jobs.distill_student, m5model.distillation.recipe"
     assert _loaded(statement, "pyspark", "delta", "torch") == "['torch']"
+
+
+HEAVY = ("numpy", "pyarrow", "onnxruntime", "tokenizers", "boto3", "pandas", "torch", "transformers", "mlflow", "pyspark")
+
+
+HELP = """
+import contextlib, io, m5model.cli
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    m5model.cli.main({arguments!r})
+"""
+
+
+def test_importing_m5model_and_asking_m5_for_help_load_nothing_heavy() -> None:
+    assert _loaded("import m5model; dir(m5model); m5model.__version__", *HEAVY) == "[]"
+    for arguments in (["--help"], ["encode", "--help"], ["sets", "diff", "--help"]):
+        assert _loaded(HELP.format(arguments=arguments), *HEAVY) == "[]"
+
+
+def test_load_is_there_when_it_is_asked_for_and_nothing_else_is() -> None:
+    assert _loaded("import m5model; m5model.load", *HEAVY) == "['numpy', 'onnxruntime', 'pyarrow', 'tokenizers']"
+    import m5model
+
+    assert "load" in dir(m5model)
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        m5model.lode  # noqa: B018
