@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from jobs.command_line import add_reject_share, new_parser, run_job, start_run
 from schemas.report import JobReport
 
+MAX_NAMES_LEFT_OUT = 100  # in a report
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     return run_job(ingest, argv)
@@ -30,7 +32,7 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
     parser.add_argument(
         "--full",
         action="store_true",
-        help="the feed is complete for the locales it contains: listings of theirs that it lacks are deleted",
+        help="the feed is complete for the locales it contains: listings of theirs that it is sure to lack are deleted",
     )
     arguments = parser.parse_args(argv)
 
@@ -55,6 +57,9 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
             "updated": result.updated,
             "deleted": result.deleted,
             "deleted_as_absent": result.deleted_as_absent,
+            "rejects_of_unknown_key": dict(result.unknown_keys),
+            "files_left_out": dict(result.count_left_out()),
+            "names_left_out": [file.path for file in result.left_out[:MAX_NAMES_LEFT_OUT]],
             "repairs": dict(result.repairs),
             "languages": dict(result.languages),
         },

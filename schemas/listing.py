@@ -22,7 +22,7 @@ FEED_COLUMNS = (
     Column(name="attributes", type=TEXT_MAP, meaning="structured attributes: name to value"),
     Column(name="seller", type=TEXT, meaning="who offers the item"),
     Column(name="source", type=TEXT, meaning="where the feed got the listing from"),
-    Column(name="updated_at", type=INSTANT, meaning="the record's own time; the newest record of a key wins"),
+    Column(name="updated_at", type=INSTANT, meaning="the record's own time; the latest record of a key wins"),
 )
 
 # A feed's record may also carry this field: true makes the record a tombstone, which needs no title.
@@ -84,7 +84,7 @@ LISTING_TOMBSTONES = Table(
         Column(
             name="deleted_at",
             type=INSTANT,
-            meaning="the tombstone's own time, else the deleted listing's; null where neither had one: any record returns",
+            meaning="the tombstone's own time, else when it was received; the listing's, where a full feed lacked it",
         ),
         Column(name="run_id", type=TEXT, meaning="the ingest run that brought the tombstone", nullable=False),
         Column(

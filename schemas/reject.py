@@ -21,6 +21,7 @@ RULES = {
     "title_too_long": "title is longer than 2,000 characters",
     "text_too_long": "bullets, description and attributes together are longer than 200,000 characters",
     "invalid_updated_at": "updated_at is not an ISO 8601 instant",
+    "far_updated_at": "updated_at is not in the years 1678 to 2261, which every reader of the tables can hold",
 }
 REASONS: dict[str, str] = UNREADABLE | RULES
 
@@ -43,10 +44,10 @@ LISTING_REJECTS = Table(
         Column(name="reject_id", type=TEXT, meaning="SHA-256 of the raw record, hex", nullable=False),
         Column(name="reasons", type=TEXTS, meaning="names from schemas.reject.REASONS", nullable=False),
         Column(name="detail", type=TEXT, meaning="what was found, for the person who reads this"),
-        Column(name="raw", type=pa.binary(), meaning="the record as it stood in the feed", nullable=False),
+        Column(name="raw", type=pa.binary(), meaning="the record as the feed had it", nullable=False),
         Column(name="raw_format", type=TEXT, meaning="json (JSON Lines and Parquet rows) or csv", nullable=False),
         Column(name="source_file", type=TEXT, meaning="file that the record came from", nullable=False),
-        Column(name="occurrences", type=pa.int64(), unit="records", meaning="how often the same raw record stood in the feed"),
+        Column(name="occurrences", type=pa.int64(), unit="records", meaning="how often the feed had the same raw record"),
         Column(name="rejected_at", type=INSTANT, meaning="when it was first rejected", nullable=False),
         Column(name="run_id", type=TEXT, meaning="the ingest run that rejected it first", nullable=False),
     ),

@@ -6,14 +6,19 @@ they lack the columns that only rejects need, which then read as null.
 
 import dataclasses
 
+import pyarrow as pa
+
 from schemas.listing import ITEM_ID, LISTINGS, LOCALE
 from schemas.reject import LISTING_REJECTS
-from schemas.tables import TEXT, Column, Table
+from schemas.tables import INSTANT, TEXT, Column, Table
 
 LISTING, TOMBSTONE, REJECT = "listing", "tombstone", "reject"
 
 # What a reject brings to ``listing_rejects``.
 REJECT_COLUMNS = ("reasons", "detail", "raw", "raw_format", "source_file")
+
+# Where a record came from: its file, its place there, and when it was received, where that was not in this run.
+ORIGIN = ("source_file", "place", "received_at")
 
 STAGED_RECORDS = Table(
     name="staging/ingest",
@@ -22,6 +27,8 @@ STAGED_RECORDS = Table(
         *(dataclasses.replace(column, nullable=True) for column in LISTINGS.columns),
         Column(name="rejected_locale", type=TEXT, meaning="a reject's locale, which may be any text; ``locale`` is null then"),
         *(dataclasses.replace(column, nullable=True) for column in LISTING_REJECTS.columns if column.name in REJECT_COLUMNS),
+        Column(name="place", type=pa.int64(), meaning="grows from record to record of a file"),
+        Column(name="received_at", type=INSTANT, meaning="when an earlier run received the record; null: this run did"),
     ),
     key=(LOCALE.name, ITEM_ID.name),
     partition_by=("state", LOCALE.name),

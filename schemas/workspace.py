@@ -4,6 +4,7 @@ Names become paths here: each method raises ConfigurationError for a name that i
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,9 +23,13 @@ class Workspace:
 
     @classmethod
     def resolve(cls, flag: str | None, environment: Mapping[str, str] = os.environ) -> "Workspace":
-        """``--workspace``, else ``$M5_WORKSPACE``, else ``./workspace``. Local roots become absolute."""
+        """``--workspace``, else ``$M5_WORKSPACE``, else ``./workspace``. Local roots become absolute.
+
+        Raises ConfigurationError for a root that readers of Delta (delta-rs) would look for in another place.
+        """
         root = flag or environment.get(ROOT_VARIABLE) or DEFAULT_ROOT
         root = root.removeprefix("file://")
+        _check_root(root if "://" in root else os.path.abspath(os.path.expanduser(root)))
         if "://" in root:
             scheme, rest = root.split("://", 1)
             return cls(f"{'s3a' if scheme == 's3' else scheme}://{rest.rstrip('/')}")
@@ -82,3 +87,11 @@ class Workspace:
     @property
     def checkpoints(self) -> str:
         return f"{self.root}/checkpoints"
+
+
+def _check_root(root: str) -> None:
+    if encoded := re.search("%[0-9A-Fa-f]{2}", root):
+        raise ConfigurationError(
+            f"the workspace {root} has % and two digits in its path ({encoded[0]}): readers of Delta decode that",
+            next_step="give a --workspace whose path has none",
+        )

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
@@ -73,7 +74,8 @@ def open_delta(path: str) -> DeltaTable:
 
 
 def _uri(path: str) -> str:
-    return path.replace("s3a://", "s3://", 1)
+    """delta-rs takes text for a URI, in which % and # mean something."""
+    return path.replace("s3a://", "s3://", 1) if storage.is_remote(path) else Path(path).absolute().as_uri()
 
 
 def _storage_options(path: str) -> dict[str, str] | None:

@@ -1,1 +1,1 @@
-"""Feeds become listings: read, repair, judge, settle which record of a key stands, upsert. Rejects are kept."""
+"""Feeds become listings: read, map, clean, judge, stage, decide. Rejects are kept."""

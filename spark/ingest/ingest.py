@@ -1,9 +1,11 @@
 """One ingest run: feeds in, ``listings`` and ``listing_rejects`` out, every record accounted for.
 
-One pass over the feed writes every record, judged, to a staging table (stage). Rejects are kept before a good row is written;
-then what the keys and the counts decide becomes one commit (changes). A lease lets one ingest at a time write to a workspace.
+reading → mapping → cleaning → judging → staging → deciding: one pass over the feed judges every record and writes it to a
+staging table; rejects are kept before a good row is written; then what keys and counts decide becomes one commit. A lease lets
+one ingest at a time write to a workspace.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,10 +21,11 @@ from schemas.reject import LISTING_REJECTS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.workspace import Workspace
 from spark.delta.tables import create_table, merge_rows
-from spark.ingest.deciding.changes import settle_stage, write_changes
+from spark.ingest.deciding.absence import Absence, find_complete_locales
+from spark.ingest.deciding.changes import decide_changes, write_changes
 from spark.ingest.judging.rules import Limits
 from spark.ingest.reading.feeds import read_feed
-from spark.ingest.reading.sources import find_feed_files
+from spark.ingest.reading.sources import FeedFiles, LeftOut, find_feed_files
 from spark.ingest.staging.stage import Stage, stage_records
 
 
@@ -35,10 +38,16 @@ class IngestResult:
     updated: int = 0
     deleted: int = 0  # by tombstones; counted as written
     deleted_as_absent: int = 0  # listings that a full feed lacked: no records of the feed, so not in the accounting
+    unknown_keys: Mapping[str, int] = field(default_factory=dict)  # rejects whose key could not be made out, by locale or any
     repairs: Mapping[str, int] = field(default_factory=dict)  # good records, by repair
     languages: Mapping[str, int] = field(default_factory=dict)  # rows written, by language
     files: int = 0
+    left_out: Sequence[LeftOut] = ()
     warnings: tuple[str, ...] = ()
+
+    def count_left_out(self) -> dict[str, int]:
+        """Files of the feed that were not read, by a name from reading.sources.LEFT_OUT."""
+        return dict(sorted(Counter(file.reason for file in self.left_out).items()))
 
 
 def ingest_feed(
@@ -55,24 +64,30 @@ def ingest_feed(
 
     Rejects are written before the good rows. Where more than ``max_reject_share`` of the records is rejected, ``listings``
     stays as it was and BadDataError names the reasons. A ``full`` feed is complete for the locales it contains: what it lacks
-    of them is deleted, unless some of its records could not be read, for those may be what seems to be absent. Raises
-    ConfigurationError where another ingest is at work.
+    of them is deleted, as far as it is sure to lack it (deciding.absence). Raises ConfigurationError where another ingest is at
+    work.
     """
     files = find_feed_files(feed)
+    create_tables(spark, workspace)
+    if not files.count:
+        return IngestResult(accounting=Accounting(rows_in=0, written=0), left_out=files.left_out, warnings=files.warnings)
+    staging = stage_records(read_feed(spark, files), workspace, run_id, limits or Limits())
+    # An append does not see the rows of another run: without a lease a key could be in the table twice.
+    with Lease(workspace.leases(LISTINGS.name), run_id) as lease, staging as stage:
+        if stage.tally.rejected:
+            write_rejects(stage.bad, workspace, run_id, lease)
+        _refuse_bad_feed(stage, max_reject_share, workspace)
+        absence = find_complete_locales(stage.tally, files) if full else Absence()
+        return write_listings(stage, workspace, run_id, lease, absence=absence, files=files)
+
+
+def create_tables(spark: SparkSession, workspace: Workspace) -> None:
+    """Makes the tables that an ingest writes to, where there are none."""
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda table: create_table(spark, workspace.table(table.name), table), (LISTINGS, LISTING_REJECTS)))
-    if not files.count:
-        return IngestResult(accounting=Accounting(rows_in=0, written=0))
-    staging = stage_records(read_feed(spark, files), workspace, run_id, limits or Limits())
-    # An append does not see the rows of another run: a key could stand twice.
-    with Lease(workspace.leases(LISTINGS.name), run_id), staging as stage:
-        if stage.tally.rejected:
-            write_rejects(stage.bad, workspace, run_id)
-        _refuse_bad_feed(stage, max_reject_share, workspace)
-        return write_listings(stage, workspace, run_id, files=files.count, full=full)
 
 
-def write_rejects(bad: DataFrame, workspace: Workspace, run_id: str) -> None:
+def write_rejects(bad: DataFrame, workspace: Workspace, run_id: str, lease: Lease) -> None:
     """Keep rejects, each distinct raw record once. Those that are there already stay as they are."""
     rows = bad.groupBy(F.sha2("raw", 256).alias("reject_id")).agg(
         *[F.first(name).alias(name) for name in ("reasons", "detail", "raw", "raw_format")],
@@ -80,34 +95,44 @@ def write_rejects(bad: DataFrame, workspace: Workspace, run_id: str) -> None:
         F.count(F.lit(1)).alias("occurrences"),
     )
     rows = rows.withColumn("rejected_at", F.lit(datetime.now(UTC))).withColumn("run_id", F.lit(run_id))
+    lease.check()
     merge_rows(rows, workspace.table(LISTING_REJECTS.name), LISTING_REJECTS, update_when=None)
 
 
-def write_listings(stage: Stage, workspace: Workspace, run_id: str, *, files: int = 0, full: bool = False) -> IngestResult:
-    """The staged records settled and written, and the account of it."""
-    withheld = full and stage.unreadable > 0
-    with settle_stage(stage, workspace, full=full and not withheld) as settled:
-        languages = write_changes(stage, settled, workspace, run_id)
-    inserted, updated, deleted = (settled.outcomes.get(name, 0) for name in ("inserted", "updated", "deleted"))
+def write_listings(
+    stage: Stage,
+    workspace: Workspace,
+    run_id: str,
+    lease: Lease,
+    *,
+    absence: Absence | None = None,
+    files: FeedFiles | None = None,
+) -> IngestResult:
+    """Compare the staged records with the tables, commit what changes, and account for every record."""
+    absence, files = absence or Absence(), files or FeedFiles()
+    with decide_changes(stage, workspace, complete=absence.locales) as changes:
+        languages = write_changes(stage, changes, workspace, run_id, lease)
+    inserted, updated, deleted = (changes.outcomes.get(name, 0) for name in ("inserted", "updated", "deleted"))
     accounting = Accounting(
         rows_in=stage.rows_in,
         written=inserted + updated + deleted,
-        unchanged=settled.outcomes.get("unchanged", 0),
-        superseded=settled.outcomes.get("superseded", 0),
+        unchanged=changes.outcomes.get("unchanged", 0),
+        superseded=changes.outcomes.get("superseded", 0),
         rejected=stage.tally.rejected,
         rejected_reasons=dict(sorted(stage.tally.reasons.items())),
     )
-    warning = f"nothing was deleted as absent: {stage.unreadable} records of the full feed could not be read"
     return IngestResult(
         accounting=accounting,
         inserted=inserted,
         updated=updated,
         deleted=deleted,
-        deleted_as_absent=settled.absent_count,
+        deleted_as_absent=changes.absent_count,
+        unknown_keys=dict(sorted(stage.tally.unknown_keys.items())),
         repairs=dict(sorted(stage.tally.repairs.items())),
         languages=languages,
-        files=files,
-        warnings=(warning,) if withheld else (),
+        files=files.count,
+        left_out=files.left_out,
+        warnings=(*files.warnings, *absence.warnings),
     )
 
 

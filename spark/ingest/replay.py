@@ -1,4 +1,4 @@
-"""Kept rejects run through today's rules again: those that pass become listings, the others keep their place."""
+"""Runs kept rejects through today's rules again: those that pass become listings, the others stay rejects."""
 
 from collections.abc import Sequence
 
@@ -23,10 +23,10 @@ MADE_BY = "jobs/ingest_catalog.py --feed FEED"
 def replay_rejects(
     spark: SparkSession, workspace: Workspace, *, run_id: str, reasons: Sequence[str] = (), limits: Limits | None = None
 ) -> IngestResult:
-    """Judge the rejects that have one of ``reasons`` (all without any) anew. Rows in are distinct raw records.
+    """Judge the rejects that have one of ``reasons`` (all where none is given) anew. Rows in are distinct raw records.
 
-    Listings are written before rejects are taken away: a killed run is started again. Raises ConfigurationError for a reason
-    that there is none.
+    Listings are written before rejects are deleted, so that a killed run can be started again. A record without a time is as of
+    its rejection. Raises ConfigurationError for an unknown reason.
     """
     unknown = [reason for reason in reasons if reason not in REASONS]
     if unknown:
@@ -40,17 +40,19 @@ def replay_rejects(
         return IngestResult(accounting=Accounting(rows_in=0, written=0))
     create_table(spark, workspace.table(LISTINGS.name), LISTINGS)
     staging = stage_records(read_rejects(rejects), workspace, run_id, limits or Limits())
-    with Lease(workspace.leases(LISTINGS.name), run_id), staging as stage:
-        result = write_listings(stage, workspace, run_id)
-        _settle_rejects(rejects, stage, path)
+    with Lease(workspace.leases(LISTINGS.name), run_id) as lease, staging as stage:
+        result = write_listings(stage, workspace, run_id, lease)
+        _update_rejects(rejects, stage, path, lease)
     return result
 
 
-def _settle_rejects(rejects: DataFrame, stage: Stage, path: str) -> None:
-    """Rejects that passed go; of those that did not, the reasons become today's."""
+def _update_rejects(rejects: DataFrame, stage: Stage, path: str, lease: Lease) -> None:
+    """Deletes rejects that passed, and gives the others today's reasons."""
     still = stage.bad.select(F.sha2("raw", 256).alias("reject_id"), "reasons", "detail").dropDuplicates(["reject_id"])
     kept = rejects.drop("reasons", "detail").join(still, "reject_id")
     if stage.tally.rejected:
+        lease.check()
         merge_rows(kept, path, LISTING_REJECTS, update_when="s.reasons <> t.reasons")
     passed = rejects.select("reject_id").join(still.select("reject_id"), "reject_id", "left_anti")
+    lease.check()
     delete_keys(passed, path, LISTING_REJECTS, prune=F.lit(True))

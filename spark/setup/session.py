@@ -23,6 +23,8 @@ SETTINGS: Mapping[str, str] = {
     "spark.sql.extensions": DELTA_EXTENSION,
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
+    # INT96, the default, is nanoseconds to other readers, which 64 bits hold for the years 1678 to 2261 only.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # A Parquet file may hold a map that has a name twice: the last value is taken, and the job does not fail.
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
     "spark.sql.execution.arrow.pyspark.enabled": "true",

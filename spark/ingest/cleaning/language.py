@@ -4,9 +4,10 @@ A declaration is checked by script alone; a disagreement is a warning (schemas.l
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from schemas.locales import LOCALES
+from spark.ingest.cleaning.detection import detect_languages
 
 # The detector gains nothing from more text than this.
 DETECTION_CHARACTERS = 150
@@ -24,14 +25,32 @@ _scripts = {language: re.compile(letters) for language, letters in SCRIPTS.items
 
 
 def normalise_language(declared: str | None) -> str | None:
-    """``de-DE`` and ``DE`` become ``de``; None where nothing is left. A text that slipped into the column stays as it is."""
+    """``de-DE`` and ``DE`` become ``de``; None where nothing is left. A long text is no tag and stays as it is."""
     if declared is None or len(declared) > MAX_TAG_CHARACTERS:
         return declared
     return declared.partition("-")[0].partition("_")[0].strip().lower() or None
 
 
+def fill_languages(
+    declared: Sequence[str | None], titles: Sequence[str | None], descriptions: Sequence[str | None], rejected: Collection[int]
+) -> tuple[list[str | None], list[float | None]]:
+    """Detects the language of each good record that has text and declares none.
+
+    Returns languages, and the detector's confidence in those that it found. ``rejected`` are positions.
+    """
+    languages: list[str | None] = list(declared)
+    confidences: list[float | None] = [None] * len(languages)
+    if None not in languages:
+        return languages, confidences
+    undeclared = (i for i, language in enumerate(languages) if language is None and i not in rejected)
+    texts = {i: text for i in undeclared if (text := text_to_detect(titles[i], descriptions[i]))}
+    for i, (language, probability) in zip(texts, detect_languages(list(texts.values())), strict=True):
+        languages[i], confidences[i] = language, round(probability, 4)
+    return languages, confidences
+
+
 def text_to_detect(title: str | None, description: str | None) -> str:
-    """What of a listing is enough to tell its language; empty where it has no text."""
+    """The part of a listing that is enough to tell its language; empty where it has no text."""
     return " ".join(text for text in (title, description) if text)[:DETECTION_CHARACTERS]
 
 
@@ -41,7 +60,7 @@ def find_warnings(
     titles: Sequence[str | None],
     confidences: Sequence[float | None],
 ) -> list[Sequence[str]]:
-    """Names from schemas.listing.WARNINGS, for each listing. Confidences are the detector's, None where one was declared."""
+    """Returns names from schemas.listing.WARNINGS for each listing. Confidences are None where the language was declared."""
     warnings: list[Sequence[str]] = [()] * len(locales)
     for i, (locale, language, title) in enumerate(zip(locales, languages, titles, strict=True)):
         is_plain = language not in SCRIPTS and (title is None or title.isascii())

@@ -1,6 +1,6 @@
 """Text that was decoded with the wrong character set in ways that ftfy does not look for: Arabic cp1256 and Japanese Shift-JIS.
 
-Each mix-up has a signature that sound text does not have; only text with it is decoded again, strictly, and the result must
+Each mix-up has a signature that undamaged text does not have; only text with it is decoded again, strictly, and the result must
 be mostly in the script that it should be in. A text for which anything does not fit stays as it is.
 """
 

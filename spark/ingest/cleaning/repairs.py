@@ -1,6 +1,6 @@
-"""Repairs that save a record instead of rejecting it: a look at all texts of a record at once finds those that need any.
+"""Finds the records whose texts need a repair, and repairs those.
 
-Most records are sound, and only a cheap look at them can say so (soundness); the others go to text_repairs.
+Most need none, and a cheap check of all texts of a record at once says so (quick_check); the others go to text_repairs.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -8,8 +8,9 @@ from itertools import chain
 from typing import Any
 
 from spark.ingest.cleaning.text_repairs import is_misspelled, repair_record
+from spark.ingest.mapping.records import Records
+from spark.ingest.mapping.types import TEXTS
 from spark.ingest.reading.quick_check import is_clear
-from spark.ingest.reading.records import TEXTS, Records
 
 
 def repair_records(records: Records) -> list[Sequence[str]]:
@@ -21,7 +22,7 @@ def repair_records(records: Records) -> list[Sequence[str]]:
     unclear = {i for i, is_clear in enumerate(records.clear) if not is_clear}
     for i in unclear | misspelled:
         texts, bullets, pairs = {name: columns[name][i] for name in TEXTS}, columns["bullets"][i], attributes[i]
-        if i in misspelled or not is_sound(texts.values(), bullets, pairs):
+        if i in misspelled or not needs_no_repair(texts.values(), bullets, pairs):
             record = repair_record(texts, bullets, None if pairs is None else list(pairs.items()))
             for name, text in record.texts.items():
                 columns[name][i] = text
@@ -30,7 +31,7 @@ def repair_records(records: Records) -> list[Sequence[str]]:
 
 
 def _find_misspelled(attributes: Sequence[Mapping[str, str | None] | None]) -> set[int]:
-    """Positions of those of which a value is a number with a unit, in another than the one spelling."""
+    """Positions of records with an attribute that is a number with a unit, spelled in another way than the usual one."""
     values = set(chain.from_iterable(pairs.values() for pairs in attributes if pairs))
     misspelled = {value for value in values if value and value[-1] > "9" and "0" <= value[0] <= "9" and is_misspelled(value)}
     if not misspelled:
@@ -38,10 +39,10 @@ def _find_misspelled(attributes: Sequence[Mapping[str, str | None] | None]) -> s
     return {i for i, pairs in enumerate(attributes) if pairs and not misspelled.isdisjoint(pairs.values())}
 
 
-def is_sound(
+def needs_no_repair(
     texts: Collection[str | None], bullets: Sequence[str | None] | None, attributes: Mapping[str, str | None] | None
 ) -> bool:
-    """True only where no repair would change characters of the record."""
+    """True only where no repair would change the record."""
     if "" in texts:
         return False
     present: list[Any] = list(filter(None, texts))

@@ -63,7 +63,7 @@ _MAX_ROUNDS = 20
 
 @dataclass(frozen=True)
 class RepairedRecord:
-    """The texts of a record as they stand after repairs; null where nothing was left."""
+    """A record's texts after repairs; None where nothing was left."""
 
     texts: dict[str, str | None]
     bullets: list[str] | None

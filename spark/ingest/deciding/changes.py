@@ -1,17 +1,17 @@
-"""What the stage settled becomes one commit to ``listings``, after one to ``listing_tombstones``.
+"""Decides what changes in ``listings``, and commits it: one commit to ``listing_tombstones``, then one to ``listings``.
 
 Killed in between and run again, the outcome is the same: tombstones that are known already change nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from m5model.files.lease import Lease
 from schemas.listing import LISTING_KEY, LISTING_TOMBSTONES, LISTINGS
 from schemas.staging import LISTING
 from schemas.workspace import Workspace
@@ -26,7 +26,7 @@ from spark.delta.tables import (
     read_table,
     table_exists,
 )
-from spark.ingest.deciding.ranking import find_absent, rank_entries, settle_entries
+from spark.ingest.deciding.ranking import decide_outcomes, find_absent, mark_single, rank_entries
 from spark.ingest.staging.stage import Stage
 
 MADE_BY = "jobs/ingest_catalog.py"
@@ -34,18 +34,18 @@ IDENTITY = (*LISTING_KEY, "content_hash")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settled:
+class Changes:
     """What becomes of the good records. ``entries`` is None where all of them are inserted."""
 
     entries: DataFrame | None
     outcomes: Mapping[str, int]
-    has_twins: bool = False
-    news: int = 0  # tombstones to be remembered
+    has_copies: bool = False  # several entries of one key have the same content
+    new_tombstones: int = 0
     absent: DataFrame | None = None  # listings that a complete feed lacks
     absent_count: int = 0
 
     @property
-    def changed(self) -> int:
+    def upserted(self) -> int:
         return self.outcomes.get("inserted", 0) + self.outcomes.get("updated", 0)
 
     @property
@@ -54,8 +54,8 @@ class Settled:
 
 
 @contextmanager
-def settle_stage(stage: Stage, workspace: Workspace, *, full: bool) -> Iterator[Settled]:
-    """Compare the feed's entries with the tables."""
+def decide_changes(stage: Stage, workspace: Workspace, *, complete: Collection[str] = ()) -> Iterator[Changes]:
+    """Compare the feed's entries with the tables. What the feed lacks of the locales ``complete`` is to be deleted."""
     spark = stage.records.sparkSession
     here = F.col("locale").isin(*sorted(stage.tally.locales))
     listings = read_table(spark, workspace.table(LISTINGS.name), made_by=MADE_BY).where(here)
@@ -65,86 +65,90 @@ def settle_stage(stage: Stage, workspace: Workspace, *, full: bool) -> Iterator[
     )
     all_new = stage.repeated is None and not stage.tally.tombstones and tombstones is None
     if all_new and (is_untouched(workspace.table(LISTINGS.name)) or listings.isEmpty()):
-        yield Settled(entries=None, outcomes={"inserted": stage.tally.listings})
+        yield Changes(entries=None, outcomes={"inserted": stage.tally.listings})
         return
-    entries = stage.good.withColumn("rank", F.lit(1)).withColumn("has_twin", F.lit(False))
-    ranked = entries if stage.repeated is None else rank_entries(stage.good, stage.repeated)
-    settled = settle_entries(ranked, listings, tombstones).persist(StorageLevel.DISK_ONLY)
+    ranked = mark_single(stage.good) if stage.repeated is None else rank_entries(stage.good, stage.repeated)
+    entries = decide_outcomes(ranked, listings, tombstones).persist(StorageLevel.DISK_ONLY)
     absent = None
     try:
-        counted = settled.groupBy("outcome").agg(
+        counted = entries.groupBy("outcome").agg(
             F.count(F.lit(1)).alias("rows"),
-            F.coalesce(F.bool_or("has_twin"), F.lit(False)).alias("twins"),
-            F.count_if("is_news").alias("news"),
+            F.coalesce(F.bool_or("is_copied"), F.lit(False)).alias("has_copies"),
+            F.count_if("is_new_tombstone").alias("new_tombstones"),
         )
         rows = counted.collect()
-        if full:
-            absent = find_absent(listings, stage.keys).persist(StorageLevel.DISK_ONLY)
-        yield Settled(
-            entries=settled,
+        if complete:
+            candidates = listings.where(F.col("locale").isin(*sorted(complete)))
+            absent = find_absent(candidates, stage.keys).persist(StorageLevel.DISK_ONLY)
+        yield Changes(
+            entries=entries,
             outcomes={row["outcome"]: row["rows"] for row in rows},
-            has_twins=any(row["twins"] for row in rows),
-            news=sum(row["news"] for row in rows),
+            has_copies=any(row["has_copies"] for row in rows),
+            new_tombstones=sum(row["new_tombstones"] for row in rows),
             absent=absent,
             absent_count=absent.count() if absent is not None else 0,
         )
     finally:
-        settled.unpersist()
+        entries.unpersist()
         if absent is not None:
             absent.unpersist()
 
 
-def write_changes(stage: Stage, settled: Settled, workspace: Workspace, run_id: str) -> Mapping[str, int]:
-    """Bring ``listings`` to what was settled: only rows whose content changed are touched. Returns rows written by language."""
+def write_changes(stage: Stage, changes: Changes, workspace: Workspace, run_id: str, lease: Lease) -> Mapping[str, int]:
+    """Commit the changes: only rows whose content changed are touched. Returns rows written by language."""
     path = workspace.table(LISTINGS.name)
-    if settled.news or settled.absent_count:
-        _remember_deletions(settled, workspace, run_id)
-    if not settled.changed and not settled.removed:
+    if changes.new_tombstones or changes.absent_count:
+        _write_tombstones(stage, changes, workspace, run_id, lease)
+    if not changes.upserted and not changes.removed:
         return {}
-    if not settled.removed and settled.outcomes.get("inserted") == stage.tally.listings:
+    lease.check()
+    if not changes.removed and changes.outcomes.get("inserted") == stage.tally.listings:
         adopt_files(stage.path, path, LISTINGS, where={"state": LISTING})
         return dict(sorted(stage.tally.languages.items()))
-    rows = _select_changed(stage, settled).select(*LISTINGS.column_names)
-    if not settled.removed and not settled.outcomes.get("updated"):
+    rows = _select_changed(stage, changes).select(*LISTINGS.column_names)
+    if not changes.removed and not changes.outcomes.get("updated"):
         append_rows(rows, path, LISTINGS)
     else:
-        source = rows.withColumn("_delete", F.lit(False)).unionByName(_deletions(settled), allowMissingColumns=True)
+        source = rows.withColumn("_delete", F.lit(False)).unionByName(_deletions(changes), allowMissingColumns=True)
         merge_rows(source, path, LISTINGS, update_when="s.content_hash <> t.content_hash", delete_marker="_delete")
     written = read_table(stage.records.sparkSession, path, made_by=MADE_BY).where(F.col("run_id") == run_id)
-    return count_by(written, "language") if settled.changed else {}
+    return count_by(written, "language") if changes.upserted else {}
 
 
-def _select_changed(stage: Stage, settled: Settled) -> DataFrame:
-    """The rows that were settled as inserted or updated, found again by key and content, from the shorter list."""
-    others = sum(settled.outcomes.values()) - settled.changed
-    if settled.entries is None or (not others and not settled.has_twins):
+def _select_changed(stage: Stage, changes: Changes) -> DataFrame:
+    """The rows to be inserted or updated, found again by key and content, from the shorter list."""
+    others = sum(changes.outcomes.values()) - changes.upserted
+    if changes.entries is None or (not others and not changes.has_copies):
         return stage.rows
     wanted = F.col("outcome").isin("inserted", "updated")
-    is_anti = others < settled.changed and not settled.has_twins
+    is_anti = others < changes.upserted and not changes.has_copies
     how, entries = ("left_anti", ~wanted) if is_anti else ("left_semi", wanted)
-    selected = stage.rows.join(settled.entries.where(entries).select(*IDENTITY), list(IDENTITY), how)
-    return selected.dropDuplicates(list(LISTING_KEY)) if settled.has_twins else selected
+    selected = stage.rows.join(changes.entries.where(entries).select(*IDENTITY), list(IDENTITY), how)
+    return selected.dropDuplicates(list(LISTING_KEY)) if changes.has_copies else selected
 
 
-def _deletions(settled: Settled) -> DataFrame:
-    if settled.entries is None:
-        raise ValueError("nothing was settled against the table, so nothing can be deleted")
-    keys = settled.entries.where(F.col("outcome") == "deleted").select(*LISTING_KEY)
-    if settled.absent is not None:
-        keys = keys.unionByName(settled.absent.select(*LISTING_KEY))
+def _deletions(changes: Changes) -> DataFrame:
+    if changes.entries is None:
+        raise ValueError("nothing was compared with the table, so nothing can be deleted")
+    keys = changes.entries.where(F.col("outcome") == "deleted").select(*LISTING_KEY)
+    if changes.absent is not None:
+        keys = keys.unionByName(changes.absent.select(*LISTING_KEY))
     return keys.withColumn("_delete", F.lit(True))
 
 
-def _remember_deletions(settled: Settled, workspace: Workspace, run_id: str) -> None:
-    if settled.entries is None:
+def _write_tombstones(stage: Stage, changes: Changes, workspace: Workspace, run_id: str, lease: Lease) -> None:
+    """A tombstone without a time is as of now; a listing that was absent takes its own time along."""
+    if changes.entries is None:
         return
     path = workspace.table(LISTING_TOMBSTONES.name)
-    create_table(settled.entries.sparkSession, path, LISTING_TOMBSTONES)
-    add_new_columns(settled.entries.sparkSession, path, LISTING_TOMBSTONES)
-    news = settled.entries.where("is_news")
-    rows = news.select(*LISTING_KEY, F.coalesce("updated_at", "stored_updated_at").alias("deleted_at"))
-    if settled.absent is not None:
-        rows = rows.unionByName(settled.absent.withColumnRenamed("updated_at", "deleted_at"))
+    lease.check()
+    create_table(changes.entries.sparkSession, path, LISTING_TOMBSTONES)
+    add_new_columns(changes.entries.sparkSession, path, LISTING_TOMBSTONES)
+    recorded_at = F.lit(stage.started_at)
+    deleted_at = F.coalesce("updated_at", "received_at", recorded_at).alias("deleted_at")
+    rows = changes.entries.where("is_new_tombstone").select(*LISTING_KEY, deleted_at)
+    if changes.absent is not None:
+        rows = rows.unionByName(changes.absent.withColumnRenamed("stored_at", "deleted_at"))
     newer = "s.deleted_at > t.deleted_at OR (t.deleted_at IS NULL AND s.deleted_at IS NOT NULL)"
-    rows = rows.withColumn("run_id", F.lit(run_id)).withColumn("recorded_at", F.lit(datetime.now(UTC)))
+    rows = rows.withColumn("run_id", F.lit(run_id)).withColumn("recorded_at", recorded_at)
     merge_rows(rows, path, LISTING_TOMBSTONES, update_when=newer)

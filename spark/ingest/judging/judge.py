@@ -1,4 +1,4 @@
-"""What a batch of records becomes: repaired, judged, with languages and warnings; sound and bad ones apart.
+"""One batch of lines through the pure steps: map, repair, judge, fill in languages.
 
 Everything is done column by column, for some thousand records at a time.
 """
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.listing import DECLARED, DETECTED, FEED_COLUMNS
-from spark.ingest.cleaning.detection import detect_languages
-from spark.ingest.cleaning.language import find_warnings, normalise_language, text_to_detect
+from spark.ingest.cleaning.language import fill_languages, find_warnings, normalise_language
 from spark.ingest.cleaning.repairs import repair_records
 from spark.ingest.judging.rules import Batch, Limits, Verdict, judge_records
+from spark.ingest.mapping.records import map_records
 from spark.ingest.mapping.timestamps import to_micros
-from spark.ingest.reading.records import Lines, Records, read_records
+from spark.ingest.reading.lines import Lines
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A batch of records. ``columns`` are those of listings by name, one entry per record, without hashes and what only the
-    run knows; ``updated_at`` is in microseconds since 1970.
+    """A batch of records. ``columns`` are those of listings by name, one entry per record, without hashes and without what only
+    the run knows; ``updated_at`` is in microseconds since 1970.
     """
 
     columns: dict[str, list[Any]]
@@ -38,8 +38,8 @@ class Judged:
 
 
 def judge_lines(lines: Lines, limits: Limits) -> Judged:
-    """Records as they stand → judged. A pure function of each record: not of its place, nor of the others."""
-    records = read_records(lines)
+    """Judges lines. A pure function of each record: neither its place nor the other records matter."""
+    records = map_records(lines)
     columns = records.columns
     repairs = repair_records(records)
     names = {language: normalise_language(language) for language in set(columns["language"])}
@@ -48,7 +48,7 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
     verdicts = judge_records(Batch(records, updated_at, limits))
     tombstones = {i for i, deleted in enumerate(columns["deleted"]) if deleted and i not in verdicts}
     declared = columns["language"]
-    columns["language"], confidences = _settle_languages(records, verdicts)
+    columns["language"], confidences = fill_languages(declared, columns["title"], columns["description"], verdicts.keys())
     return Judged(
         columns={
             **{column.name: columns[column.name] for column in FEED_COLUMNS},
@@ -61,17 +61,3 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
         verdicts=verdicts,
         tombstones=tombstones,
     )
-
-
-def _settle_languages(records: Records, verdicts: dict[int, Verdict]) -> tuple[list[str | None], list[float | None]]:
-    """Languages, detected where a good record with text declares none, and the detector's confidence in those."""
-    columns = records.columns
-    languages: list[str | None] = list(columns["language"])
-    confidences: list[float | None] = [None] * len(languages)
-    if None not in languages:
-        return languages, confidences
-    undeclared = (i for i, language in enumerate(languages) if language is None and i not in verdicts)
-    texts = {i: text for i in undeclared if (text := text_to_detect(columns["title"][i], columns["description"][i]))}
-    for i, (language, probability) in zip(texts, detect_languages(list(texts.values())), strict=True):
-        languages[i], confidences[i] = language, round(probability, 4)
-    return languages, confidences

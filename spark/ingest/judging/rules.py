@@ -1,28 +1,20 @@
 """Every rule that a record must pass. A rule looks at a column of a batch at once and names the records that break it.
 
-What an absent field does is part of the rule:
-    IGNORES_NULL    an absent field cannot break it
-    REFUSES_NULL    absence is the offence, unless the field holds a wrong type, which is an offence of its own
-Records that could not be read have no fields: only their reason for that counts. Tombstones need no title.
+An absent field breaks only the rules that require it (``missing_…``); a field of a wrong type is not absent, and breaks
+``wrong_type`` instead. Records that could not be read have no fields: only their reason for that counts. Tombstones need no
+title.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from schemas.locales import LANGUAGES, LOCALES
 from schemas.reject import MAX_TEXT_CHARACTERS, MAX_TITLE_CHARACTERS
-from spark.ingest.reading.records import Records
+from spark.ingest.mapping.records import Records
+from spark.ingest.mapping.timestamps import ACCEPTED
 
 MAX_DETAIL_CHARACTERS = 200
-
-
-class OnNull(Enum):
-    """What a rule makes of an absent field."""
-
-    IGNORES_NULL = "ignores"
-    REFUSES_NULL = "refuses"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +27,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Batch:
-    """What rules look at: repaired records, and their times in microseconds where the text is one."""
+    """Repaired records, and their times in microseconds; None where the text is no time."""
 
     records: Records
     updated_at: Sequence[int | None]
@@ -47,7 +39,6 @@ class Rule:
     """Records at the positions ``broken`` are rejected for ``reason``; ``detail`` is what to show a person of one."""
 
     reason: str
-    on_null: OnNull
     broken: Callable[[Batch], Iterable[int]]
     detail: Callable[[Batch, int], str]
 
@@ -80,7 +71,7 @@ def _one_of(reason: str, name: str, known: Iterable[str]) -> Rule:
         values = batch.records.columns[name]
         return () if allowed.issuperset(values) else [i for i, value in enumerate(values) if value not in allowed]
 
-    return Rule(reason=reason, on_null=OnNull.IGNORES_NULL, broken=broken, detail=lambda batch, i: _value(batch, name, i))
+    return Rule(reason=reason, broken=broken, detail=lambda batch, i: _value(batch, name, i))
 
 
 def _required(name: str, *, of_tombstones: bool = True) -> Rule:
@@ -94,7 +85,6 @@ def _required(name: str, *, of_tombstones: bool = True) -> Rule:
 
     return Rule(
         reason=f"missing_{name}",
-        on_null=OnNull.REFUSES_NULL,
         broken=broken,
         detail=lambda batch, i: f"{name} is absent or empty",
     )
@@ -108,7 +98,6 @@ def _at_most(reason: str, length: Callable[[Batch, int], int], limit: Callable[[
 
     return Rule(
         reason=reason,
-        on_null=OnNull.IGNORES_NULL,
         broken=broken,
         detail=lambda batch, i: f"{length(batch, i)} characters",
     )
@@ -129,6 +118,10 @@ def _no_instants(batch: Batch) -> Iterable[int]:
     return [i for i, micros in enumerate(batch.updated_at) if micros is None and texts[i] is not None]
 
 
+def _far_instants(batch: Batch) -> Iterable[int]:
+    return [i for i, micros in enumerate(batch.updated_at) if micros is not None and micros not in ACCEPTED]
+
+
 def _value(batch: Batch, name: str, i: int) -> str:
     value: Any = batch.records.columns[name][i]
     return str(value)
@@ -137,7 +130,6 @@ def _value(batch: Batch, name: str, i: int) -> str:
 RULES = (
     Rule(
         reason="wrong_type",
-        on_null=OnNull.IGNORES_NULL,
         broken=lambda batch: batch.records.wrong_types,
         detail=lambda batch, i: ", ".join(batch.records.wrong_types[i]),
     ),
@@ -148,10 +140,6 @@ RULES = (
     _required("title", of_tombstones=False),
     _at_most("title_too_long", _title_length, lambda limits: limits.title),
     _at_most("text_too_long", _text_length, lambda limits: limits.text),
-    Rule(
-        reason="invalid_updated_at",
-        on_null=OnNull.IGNORES_NULL,
-        broken=_no_instants,
-        detail=lambda batch, i: _value(batch, "updated_at", i),
-    ),
+    Rule(reason="invalid_updated_at", broken=_no_instants, detail=lambda batch, i: _value(batch, "updated_at", i)),
+    Rule(reason="far_updated_at", broken=_far_instants, detail=lambda batch, i: _value(batch, "updated_at", i)),
 )

@@ -40,7 +40,7 @@ class Split:
 
 
 def plan_tasks(files: Sequence[str], parallelism: int) -> list[list[Split]]:
-    """Splits of all files, and which of them one task reads: of about the same size, and rounds of tasks that are full."""
+    """Cuts files into splits and deals them out to tasks of about the same size, as many as fill whole rounds."""
     sizes = storage.file_sizes(files)
     total = sum(sizes) + len(sizes) * OPENING_BYTES
     rounds = -(-total // (MAX_TASK_BYTES * parallelism))
@@ -100,6 +100,11 @@ def _read_range(split: Split) -> Iterator[bytes]:
                 yield begun
             else:
                 yield block
+        if at < end:
+            raise BadDataError(
+                f"{split.path} became shorter while it was read: {end:,} bytes expected, {at:,} found",
+                next_step="start again when the file is whole",
+            )
         if is_begun and not block.endswith(b"\n"):
             yield from _read_to_line_end(file)
 

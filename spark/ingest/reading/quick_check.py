@@ -1,6 +1,6 @@
-"""The first look at texts: what it clears, no repair changes.
+"""A cheap check: texts that pass it need no repair.
 
-``find_clear_lines`` takes whole lines of JSON, hundreds of megabytes a second; ``is_clear`` takes texts, and clears some more.
+``find_clear_lines`` checks whole lines of JSON, hundreds of megabytes a second; ``is_clear`` checks texts and passes some more.
 """
 
 import re
@@ -43,9 +43,9 @@ CLEAR_LINE = _clear_line()
 
 
 def find_clear_lines(lines: Sequence[bytes]) -> list[bool]:
-    """Which lines hold, as names or values, nothing but clear strings of UTF-8; an empty string is none.
+    """Tells which lines hold, as names or values, nothing but clear, non-empty strings of UTF-8.
 
-    What stands between strings is not looked at: whether that is JSON, a parser says.
+    Only strings are checked; whether the rest of the line is JSON is for a parser to say.
     """
     texts = pa.array(lines, pa.binary()).view(pa.string())  # unchecked: a string that is no UTF-8 does not match
     clear: list[bool] = pc.match_substring_regex(texts, CLEAR_LINE).to_pylist()
@@ -53,7 +53,7 @@ def find_clear_lines(lines: Sequence[bytes]) -> list[bool]:
 
 
 def is_clear(joined: str) -> bool:
-    """No damage in texts that were joined by one blank: an empty or untrimmed one among them shows as two."""
+    """True where texts joined by one blank hold no damage: an empty or untrimmed one among them shows as two blanks."""
     if not joined or "  " in joined or joined[0] == " " or joined[-1] == " ":
         return False
     if not (joined.isprintable() if joined.isascii() else _clear.fullmatch(joined)):

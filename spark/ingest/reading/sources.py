@@ -1,17 +1,39 @@
-"""What files a feed is: paths, folders and globs become sorted lists of files by format."""
+"""Finds the files of a feed: paths, folders and globs become sorted lists of files by format, and of those left out."""
 
 import fnmatch
 import glob
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+import pyarrow.fs as pafs
 
 from m5model.files import storage
 from schemas.errors import ConfigurationError
+from spark.ingest.reading.table_formats import find_table_around, find_table_of
 
 EXTENSIONS = {".jsonl": "json", ".ndjson": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 # Ending → codec, as Arrow calls it.
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+
+MAX_NAMES = 5  # in one message
+
+LEFT_OUT = {
+    "hidden": "their names, or their folders', begin with _ or .",
+    "unknown_ending": f"their names do not end in one of {', '.join(EXTENSIONS)} (plain or {', '.join(COMPRESSIONS)})",
+    "empty": "they have no bytes",
+    "no_file": "they are links to folders or to nothing, or no files at all",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A file below a feed's path that is not read."""
+
+    path: str
+    reason: str  # a name from LEFT_OUT
+    may_hold_records: bool  # markers do not, such as _SUCCESS, nor does an empty file of lines
 
 
 @dataclass(frozen=True)
@@ -21,32 +43,104 @@ class FeedFiles:
     json: list[str] = field(default_factory=list)
     csv: list[str] = field(default_factory=list)
     parquet: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    unread_paths: list[str] = field(default_factory=list)  # named paths of which no file is read
 
     @property
     def count(self) -> int:
         return len(self.json) + len(self.csv) + len(self.parquet)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Which parts of the feed are not read, though they may hold records."""
+        warnings = [f"nothing of {path} is read: it holds no file of a feed" for path in self.unread_paths]
+        for reason, meaning in LEFT_OUT.items():
+            files = [file.path for file in self.left_out if file.reason == reason and file.may_hold_records]
+            if files:
+                warnings.append(f"{len(files):,} files were left out, {meaning}: {list_some(files)}")
+        return tuple(warnings)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a path of the feed leads to."""
+
+    path: str
+    relative: str  # to the folder that was named; empty for a file that was named itself
+    size: int | None  # bytes; None for what is no file
+
 
 def find_feed_files(paths: Sequence[str]) -> FeedFiles:
-    """All files that ``paths`` (files, folders, globs; local or s3a://) name, hidden ones left out.
+    """All files that ``paths`` (files, folders, globs; local or s3a://) name.
 
-    Raises ConfigurationError naming every path that matches nothing and every file of an unknown format, all at once.
+    Raises ConfigurationError naming, all at once, every path that matches nothing, every named file of an unknown format and
+    every table that is no loose files (Delta, Iceberg, Hudi).
     """
     found: dict[str, set[str]] = {"json": set(), "csv": set(), "parquet": set()}
-    problems = []
+    left_out: dict[str, LeftOut] = {}
+    problems, unread = [], []
     for path in paths:
-        files = _remote_files(path) if storage.is_remote(path) else _local_files(path)
-        if files is None:
+        entries = _remote_entries(path) if storage.is_remote(path) else _local_entries(path)
+        if entries is None:
             problems.append(f"{path}: no such file or folder")
-        for file in files or []:
-            kind = _format_of(file)
-            if kind is None:
-                problems.append(f"{file}: not one of {', '.join(EXTENSIONS)} (plain or {', '.join(COMPRESSIONS)})")
-            else:
-                found[kind].add(file)
+            continue
+        problems += _problems_of(path, entries)
+        if all(map(_reason_to_leave_out, entries)):
+            unread.append(path)
+        for entry in entries:
+            if reason := _reason_to_leave_out(entry):
+                left_out[entry.path] = LeftOut(path=entry.path, reason=reason, may_hold_records=_may_hold_records(entry))
+            elif kind := _format_of(entry.path):
+                found[kind].add(entry.path)
     if problems:
         raise ConfigurationError("cannot read the feed:\n  " + "\n  ".join(problems), next_step="correct --feed")
-    return FeedFiles(**{kind: sorted(files) for kind, files in found.items()})
+    read = set().union(*found.values())
+    return FeedFiles(
+        **{kind: sorted(files) for kind, files in found.items()},
+        left_out=[left_out[path] for path in sorted(left_out.keys() - read)],
+        unread_paths=unread,
+    )
+
+
+def list_some(names: Sequence[str]) -> str:
+    """The first of ``names``, for a message."""
+    return ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
+
+
+def _problems_of(path: str, entries: list[_Entry]) -> Iterator[str]:
+    table = next(filter(None, (find_table_of(entry.path) for entry in entries)), None)
+    if table is None and any(_format_of(entry.path) == "parquet" for entry in entries):
+        # A request for each folder above; below a remote path all logs are listed already.
+        table = find_table_around([_fixed_part(path)] if storage.is_remote(path) else [entry.path for entry in entries])
+    if table is not None:
+        yield f"{path}: {table}"
+    for named in (entry.path for entry in entries if not entry.relative):
+        if _format_of(named) is None:
+            yield f"{named}: not one of {', '.join(EXTENSIONS)} (plain or {', '.join(COMPRESSIONS)})"
+        elif _format_of(named) != "json" and PurePosixPath(named).name.startswith((".", "_")):
+            yield f"{named}: Spark reads no file whose name begins with _ or . : rename it"
+
+
+def _reason_to_leave_out(entry: _Entry) -> str | None:
+    if entry.size is None:
+        return "no_file"
+    if any(part.startswith((".", "_")) for part in entry.relative.split("/")):
+        return "hidden"
+    kind = _format_of(entry.path)
+    if kind is None:
+        return "unknown_ending"
+    return "empty" if entry.size == 0 and kind != "parquet" else None  # Parquet has no empty files: that one is damaged
+
+
+def _may_hold_records(entry: _Entry) -> bool:
+    if entry.size == 0:
+        return _is_compressed(entry.path)  # what a file of no records has is a header at least
+    is_marker = PurePosixPath(entry.path).name.startswith((".", "_"))
+    return not is_marker or _format_of(entry.path) is not None
+
+
+def _is_compressed(file: str) -> bool:
+    return Path(file).suffix.lower() in COMPRESSIONS
 
 
 def _format_of(file: str) -> str | None:
@@ -56,32 +150,72 @@ def _format_of(file: str) -> str | None:
     return EXTENSIONS.get(Path(name).suffix)
 
 
-def _is_hidden(relative: str) -> bool:
-    return any(part.startswith((".", "_")) for part in relative.split("/"))
-
-
-def _local_files(path: str) -> list[str] | None:
-    """None where nothing is there; an empty list for a folder without files."""
-    matches = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else [path]
-    files: list[str] = []
+def _local_entries(path: str) -> list[_Entry] | None:
+    """None where nothing is there; an empty list for a folder without files. A path that exists is no glob."""
+    is_glob = glob.has_magic(path) and not os.path.lexists(path)
+    matches = sorted(glob.glob(path, recursive=True)) if is_glob else [path]
+    entries: list[_Entry] = []
     for match in map(Path, matches):
         if match.is_dir():
-            below = (file for file in match.rglob("*") if file.is_file())
-            files += [str(file.absolute()) for file in below if not _is_hidden(file.relative_to(match).as_posix())]
+            entries += _walk(match.absolute())
         elif match.is_file():
-            files.append(str(match.absolute()))
+            entries.append(_local_entry(match.absolute(), match.name if is_glob else ""))
         else:
             return None
-    return files if matches else None
+    return entries if matches else None
 
 
-def _remote_files(path: str) -> list[str] | None:
-    path = path.replace("s3://", "s3a://", 1)
+def _walk(folder: Path) -> Iterator[_Entry]:
+    for place, folders, files in os.walk(folder, onerror=_refuse_folder):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        for name in (*files, *links):
+            file = Path(place, name)
+            yield _local_entry(file, file.relative_to(folder).as_posix())
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise ConfigurationError(
+        f"cannot read the folder {error.filename}: {error.strerror}", next_step="correct --feed"
+    ) from error
+
+
+def _local_entry(file: Path, relative: str) -> _Entry:
+    return _Entry(str(file), relative, file.stat().st_size if file.is_file() else None)
+
+
+def _remote_entries(path: str) -> list[_Entry] | None:
+    path = path.replace("s3://", "s3a://", 1).rstrip("/")
+    filesystem, inner = storage.open_filesystem(path)
+    info = filesystem.get_file_info(inner)
+    if info.type == pafs.FileType.File:
+        return [_Entry(path, "", info.size)]
+    if info.type == pafs.FileType.Directory:
+        return list(_list_remote(path))
     if not glob.has_magic(path):
-        below = [file for file in storage.list_files(path) if not _is_hidden(file)]
-        if below:
-            return [f"{path.rstrip('/')}/{file}" if file else path for file in below]
-        return [path] if storage.exists(path) else None
-    prefix = path[: min(path.index(sign) for sign in "*?[" if sign in path)].rpartition("/")[0]
-    matches = [f"{prefix}/{file}" for file in storage.list_files(prefix) if fnmatch.fnmatch(f"{prefix}/{file}", path)]
-    return matches or None
+        return None
+    below = list(_list_remote(_fixed_part(path).rpartition("/")[0]))
+    matches = [entry for entry in below if fnmatch.fnmatchcase(entry.path, path)]
+    return [*matches, *_logs_of(matches, below)] or None
+
+
+def _logs_of(matches: list[_Entry], below: list[_Entry]) -> Iterator[_Entry]:
+    """Those of ``below`` that are the logs of tables which the matches lie in."""
+    folders = {"/".join(parts[:end]) for match in matches for parts in [match.path.split("/")] for end in range(len(parts))}
+    for entry in below:
+        table = find_table_of(entry.path)
+        if table is not None and table.root in folders:
+            yield entry
+
+
+def _fixed_part(path: str) -> str:
+    """``path``, up to the first sign that means something in a glob, as S3 has it."""
+    places = [path.index(sign) for sign in "*?[" if sign in path]
+    return path.replace("s3://", "s3a://", 1) if not places else path[: min(places)].replace("s3://", "s3a://", 1)
+
+
+def _list_remote(folder: str) -> Iterator[_Entry]:
+    filesystem, inner = storage.open_filesystem(folder)
+    for info in filesystem.get_file_info(pafs.FileSelector(inner, allow_not_found=True, recursive=True)):
+        relative = info.path.removeprefix(inner).strip("/")
+        if info.type == pafs.FileType.File and relative:
+            yield _Entry(f"{folder}/{relative}", relative, info.size)

@@ -1,25 +1,15 @@
-"""Hashes of listings: of content and text, which the table keeps (schemas.listing says what for), and of keys, for joins."""
+"""Hashes of listings: of content and of text (schemas.listing says what each is for)."""
 
-from collections.abc import Sequence
 from hashlib import sha256
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from xxhash import xxh64_intdigest
 
 from schemas.listing import DECLARED, FEED_COLUMNS
 from schemas.tables import INSTANT, TEXT_MAP, TEXTS
 
-# Control characters cannot stand in repaired text, so they separate and mark what is absent without doubt.
+# Repaired text holds no control characters, so these separate and mark what is absent without doubt.
 ABSENT, ITEM_END, COLUMN_END = "\u0000", "\u001e", "\u001f"
-SPARK_SEED = 42  # of Spark's xxhash64
-
-
-def hash_keys(locales: Sequence[str], item_ids: Sequence[str]) -> pa.Int64Array:
-    """Of keys, as Spark's ``xxhash64(locale, item_id)`` has them: a column's hash is the seed of the next."""
-    seeds = {locale: xxh64_intdigest(locale.encode(), SPARK_SEED) for locale in set(locales)}
-    hashes = [xxh64_intdigest(item_id.encode(), seeds[locale]) for locale, item_id in zip(locales, item_ids, strict=True)]
-    return pa.array(hashes, pa.uint64()).view(pa.int64())
 
 
 def hash_contents(batch: pa.RecordBatch) -> list[bytes]:

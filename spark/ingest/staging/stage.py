@@ -1,7 +1,7 @@
-"""The one pass over a feed: every record judged, counted and written, ready, to the run's own staging table.
+"""The one pass over a feed: every record is judged, counted and written, ready, to the run's own staging table.
 
-What the counts and the keys decide comes after it and reads only the columns that it needs. Where a feed brings nothing but new
-listings, the staged files themselves become part of ``listings``.
+What follows decides by counts and keys and reads only the columns that it needs. Where a feed brings nothing but new listings,
+the staged files themselves become part of ``listings``.
 """
 
 import json
@@ -19,20 +19,19 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from m5model.files import storage
 from schemas.listing import LISTING_KEY
-from schemas.reject import UNREADABLE
-from schemas.staging import LISTING, REJECT, STAGED_RECORDS, TOMBSTONE
+from schemas.staging import LISTING, ORIGIN, REJECT, STAGED_RECORDS, TOMBSTONE
 from schemas.workspace import Workspace
 from spark.delta.data_files import DataFile
 from spark.delta.files import found_table
 from spark.delta.tables import read_table
-from spark.ingest.deciding.ranking import find_repeated_keys
 from spark.ingest.judging.rules import Limits
 from spark.ingest.reading.feeds import Feed
+from spark.ingest.staging.keys import find_repeated_keys
 from spark.ingest.staging.tally import Tally
-from spark.ingest.staging.workers import TOLD, judge_batches, judge_rows, judge_splits
+from spark.ingest.staging.workers import TASK_ROWS, judge_batches, judge_rows, judge_splits
 
 KEYS_PER_PARTITION = 1_000_000  # sorted at once: 8 bytes each
-ENTRY = (*LISTING_KEY, "updated_at", "source_file", "content_hash")
+ENTRY = (*LISTING_KEY, "updated_at", "content_hash", *ORIGIN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,17 +39,14 @@ class Stage:
     """A feed's records, judged, written and counted. ``records`` are rows of STAGED_RECORDS."""
 
     path: str
+    started_at: datetime
     records: DataFrame
-    repeated: DataFrame | None  # hashes of keys that stand in the feed several times; None where there are none
+    repeated: DataFrame | None  # hashes of keys that occur more than once in the feed; None where there are none
     tally: Tally
 
     @property
     def rows_in(self) -> int:
         return self.tally.listings + self.tally.tombstones + self.tally.rejected
-
-    @property
-    def unreadable(self) -> int:
-        return sum(self.tally.reasons[name] for name in UNREADABLE)
 
     @property
     def rows(self) -> DataFrame:
@@ -59,7 +55,7 @@ class Stage:
 
     @property
     def good(self) -> DataFrame:
-        """Entries of good records, see settle."""
+        """Entries of good records: what deciding.ranking needs to know of each."""
         good = self.records.where(F.col("state").isin(LISTING, TOMBSTONE))
         return good.select(*ENTRY, (F.col("state") == TOMBSTONE).alias("is_tombstone"))
 
@@ -69,7 +65,7 @@ class Stage:
 
     @property
     def keys(self) -> DataFrame:
-        """Keys of all records that could be read, rejects among them."""
+        """Keys of all records that have a readable one, rejects among them."""
         keys = self.records.select(F.coalesce("locale", "rejected_locale").alias("locale"), "item_id")
         return keys.where(F.col("item_id").isNotNull())
 
@@ -79,27 +75,29 @@ def stage_records(feed: Feed, workspace: Workspace, run_id: str, limits: Limits)
     """Judge, count and write a feed. The staging table lives until the context ends; one at a time (a lease)."""
     storage.delete_folder(workspace.table(STAGED_RECORDS.name))  # a killed run's
     path = f"{workspace.table(STAGED_RECORDS.name)}/{uuid.uuid4().hex}"
-    told = _judge_feed(feed, path, run_id, limits).persist(StorageLevel.DISK_ONLY)
+    started_at = datetime.now(UTC)
+    task_rows = _judge_feed(feed, path, run_id, started_at, limits).persist(StorageLevel.DISK_ONLY)
     try:
-        files, tally = _collect(told)
+        files, tally = _collect_reports(task_rows)
         found_table(path, STAGED_RECORDS, files)
         partitions = max(feed.spark.sparkContext.defaultParallelism, (tally.listings + tally.tombstones) // KEYS_PER_PARTITION)
-        repeated = find_repeated_keys(told.select("key_hash").where("key_hash IS NOT NULL"), partitions)
+        repeated = find_repeated_keys(task_rows.select("key_hash").where("key_hash IS NOT NULL"), partitions)
         yield Stage(
             path=path,
+            started_at=started_at,
             records=read_table(feed.spark, path, made_by="an ingest"),
             repeated=None if repeated.isEmpty() else repeated,
             tally=tally,
         )
     finally:
-        told.unpersist()
+        task_rows.unpersist()
         storage.delete_folder(path)
 
 
-def _judge_feed(feed: Feed, path: str, run_id: str, limits: Limits) -> DataFrame:
-    """Rows of TOLD. The first one who looks at them has the feed judged and written."""
-    judge = partial(judge_batches, path=path, run_id=run_id, ingested_at=datetime.now(UTC), limits=limits)
-    rows = from_arrow_schema(TOLD)
+def _judge_feed(feed: Feed, path: str, run_id: str, started_at: datetime, limits: Limits) -> DataFrame:
+    """TASK_ROWS of all tasks. Lazy: the first action on it judges and writes the feed."""
+    judge = partial(judge_batches, path=path, run_id=run_id, ingested_at=started_at, limits=limits)
+    rows = from_arrow_schema(TASK_ROWS)
     frames = [feed.spark.createDataFrame([], rows)]
     if feed.json_tasks:
         ids = feed.spark.range(0, len(feed.json_tasks), 1, len(feed.json_tasks))
@@ -109,11 +107,11 @@ def _judge_feed(feed: Feed, path: str, run_id: str, limits: Limits) -> DataFrame
     return reduce(DataFrame.union, frames)
 
 
-def _collect(told: DataFrame) -> tuple[list[DataFile], Tally]:
-    """The files written, and what they hold. Only tasks that succeeded tell of theirs."""
+def _collect_reports(task_rows: DataFrame) -> tuple[list[DataFile], Tally]:
+    """The files written, and counts of what they hold. Only tasks that succeeded report any."""
     files, tally = [], Tally()
-    for row in told.select("told").where("told IS NOT NULL").collect():
-        values = json.loads(row["told"])
+    for row in task_rows.select("report").where("report IS NOT NULL").collect():
+        values = json.loads(row["report"])
         files += [DataFile(**file) for file in values["files"]]
         tally.add(Tally.from_json(values["tally"]))
     return files, tally

@@ -1,6 +1,6 @@
 """Judged records become Parquet files in the folders of the staging table, by state and locale.
 
-Runs where the records are, and returns what the table's log is to say of the files. A task that is run twice writes other
+Runs where the records are, and returns what the table's log is to say about the files. A task that is run twice writes other
 files, which no log ever names.
 """
 
@@ -16,11 +16,10 @@ import pyarrow.parquet as pq
 
 from m5model.files import storage
 from schemas.listing import LISTINGS
-from schemas.staging import LISTING, REJECT, STAGED_RECORDS, TOMBSTONE
+from schemas.staging import LISTING, ORIGIN, REJECT, STAGED_RECORDS, TOMBSTONE
 from spark.delta.data_files import NO_VALUE, DataFile
 from spark.ingest.judging.judge import Judged
-from spark.ingest.mapping.timestamps import KNOWN
-from spark.ingest.reading.records import Lines
+from spark.ingest.reading.lines import Lines, Origin
 from spark.ingest.staging.arrow_columns import as_array, hex_array
 from spark.ingest.staging.hashing import hash_contents, hash_texts
 
@@ -28,16 +27,26 @@ from spark.ingest.staging.hashing import hash_contents, hash_texts
 FILL_BYTES = 128 << 20
 BOUNDED = LISTINGS.properties["delta.dataSkippingStatsColumns"].split(",")  # bounds of these are in the log
 # Columns of few values are written as a dictionary; to try it with the others costs time and saves nothing.
-OF_FEW_VALUES = ["language", "brand", "category", "seller", "source", "language_source", "source_file", "raw_format", "run_id"]
+OF_FEW_VALUES = [
+    "language",
+    "brand",
+    "category",
+    "seller",
+    "source",
+    "language_source",
+    "source_file",
+    "raw_format",
+    "run_id",
+    "received_at",
+]
 BOUND_CHARACTERS = 32
 LAST_CHARACTER = "\U0010ffff"
-LAST_MILLI = KNOWN[-1] // 1000
 
 SCHEMA = STAGED_RECORDS.arrow_schema()
 _OF_RUN = ("ingested_at", "run_id")
 COLUMNS = {
-    LISTING: [name for name in LISTINGS.column_names if name not in ("locale", *_OF_RUN)] + ["source_file"],
-    TOMBSTONE: ["item_id", "updated_at", "content_hash", "source_file"],
+    LISTING: [name for name in LISTINGS.column_names if name not in ("locale", *_OF_RUN)] + list(ORIGIN),
+    TOMBSTONE: ["item_id", "updated_at", "content_hash", *ORIGIN],
 }
 
 
@@ -49,16 +58,17 @@ class StagedFiles:
         self._waiting: dict[tuple[str, str | None], list[pa.RecordBatch]] = {}
         self._bytes = 0
 
-    def add(self, judged: Judged, lines: Lines, sources: pa.Array) -> Iterator[DataFile]:
-        """Records that were judged, and the file that each came from. Yields the files that were written meanwhile."""
-        records = _batch(judged.columns | {"source_file": sources})
+    def add(self, judged: Judged, lines: Lines, origin: Origin) -> Iterator[DataFile]:
+        """Takes judged records. Yields the files that were written meanwhile."""
+        received_at = origin.received_at if origin.received_at is not None else [None] * len(lines.raw)
+        records = _batch(judged.columns | dict(zip(ORIGIN, (origin.files, origin.places, received_at), strict=True)))
         for state, rows in ((LISTING, judged.listings), (TOMBSTONE, judged.tombstones)):
             if rows:
                 names = COLUMNS[state]
                 chosen = records.take(pa.array(sorted(rows, key=judged.columns["locale"].__getitem__)))
                 self._wait(_add_hashes(chosen, names).select(names), state, chosen.column("locale").to_pylist())
         if judged.verdicts:
-            self._wait(_rejects(judged, lines, sources), REJECT, [None] * len(judged.verdicts))
+            self._wait(_rejects(judged, lines, origin), REJECT, [None] * len(judged.verdicts))
         if self._bytes > FILL_BYTES:
             yield from self.write()
 
@@ -91,6 +101,7 @@ class StagedFiles:
             sink,
             compression="zstd",
             use_dictionary=[name for name in OF_FEW_VALUES if name in names],
+            column_encoding={"place": "DELTA_BINARY_PACKED"} if "place" in names else None,
             write_statistics=[name for name in BOUNDED if name in names],
         )
         data = sink.getvalue()
@@ -99,7 +110,7 @@ class StagedFiles:
         return DataFile(path=path, partition=partition, size=data.size, modified=modified, stats=_stats(table))
 
 
-def _rejects(judged: Judged, lines: Lines, sources: pa.Array) -> pa.RecordBatch:
+def _rejects(judged: Judged, lines: Lines, origin: Origin) -> pa.RecordBatch:
     rows = sorted(judged.verdicts)
     verdicts = [judged.verdicts[i] for i in rows]
     values = {
@@ -109,7 +120,7 @@ def _rejects(judged: Judged, lines: Lines, sources: pa.Array) -> pa.RecordBatch:
         "detail": [verdict.detail for verdict in verdicts],
         "raw": [lines.raw[i] for i in rows],
         "raw_format": [lines.formats[i] for i in rows],
-        "source_file": sources.take(pa.array(rows)),
+        "source_file": origin.files.take(pa.array(rows)),
     }
     return _batch(values)
 
@@ -154,8 +165,7 @@ def _upper(bound: pa.Scalar) -> str | None:
         if len(text) <= BOUND_CHARACTERS:
             return text
         return None if text[BOUND_CHARACTERS] == LAST_CHARACTER else text[:BOUND_CHARACTERS] + LAST_CHARACTER
-    millis = -(-bound.value // 1000)
-    return _instant(millis) if millis <= LAST_MILLI else None
+    return _instant(-(-bound.value // 1000))
 
 
 def _instant(millis: int) -> str:

@@ -1,4 +1,4 @@
-"""Counts of judged records: made where they are judged, added up where the run is."""
+"""Counts of judged records: each task makes its own, the driver adds them up."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,10 +7,12 @@ from typing import Any
 from schemas.locales import LOCALES
 from spark.ingest.judging.judge import Judged
 
+ANY_LOCALE = "any"
+
 
 @dataclass
 class Tally:
-    """Of one task or of all."""
+    """Counts of one task or of all."""
 
     listings: int = 0
     tombstones: int = 0
@@ -19,6 +21,8 @@ class Tally:
     repairs: Counter[str] = field(default_factory=Counter)  # good records, by repair
     languages: Counter[str] = field(default_factory=Counter)  # listings, by language
     locales: set[str] = field(default_factory=set)  # known ones, of good records and of rejects whose locale could be read
+    # Rejects whose key could not be made out, by the locale that they may be of: their own where it is a known one.
+    unknown_keys: Counter[str] = field(default_factory=Counter)
 
     def count(self, judged: Judged) -> None:
         """Add a batch."""
@@ -27,8 +31,13 @@ class Tally:
         self.rejected += len(verdicts)
         self.tombstones += len(judged.tombstones)
         self.listings += rows - len(verdicts) - len(judged.tombstones)
-        for verdict in verdicts.values():
+        for i, verdict in verdicts.items():
             self.reasons.update(verdict.reasons)
+            locale = columns["locale"][i]
+            if locale not in LOCALES:
+                self.unknown_keys[ANY_LOCALE] += 1
+            elif columns["item_id"][i] is None:
+                self.unknown_keys[locale] += 1
         for i, names in enumerate(columns["repairs"]):
             if names and i not in verdicts:
                 self.repairs.update(names)
@@ -45,6 +54,7 @@ class Tally:
         self.repairs += other.repairs
         self.languages += other.languages
         self.locales |= other.locales
+        self.unknown_keys += other.unknown_keys
 
     def as_json(self) -> dict[str, Any]:
         """As ``from_json`` reads it."""
@@ -52,5 +62,5 @@ class Tally:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Tally":
-        counters = {name: Counter(values[name]) for name in ("reasons", "repairs", "languages")}
+        counters = {name: Counter(values[name]) for name in ("reasons", "repairs", "languages", "unknown_keys")}
         return cls(**{**values, **counters, "locales": set(values["locales"])})

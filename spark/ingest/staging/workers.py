@@ -1,4 +1,5 @@
-"""What tasks of the pass do: lines are read, judged, counted and written, and told of: a row of JSON, and a row for each key.
+"""Runs on executors: reads a split, judges it, writes Parquet, and returns one report row per task and one key hash per good
+record.
 
 ``judge_splits`` reads its lines from files, ``judge_rows`` gets them from Spark; both hand batches to ``judge_batches``.
 """
@@ -15,62 +16,65 @@ from spark.delta.data_files import DataFile
 from spark.ingest.judging.judge import judge_lines
 from spark.ingest.judging.rules import Limits
 from spark.ingest.reading.json_files import Split, read_blocks
-from spark.ingest.reading.records import JSON, Lines
-from spark.ingest.staging.hashing import hash_keys
+from spark.ingest.reading.lines import JSON, Lines, Origin
+from spark.ingest.staging.keys import hash_keys
 from spark.ingest.staging.staged_files import StagedFiles
 from spark.ingest.staging.tally import Tally
 
 # Judged at once at most. A block of usual records is one batch; only tiny records, and lines from Spark, are more.
 BATCH_RECORDS = 5_000
 
-# A task's JSON in one row; in the others hashes of the good records' keys (settle.hash_key).
-TOLD = pa.schema({"told": pa.string(), "key_hash": pa.int64()})
-# Lines, and the file that each came from.
-Batches = Iterator[tuple[Lines, pa.Array]]
+# What tasks return: the last row of each is its report as JSON, the others are key hashes (staging.keys) of good records.
+TASK_ROWS = pa.schema({"report": pa.string(), "key_hash": pa.int64()})
+Batches = Iterator[tuple[Lines, Origin]]
 Judge = Callable[[Batches], Iterator[pa.RecordBatch]]
 
 
 def judge_splits(ids: Iterator[pa.RecordBatch], *, tasks: Sequence[Sequence[Split]], judge: Judge) -> Iterator[pa.RecordBatch]:
+    """Judges the lines of the splits of the tasks ``ids``. Returns TASK_ROWS."""
     splits = (split for batch in ids for i in batch.column(0).to_pylist() for split in tasks[i])
+    return judge(batch for split in splits for batch in _read_split(split))
+
+
+def judge_rows(rows: Iterator[pa.RecordBatch], *, judge: Judge) -> Iterator[pa.RecordBatch]:
+    """Judges lines that Spark read (reading.feeds says what columns a line has). Returns TASK_ROWS."""
     return judge(
-        _batch_of_json(block[start : start + BATCH_RECORDS], split)
-        for split in splits
-        for block in read_blocks(split)
-        for start in range(0, len(block), BATCH_RECORDS)
+        _lines_of_rows(batch.slice(start, BATCH_RECORDS)) for batch in rows for start in range(0, batch.num_rows, BATCH_RECORDS)
     )
-
-
-def _batch_of_json(raw: list[bytes], split: Split) -> tuple[Lines, pa.Array]:
-    return Lines(raw, [JSON] * len(raw), [None] * len(raw)), pa.repeat(split.source_file, len(raw))
-
-
-def judge_rows(batches: Iterator[pa.RecordBatch], *, judge: Judge) -> Iterator[pa.RecordBatch]:
-    def read() -> Batches:
-        for whole in batches:
-            for start in range(0, whole.num_rows, BATCH_RECORDS):
-                batch = whole.slice(start, BATCH_RECORDS)
-                value, raw_format, damage = (batch.column(name).to_pylist() for name in ("value", "raw_format", "damage"))
-                yield Lines(value, raw_format, damage), batch.column("source_file")
-
-    return judge(read())
 
 
 def judge_batches(
     batches: Batches, *, path: str, run_id: str, ingested_at: datetime, limits: Limits
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of TOLD; the last one tells of the files that were written."""
+    """Judges, counts and writes batches to the staging table at ``path``. Returns TASK_ROWS."""
     staged, tally = StagedFiles(path, run_id, ingested_at), Tally()
     files: list[DataFile] = []
-    gc.disable()  # records hold no cycles, and to look for some takes a third of the time
+    gc.disable()  # records hold no cycles, and looking for some takes a third of the time
     try:
-        for lines, sources in batches:
+        for lines, origin in batches:
             judged = judge_lines(lines, limits)
             tally.count(judged)
-            files += staged.add(judged, lines, sources)
+            files += staged.add(judged, lines, origin)
             hashes = hash_keys(judged.good("locale"), judged.good("item_id"))
-            yield pa.record_batch([pa.nulls(len(hashes), pa.string()), hashes], schema=TOLD)
+            yield pa.record_batch([pa.nulls(len(hashes), pa.string()), hashes], schema=TASK_ROWS)
         files += staged.write()
     finally:
         gc.enable()
-    told = json.dumps({"files": [asdict(file) for file in files], "tally": tally.as_json()})
-    yield pa.record_batch([[told], [None]], schema=TOLD)
+    report = json.dumps({"files": [asdict(file) for file in files], "tally": tally.as_json()})
+    yield pa.record_batch([[report], [None]], schema=TASK_ROWS)
+
+
+def _read_split(split: Split) -> Batches:
+    """Numbers lines from the split's first byte on: no line takes less than a byte, so the next split's numbers are higher."""
+    place = split.start
+    for block in read_blocks(split):
+        for start in range(0, len(block), BATCH_RECORDS):
+            raw = block[start : start + BATCH_RECORDS]
+            places = pa.array(range(place, place + len(raw)), pa.int64())
+            yield Lines(raw, [JSON] * len(raw), [None] * len(raw)), Origin(pa.repeat(split.source_file, len(raw)), places)
+            place += len(raw)
+
+
+def _lines_of_rows(batch: pa.RecordBatch) -> tuple[Lines, Origin]:
+    value, raw_format, damage = (batch.column(name).to_pylist() for name in ("value", "raw_format", "damage"))
+    return Lines(value, raw_format, damage), Origin(*(batch.column(name) for name in ("source_file", "place", "received_at")))

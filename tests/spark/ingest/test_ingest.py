@@ -2,7 +2,9 @@
 
 import csv
 import json
+import math
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ from schemas.errors import BadDataError, ConfigurationError
 from schemas.reject import REASONS
 from schemas.workspace import Workspace
 from spark.ingest.ingest import IngestResult, ingest_feed
+from spark.ingest.replay import replay_rejects
 
 SOUND = {"locale": "US", "language": "en", "title": "a sound title"}
 
@@ -51,6 +54,8 @@ BAD = {
     _line("long", title="t" * 2_001): ["title_too_long"],
     _line("text", description="d" * 200_001): ["text_too_long"],
     _line("when", updated_at="yesterday"): ["invalid_updated_at"],
+    _line("late", updated_at="2262-01-01T00:00:00Z"): ["far_updated_at"],
+    _line("early", updated_at="1677-12-31T23:59:59.999999Z"): ["far_updated_at"],
 }
 GOOD = [
     b"\xef\xbb\xbf" + _line("bom"),
@@ -136,8 +141,8 @@ def test_repairs_are_made_and_named(ingested) -> None:
     assert found["bom"] == ("a sound title", [])
 
 
-def test_the_newest_record_of_a_key_wins(ingested) -> None:
-    assert _listings(ingested[0])["twice"]["title"] == "new"
+def test_a_record_without_a_time_is_as_of_now(ingested) -> None:
+    assert _listings(ingested[0])["twice"]["title"] == "undated"
 
 
 def test_an_undeclared_language_is_detected(ingested) -> None:
@@ -164,7 +169,7 @@ def test_a_late_record_does_not_replace_a_newer_listing(spark, tmp_path: Path, i
     feed.write_bytes(_line("twice", title="late", updated_at="2024-06-01T00:00:00Z"))
     result = ingest_feed(spark, ingested[0], [str(feed)], run_id="late")
     assert (result.accounting.written, result.accounting.superseded) == (0, 1)
-    assert _listings(ingested[0])["twice"]["title"] == "new"
+    assert _listings(ingested[0])["twice"]["title"] == "undated"
 
 
 def test_too_many_rejects_leave_listings_as_they_were_and_keep_the_rejects(spark, feed: Path, tmp_path: Path) -> None:
@@ -242,44 +247,76 @@ def test_a_csv_header_may_hold_any_names(spark, tmp_path: Path) -> None:
     assert set("abcdefghi") <= set(json.loads(reject["raw"]).values())
 
 
-def test_columns_of_parquet_that_json_would_say_as_text_are_wrong_types(spark, tmp_path: Path) -> None:
-    sound = {"locale": ["US"], "language": ["en"], "title": ["a title"]}
-    tables = {
-        "bytes": {**sound, "item_id": ["bytes"], "brand": [b"\xff\xfe"]},
-        "date": {**sound, "item_id": ["date"], "description": [date(2025, 1, 1)]},
-        "list": {**sound, "item_id": ["list"], "bullets": [[b"soft"]]},
-        "infinite": {**sound, "item_id": [float("inf")]},
-        "image": {**sound, "item_id": ["image"], "image": [bytes(2 << 20)], "vector": [[0.5] * 8], "size": [3.5]},
-        "numbers": {
-            **sound,
-            "item_id": ["numbers"],
-            "attributes": pa.array([[("w", 1.5)]], pa.map_(pa.string(), pa.float64())),
-        },
-    }
-    for name, columns in tables.items():
-        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
-    result = ingest_feed(spark, Workspace(str(tmp_path / "w")), [str(tmp_path / "*.parquet")], run_id="one", max_reject_share=1)
-    assert dict(result.accounting.rejected_reasons) == {"wrong_type": 4}
-    rejects = DeltaTable(str(tmp_path / "w" / "listing_rejects")).to_pyarrow_table().to_pylist()
-    assert sorted(row["detail"] for row in rejects) == [
-        "wrong_type: brand",
-        "wrong_type: bullets",
-        "wrong_type: description",
-        "wrong_type: item_id",
-    ]
-    assert any(b"//4=" in row["raw"] for row in rejects), "bytes are kept, as base64"
-    listings = _listings(Workspace(str(tmp_path / "w")))
-    assert set(listings) == {"image", "numbers"}
-    assert listings["numbers"]["attributes"] == [("w", "1.5")]
+SCALARS = {"Farbe": "rot", "Gewicht": 1.5, "neu": True, "Watt": 7, "leer": None}
+MAP = pa.map_(pa.string(), pa.string())
+# Columns of one Parquet file each → the attributes that they give, or the field that is of a wrong type.
+PARQUET = {
+    "struct": ({"attributes": [SCALARS]}, [("Farbe", "rot"), ("Gewicht", "1.5"), ("Watt", "7"), ("neu", "true")]),
+    "struct_of_null": ({"attributes": pa.array([None], pa.struct([("w", pa.float64())]))}, None),
+    "struct_of_times": ({"attributes": [{"seit": datetime(2024, 5, 1)}]}, [("seit", "2024-05-01 00:00:00")]),
+    "struct_of_decimals": ({"attributes": [{"Preis": Decimal("1.50")}]}, [("Preis", "1.50")]),
+    "struct_of_nan": ({"attributes": [{"Farbe": "rot", "Gewicht": float("nan")}]}, "attributes"),
+    "struct_of_bytes": ({"attributes": [{"Farbe": b"rot"}]}, "attributes"),
+    "struct_of_lists": ({"attributes": [{"Farbe": ["rot"]}]}, "attributes"),
+    "struct_of_structs": ({"attributes": [{"Farbe": {"name": "rot"}}]}, "attributes"),
+    "map_of_numbers": ({"attributes": pa.array([[("w", 1.5)]], pa.map_(pa.string(), pa.float64()))}, [("w", "1.5")]),
+    "map_of_infinities": ({"attributes": pa.array([[("w", -math.inf)]], pa.map_(pa.string(), pa.float32()))}, "attributes"),
+    "map_of_lists": ({"attributes": pa.array([[("a", ["b"])]], pa.map_(pa.string(), pa.list_(pa.string())))}, "attributes"),
+    "map_of_maps": ({"attributes": pa.array([[("a", [("b", "c")])]], pa.map_(pa.string(), MAP))}, "attributes"),
+    "map_of_bytes": ({"attributes": pa.array([[("a", b"b")]], pa.map_(pa.string(), pa.binary()))}, "attributes"),
+    "map_of_integers": ({"attributes": pa.array([[(1, "b")]], pa.map_(pa.int64(), pa.string()))}, "attributes"),
+    "pairs": ({"attributes": [[{"name": "a", "value": "b"}]]}, "attributes"),
+    "attributes_number": ({"attributes": [1.5]}, "attributes"),
+    "bytes": ({"brand": [b"\xff\xfe"]}, "brand"),
+    "date": ({"description": [date(2025, 1, 1)]}, "description"),
+    "bullets_bytes": ({"bullets": [[b"soft"]]}, "bullets"),
+    "bullets_nan": ({"bullets": [[float("nan")]]}, "bullets"),
+    "bullets_struct": ({"bullets": [{"a": "b"}]}, "bullets"),
+    "bullets_structs": ({"bullets": [[{"a": "b"}]]}, "bullets"),
+    "title_list": ({"title": [["a title"]]}, "title"),
+    "title_struct": ({"title": [{"de": "Lampe"}]}, "title"),
+    "title_number": ({"title": [3.5]}, "title"),
+    "infinite": ({"item_id": [math.inf]}, "item_id"),
+    "ignored": ({"image": [bytes(2 << 20)], "vector": [[0.5] * 8], "size": [3.5]}, None),
+    "deleted_text": ({"deleted": [" false "]}, None),
+    "deleted_number": ({"deleted": [1]}, "deleted"),
+}
 
 
-def test_bounds_in_the_log_hold_for_long_keys_and_odd_times(spark, tmp_path: Path) -> None:
-    times = ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00.000001Z", "9999-12-31T23:59:59.999999Z"]
-    lines = [_line("k" * 40 + str(i), updated_at=time) for i, time in enumerate(times)]
-    (tmp_path / "feed.jsonl").write_bytes(b"\n".join(lines))
+def test_columns_of_parquet_are_read_as_their_json_would_be_or_are_wrong_types(spark, tmp_path: Path) -> None:
+    for name, (columns, _) in PARQUET.items():
+        record = {"locale": ["US"], "item_id": [name], "language": ["en"], "title": ["a title"], **columns}
+        pq.write_table(pa.table(record), tmp_path / f"{name}.parquet")
     workspace = Workspace(str(tmp_path / "w"))
-    ingest_feed(spark, workspace, [str(tmp_path / "feed.jsonl")], run_id="one")
+    ingest_feed(spark, workspace, [str(tmp_path / "*.parquet")], run_id="one", max_reject_share=1)
+    found = {name: row["attributes"] for name, row in _listings(workspace).items()}
+    assert found == {name: expected for name, (_, expected) in PARQUET.items() if not isinstance(expected, str)}
+    rejects = DeltaTable(workspace.table("listing_rejects")).to_pyarrow_table().to_pylist()
+    assert {Path(row["source_file"]).stem: row["detail"] for row in rejects} == {
+        name: f"wrong_type: {expected}" for name, (_, expected) in PARQUET.items() if isinstance(expected, str)
+    }
+    assert any(b"//4=" in row["raw"] for row in rejects), "bytes are kept, as base64"
+    assert replay_rejects(spark, workspace, run_id="again").accounting.rejected == len(rejects)
+
+
+def test_any_accepted_time_can_be_read_everywhere_and_is_found_by_its_bounds(spark, tmp_path: Path) -> None:
+    times = ["1678-01-01T00:00:00Z", "1970-01-01T00:00:00.000001Z", "2261-12-31T23:59:59.999999Z"]
+    workspace = Workspace(str(tmp_path / "w"))
+    for run in ("new", "changed"):  # adopted files, then files that Spark wrote
+        lines = [_line("k" * 40 + str(i), title=run, updated_at=time) for i, time in enumerate(times)]
+        lines += [_line("gone", updated_at=times[0], deleted=run == "changed"), _line("bad", title=...)]
+        (tmp_path / "feed.jsonl").write_bytes(b"\n".join(lines))
+        ingest_feed(spark, workspace, [str(tmp_path / "feed.jsonl")], run_id=run, max_reject_share=1)
     listings = spark.read.format("delta").load(workspace.table("listings"))
     for i, time in enumerate(times):
         assert listings.where(f"item_id = '{'k' * 40}{i}'").count() == 1
         assert listings.where(f"updated_at = timestamp'{time}'").count() == 1
+    frame = DeltaTable(workspace.table("listings")).to_pandas().sort_values("item_id")
+    assert [time.isoformat() for time in frame["updated_at"]] == [
+        str(datetime.fromisoformat(t)).replace(" ", "T") for t in times
+    ]
+    for name in ("listings", "listing_rejects", "listing_tombstones"):
+        assert len(DeltaTable(workspace.table(name)).to_pandas())
+        for file in Path(workspace.table(name)).rglob("*.parquet"):
+            physical = pq.ParquetFile(file).schema
+            assert "INT96" not in {physical.column(i).physical_type for i in range(len(physical))}, file

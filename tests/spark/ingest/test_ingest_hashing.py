@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from schemas.listing import DECLARED, DETECTED, FEED_COLUMNS
 from schemas.tables import INSTANT, TEXT_MAP, TEXTS
-from spark.ingest.deciding.ranking import find_repeated_keys, hash_key
 from spark.ingest.staging.arrow_columns import as_array, hex_array
-from spark.ingest.staging.hashing import hash_contents, hash_keys, hash_texts
+from spark.ingest.staging.hashing import hash_contents, hash_texts
+from spark.ingest.staging.keys import find_repeated_keys, hash_key, hash_keys
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=6)
 VALUES = {TEXTS: st.lists(TEXT, max_size=3), TEXT_MAP: st.dictionaries(TEXT, TEXT, max_size=3), INSTANT: st.integers(0, 2**50)}

@@ -89,7 +89,7 @@ def test_a_late_tombstone_does_not_delete_a_newer_listing_and_one_without_a_time
     ingest(_record("a", 5), _record("b", 5))
     assert ingest(_tombstone("a", 4), _tombstone("b")).accounting.superseded == 1
     assert set(_titles(tmp_path)) == {"a"}
-    assert ingest(_record("b", 4)).accounting.superseded == 1, "the tombstone took the deleted listing's time"
+    assert ingest(_record("b", 6)).accounting.superseded == 1, "a tombstone without a time is as of now"
 
 
 def test_a_deletion_that_comes_before_its_listing_is_remembered(ingest, tmp_path: Path) -> None:
@@ -120,8 +120,41 @@ def test_a_full_feed_with_unreadable_records_deletes_nothing_and_says_so(ingest,
     ingest(_record("a", 1), _record("b", 1))
     result = ingest(_record("a", 1), b'{"locale":"US","item_id":"b"', full=True)
     assert result.deleted_as_absent == 0
-    assert "1 records of the full feed could not be read" in result.warnings[0]
+    assert "the locales of 1 rejected records of the full feed could not be made out" in result.warnings[0]
     assert set(_titles(tmp_path)) == {"a", "b"}
+
+
+def test_a_full_feed_spares_the_locales_of_rejects_whose_item_is_unknown(ingest, tmp_path: Path) -> None:
+    german = {"locale": "DE", "language": "de"}
+    ingest(_record("a", 1), _record("b", 1), {**_record("g", 1), **german}, {**_record("h", 1), **german})
+    result = ingest(_record("a", 1), {**_record("g", 1), **german}, {**_record("h", 1), **german, "item_id": 7.5}, full=True)
+    assert (result.deleted_as_absent, dict(result.unknown_keys)) == (1, {"DE": 1})
+    assert result.warnings == ("nothing of DE was deleted as absent: the items of 1 rejected records could not be made out",)
+    assert set(_titles(tmp_path)) == {"a", "g", "h"}
+
+
+def test_each_commit_follows_a_check_of_the_lease(ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingest(_record("a", 1), _record("b", 1), _record("c", 1))
+    tables = [tmp_path / "workspace" / name / "_delta_log" for name in ("listings", "listing_rejects", "listing_tombstones")]
+
+    def commits() -> int:
+        return sum(len(list(table.glob("*.json"))) for table in tables)
+
+    checks: list[int] = []
+    monkeypatch.setattr(Lease, "check", lambda _: checks.append(commits()))
+    ingest(_record("a", 2), _tombstone("b", 2), _record("d", 1, title=""))
+    made = commits() - 1  # a table of tombstones, empty, which harms nobody
+    assert [seen - checks[0] for seen in checks] == [0, 1, 3], "rejects, tombstones (made, then filled), listings"
+    assert made - checks[0] == len(checks)
+
+    def lost(_: Lease) -> None:
+        raise ConfigurationError("lost")
+
+    monkeypatch.setattr(Lease, "check", lost)
+    before = commits()
+    with pytest.raises(ConfigurationError, match="lost"):
+        ingest(_record("a", 3))
+    assert commits() == before
 
 
 def test_languages_of_locales_with_several_are_detected_and_disagreement_only_warns(ingest, tmp_path: Path) -> None:

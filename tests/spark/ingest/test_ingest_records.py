@@ -13,11 +13,12 @@ from schemas.errors import BadDataError
 from schemas.listing import FEED_FIELDS
 from schemas.reject import UNREADABLE
 from spark.ingest.judging.judge import judge_lines
-from spark.ingest.judging.rules import RULES, Batch, Limits, OnNull
+from spark.ingest.judging.rules import RULES, Batch, Limits
+from spark.ingest.mapping.records import _parse_exactly, map_records
 from spark.ingest.mapping.timestamps import to_micros
-from spark.ingest.reading import json_files, records
+from spark.ingest.reading import json_files
 from spark.ingest.reading.json_files import Split, plan_tasks, read_blocks
-from spark.ingest.reading.records import CSV, JSON, Lines, UnreadableRecord, read_records
+from spark.ingest.reading.lines import CSV, JSON, Lines, UnreadableRecord
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=6)
@@ -35,13 +36,13 @@ def _lines(raw: list[bytes], raw_format: str = JSON) -> Lines:
 
 def _exactly(raw: bytes) -> tuple[dict, list[str]] | str:
     try:
-        return records._read_exactly(_lines([raw]), 0)
+        return _parse_exactly(_lines([raw]), 0)
     except UnreadableRecord as error:
         return str(error)
 
 
 def _at_once(raw: bytes) -> tuple[dict, list[str]] | str:
-    found = read_records(_lines([raw]))
+    found = map_records(_lines([raw]))
     fields = {name: column[0] for name, column in found.columns.items() if column[0] is not None}
     return found.unreadable.get(0) or (fields, found.wrong_types.get(0, []))
 
@@ -96,7 +97,7 @@ def test_both_readers_read_the_same_of_damaged_bytes(values: dict, seed: int, sp
         (b'{"title": "a"}\r', {"title": "a"}, []),
     ],
 )
-def test_types_are_settled_field_by_field(raw: bytes, fields: dict, wrong: list[str]) -> None:
+def test_types_are_coerced_field_by_field(raw: bytes, fields: dict, wrong: list[str]) -> None:
     assert _at_once(raw) == (fields, wrong)
 
 
@@ -118,8 +119,8 @@ def test_what_is_no_record_is_named(raw: bytes, reason: str) -> None:
 
 def test_cells_of_csv_are_text_and_their_lists_and_maps_are_json() -> None:
     cells = {"item_id": "1", "title": "", "brand": "5", "bullets": '["a"]', "attributes": '{"k": 1}', "deleted": "false"}
-    odd = {"bullets": "one", "attributes": "[1"}
-    found = read_records(_lines([json.dumps(cells).encode(), json.dumps(odd).encode(), b"no,object"], CSV))
+    wrong = {"bullets": "one", "attributes": "[1"}
+    found = map_records(_lines([json.dumps(cells).encode(), json.dumps(wrong).encode(), b"no,object"], CSV))
     assert {name: column[0] for name, column in found.columns.items() if column[0] is not None} == {
         "item_id": "1",
         "brand": "5",
@@ -233,8 +234,8 @@ def test_tasks_share_the_bytes_and_compressed_files_are_not_cut(tmp_path: Path) 
         ("0100-01-01T00:00:00Z", -59_011_459_200_000_000),
         ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
         ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
-        ("0001-01-01T00:00:00+01:00", None),
-        ("9999-12-31T23:59:59-01:00", None),
+        ("0001-01-01T00:00:00+01:00", -62_135_600_400_000_000),
+        ("9999-12-31T23:59:59-01:00", 253_402_304_399_000_000),
         ("1970-1-1 1:00 +19:00", None),
         ("1970-1-1 1:00 +1:60", None),
         ("\u0661\u0669\u0667\u0660-1-1", None),
@@ -249,10 +250,10 @@ def test_instants(text: str, micros: int | None) -> None:
     assert to_micros(text) == micros
 
 
-def test_an_absent_field_breaks_only_the_rules_that_refuse_absence() -> None:
-    found = read_records(_lines([b"{}"]))
+def test_an_absent_field_breaks_only_the_rules_that_require_it() -> None:
+    found = map_records(_lines([b"{}"]))
     broken = {rule.reason for rule in RULES if list(rule.broken(Batch(found, [None], Limits())))}
-    assert broken == {rule.reason for rule in RULES if rule.on_null is OnNull.REFUSES_NULL}
+    assert broken == {"missing_item_id", "missing_locale", "missing_title"}
 
 
 def test_a_line_of_many_bytes_is_read_by_the_split_in_which_it_begins_only(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Lines of a feed, and the JSON object that each holds.
+
+A line is bytes; a CSV row is an object of its cells, in which lists and maps are JSON once more. A name that occurs twice in an
+object has its last value.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.reject import MAX_RECORD_BYTES
+
+JSON, CSV = "json", "csv"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # as some editors leave at a file's start
+
+
+class Number(str):
+    """A JSON number as it was spelled."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Records as a feed has them, one entry each."""
+
+    raw: Sequence[bytes]
+    formats: Sequence[str]  # JSON or CSV
+    damage: Sequence[str | None]  # a name from schemas.reject.UNREADABLE where reading the file already found damage
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where each of some lines came from."""
+
+    files: pa.Array  # URIs
+    places: pa.Array  # int64, growing within a file
+    received_at: pa.Array | None = None  # instants, of lines that an earlier run received; null or None: this run did
+
+
+class UnreadableRecord(Exception):
+    """A line that holds no record. Its text is a name from schemas.reject.UNREADABLE."""
+
+
+def parse_line(lines: Lines, i: int) -> dict[str, Any]:
+    """The object of line ``i``, its numbers as Number. Raises UnreadableRecord."""
+    raw = lines.raw[i]
+    if damage := lines.damage[i]:
+        raise UnreadableRecord(damage)
+    if len(raw) > MAX_RECORD_BYTES:
+        raise UnreadableRecord("record_too_large")
+    try:
+        text = raw.removeprefix(BYTE_ORDER_MARK).decode()
+    except UnicodeDecodeError as error:
+        raise UnreadableRecord("invalid_utf8") from error
+    try:
+        values = parse_json(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        is_whole = lines.formats[i] == CSV or text.rstrip(" \t\r").endswith("}")
+        raise UnreadableRecord("invalid_record" if is_whole else "truncated_record")
+    return values
+
+
+def parse_json(text: str) -> Any:
+    """JSON with its numbers as they are spelled. Raises ValueError."""
+    try:
+        return json.loads(text, parse_int=Number, parse_float=Number, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

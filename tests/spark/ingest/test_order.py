@@ -1,0 +1,109 @@
+"""Which record of a key wins: the same in one feed as in several, by time, file and place."""
+
+import itertools
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from schemas.workspace import Workspace
+from spark.ingest.deciding.ranking import decide_outcomes, mark_single
+from spark.ingest.ingest import ingest_feed
+from spark.ingest.reading import json_files
+from spark.ingest.reading.json_files import Split
+from spark.ingest.staging.workers import _read_split
+
+TIMES = (None, "2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z")
+KINDS = tuple(itertools.product(TIMES, (False, True)))  # (time, is a tombstone)
+CASES = tuple(itertools.product(KINDS, repeat=3))
+
+
+def _record(case: int, step: int) -> dict[str, object]:
+    time, is_tombstone = CASES[case][step]
+    record: dict[str, object] = {"locale": "US", "item_id": f"{case:03}", "language": "en", "title": f"title {step}"}
+    return record | ({"updated_at": time} if time else {}) | ({"deleted": True} if is_tombstone else {})
+
+
+def _expected(case: int) -> str | None:
+    """The latest: without a time over any time, of the same time a deletion over a record, else the later line."""
+    latest = max(
+        range(3), key=lambda step: (CASES[case][step][0] or "now", bool(CASES[case][step][0]) and CASES[case][step][1], step)
+    )
+    return None if CASES[case][latest][1] else f"title {latest}"
+
+
+def _titles(workspace: Workspace) -> dict[str, str]:
+    rows = DeltaTable(workspace.table("listings")).to_pyarrow_table(columns=["item_id", "title"]).to_pylist()
+    return {row["item_id"]: row["title"] for row in rows}
+
+
+def test_records_and_deletions_of_a_key_give_the_same_in_one_feed_as_one_by_one(spark, tmp_path: Path) -> None:
+    steps = [[json.dumps(_record(case, step)) for case in range(len(CASES))] for step in range(3)]
+    feeds = {"whole": sum(steps, []), **{f"step{i}": lines for i, lines in enumerate(steps)}}
+    for name, lines in feeds.items():
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+        workspace = Workspace(str(tmp_path / ("at_once" if name == "whole" else "one_by_one")))
+        ingest_feed(spark, workspace, [str(tmp_path / f"{name}.jsonl")], run_id=name).accounting.verify(name)
+    expected = {f"{case:03}": title for case in range(len(CASES)) if (title := _expected(case))}
+    assert _titles(Workspace(str(tmp_path / "at_once"))) == expected
+    assert _titles(Workspace(str(tmp_path / "one_by_one"))) == expected
+    again = ingest_feed(spark, workspace, [str(tmp_path / "step2.jsonl")], run_id="again")
+    assert again.accounting.written == 0
+
+
+def test_the_last_row_of_the_last_file_wins_in_every_format(spark, tmp_path: Path) -> None:
+    feed = tmp_path / "feed"
+    feed.mkdir()
+    rows = [{"locale": "US", "item_id": f"i{i % 20}", "language": "en", "title": f"title {i:04}"} for i in range(400)]
+    for name in ("json", "csv", "parquet", "files"):
+        named = [{**row, "item_id": f"{name}-{row['item_id']}"} for row in rows]
+        if name == "json":
+            (feed / "a.jsonl").write_text("\n".join(map(json.dumps, named)))
+        if name == "csv":
+            lines = [",".join(named[0]), *(",".join(row.values()) for row in named)]
+            (feed / "b.csv").write_text("\n".join(lines))
+        if name == "parquet":
+            pq.write_table(pa.Table.from_pylist(named), feed / "c.parquet", row_group_size=30)
+        if name == "files":
+            for part, part_of in enumerate((named[:200], named[200:])):
+                (feed / f"d{part}.ndjson").write_text("\n".join(map(json.dumps, part_of)))
+    workspace = Workspace(str(tmp_path / "w"))
+    assert ingest_feed(spark, workspace, [str(feed)], run_id="one").inserted == 80
+    expected = {f"{name}-i{i}": f"title {380 + i:04}" for name in ("json", "csv", "parquet", "files") for i in range(20)}
+    assert _titles(workspace) == expected
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7, 40])
+def test_places_grow_from_line_to_line_however_a_file_is_cut(
+    tmp_path: Path, pieces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_files, "BLOCK_BYTES", 16)
+    lines = [b"x" * (i * 7 % 23) for i in range(60)]
+    path = tmp_path / "feed.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    size = path.stat().st_size
+    ends = [size * piece // pieces for piece in range(pieces + 1)]
+    found = {}
+    for start, end in reversed(list(itertools.pairwise(ends))):
+        for read, origin in _read_split(Split(str(path), start, end)):
+            found |= dict(zip(origin.places.to_pylist(), read.raw, strict=True))
+    assert [found[place] for place in sorted(found)] == [line for line in lines if line]
+
+
+def test_a_replayed_record_without_a_time_is_as_of_its_rejection(spark) -> None:
+    early, middle, late = (datetime(2025, month, 1, tzinfo=UTC) for month in (1, 2, 3))
+    stored = [("newer", late, None), ("older", early, None), ("dated", early, late)]
+    listings = spark.createDataFrame(stored, "item_id string, ingested_at timestamp, updated_at timestamp")
+    listings = listings.selectExpr("'US' AS locale", "*", "'a' AS content_hash")
+    columns = "'US' AS locale", "*", "CAST(NULL AS timestamp) AS updated_at", "'b' AS content_hash", "false AS is_tombstone"
+    entries = spark.createDataFrame([(row[0], middle) for row in stored], "item_id string, received_at timestamp")
+    outcomes = decide_outcomes(mark_single(entries.selectExpr(*columns)), listings, None).collect()
+    assert {row["item_id"]: row["outcome"] for row in outcomes} == {
+        "newer": "superseded",
+        "older": "updated",
+        "dated": "superseded",
+    }
