@@ -2,8 +2,8 @@
 
     python benchmarks/broken_on_purpose.py [--only WORD] [--list]
 
-Works on a copy of the tree. A break is a text that stands once in a file, and what replaces it (benchmarks/inputs/breaks.py). The test
-must pass on the whole code and fail on the broken one. The last line of stdout is one JSON object; `survived` should be empty.
+Works on a copy of the tree. A break is a text that stands once in a file, and what replaces it (benchmarks/inputs/breaks.py). The
+test must pass on the whole code and fail on the broken one. The last line of stdout is one JSON object; `survived` should be empty.
 """
 
 import argparse
@@ -59,9 +59,8 @@ def try_break(tree: Path, entry: Break) -> bool:
     file = tree / entry.file
     whole = file.read_text(encoding="utf-8")
     if whole.count(entry.find) != 1:
-        raise SystemExit(
-            f"{entry.name}: the text to break stands {whole.count(entry.find)} times in {entry.file}, expected once"
-        )
+        found = whole.count(entry.find)
+        raise SystemExit(f"{entry.name}: the text to break stands {found} times in {entry.file}, expected once")
     file.write_text(whole.replace(entry.find, entry.replace), encoding="utf-8")
     try:
         answer = run_tests(tree, [entry.test])
