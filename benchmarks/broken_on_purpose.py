@@ -2,8 +2,9 @@
 
     python benchmarks/broken_on_purpose.py [--only WORD] [--list]
 
-Works on a copy of the tree. A break is a text that stands once in a file, and what replaces it (benchmarks/inputs/breaks.py). The
-test must pass on the whole code and fail on the broken one. The last line of stdout is one JSON object; `survived` should be empty.
+Works on a copy of the tree. A break is a text that stands once in a file, and what replaces it (benchmarks/inputs/breaks.py).
+The test must pass on the whole code and fail on the broken one. The last line of stdout is one JSON object; ``survived`` should
+be empty.
 """
 
 import argparse

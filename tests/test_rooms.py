@@ -87,7 +87,6 @@ def test_a_room_imports_only_what_lies_below_it(room: str) -> None:
     assert {name: imports for name, imports in found.items() if imports} == {}
 
 
-@pytest.mark.xfail(reason="some folders still reach up", strict=False)
 @pytest.mark.parametrize("room", ORDER)
 def test_a_folder_imports_only_folders_before_it(room: str) -> None:
     assert list(_upward_imports(room)) == []
