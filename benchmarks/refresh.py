@@ -25,7 +25,9 @@ from m5model.runtime.encoder import ModelBytes
 from schemas.listing import FEED_COLUMNS
 from schemas.workspace import Workspace
 from spark.embedding.engine import engine_settings
-from spark.features.publish import FeatureSettings, newest_source, publish_source
+from spark.features.publication import newest_source, plan_publication
+from spark.features.publish import publish_source
+from spark.features.settings import FeatureSettings
 from spark.ingest.ingest import ingest_feed
 from spark.setup.session import build_session
 
@@ -97,8 +99,8 @@ def refresh(spark: SparkSession, workspace: Workspace, model: ModelBytes, feed: 
     embedded = embed(spark, workspace, model)
     seconds["embed"] = time.perf_counter() - started
     started = time.perf_counter()
-    source = newest_source(spark, workspace, model.space_id)
-    publish_source(spark, workspace, source=source, settings=FeatureSettings())
+    publication = plan_publication(workspace, newest_source(workspace, model.space_id), FeatureSettings())
+    publish_source(spark, workspace, publication)
     seconds["publish"] = time.perf_counter() - started
     timing = Timing(
         seconds=seconds,

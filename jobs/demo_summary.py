@@ -10,7 +10,8 @@ from typing import Any
 from deltalake import DeltaTable
 
 from m5model.bundles.find import list_bundles
-from schemas.features import FEATURE_VIEWS
+from m5model.files import storage
+from schemas.features import DECLARATION_PROPERTY, FOLDER
 from schemas.workspace import Workspace
 
 NEXT = """  source .venv/bin/activate
@@ -87,9 +88,11 @@ def _print_vectors(report: Mapping[str, Any], workspace: Workspace) -> None:
 
 def _print_views(workspace: Workspace) -> None:
     _heading("Feature tables, with a row of each")
-    for name, view in FEATURE_VIEWS.items():
-        table = DeltaTable(workspace.table(f"features/{name}")).to_pyarrow_table()
-        print(f"  {name:<12}{table.num_rows:>8,} rows   {view.description}")
+    for name in storage.list_folders(f"{workspace.root}/{FOLDER}"):
+        published = DeltaTable(workspace.table(f"{FOLDER}/{name}"))
+        declaration = json.loads(published.metadata().configuration[DECLARATION_PROPERTY])
+        table = published.to_pyarrow_table()
+        print(f"  {name:<12}{table.num_rows:>8,} rows   {declaration['description']}")
         for row in table.slice(table.num_rows // 2, 1).to_pylist():
             print("      " + ", ".join(f"{column}={_shorten(value)}" for column, value in row.items()))
 

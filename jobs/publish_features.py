@@ -8,17 +8,19 @@ Views whose source and settings did not change are left as they are.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import Field, fields, replace
+from typing import Any
 
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
 from m5model.bundles.find import find_bundle, read_manifest
-from schemas.features import FEATURE_VIEWS
 from schemas.report import JobReport
 from schemas.space import sha256_hex
-from spark.features.publish import FeatureSettings, newest_source, publish_source
-from spark.features.recipes.attributes import AttributeSettings
-from spark.features.recipes.brands import BrandSettings
-from spark.features.recipes.duplicates import DuplicateSettings
+from schemas.workspace import Workspace
+from spark.features.publication import Publication, newest_source, plan_publication
+from spark.features.publish import PublishedView, publish_source, skip_views
+from spark.features.registry import load_recipes
+from spark.features.settings import FeatureSettings
 from spark.neighbours import NeighbourSettings
 
 
@@ -31,46 +33,53 @@ def publish(argv: Sequence[str] | None) -> JobReport:
     arguments = _parser().parse_args(argv)
     settings = feature_settings(arguments)
     require_workspace(arguments)
-
-    from spark.setup.session import job_session
-
     run = start_run("publish_features", arguments)
     space_id = arguments.space or read_manifest(find_bundle(run.workspace, None, "student")).space_id
-    with job_session("m5 publish_features", paths=[run.workspace.root]) as spark:
-        source = newest_source(spark, run.workspace, space_id)
-        views = publish_source(spark, run.workspace, source=source, settings=settings)
+    source = newest_source(run.workspace, space_id)
+    publication = plan_publication(run.workspace, source, settings)
+    views = _build_stale(run.workspace, publication) if publication.stale else skip_views(publication)
     run.run_id = f"publish-{sha256_hex(source.to_json().encode())[:12]}"
     return run.report({"source": json.loads(source.to_json()), "views": {view.name: view.as_json() for view in views}})
 
 
+def _build_stale(workspace: Workspace, publication: Publication) -> list[PublishedView]:
+    from spark.setup.session import job_session
+
+    with job_session("m5 publish_features", paths=[workspace.root]) as spark:
+        return publish_source(spark, workspace, publication)
+
+
 def _parser() -> argparse.ArgumentParser:
-    duplicates, brands, attributes, neighbours = DuplicateSettings(), BrandSettings(), AttributeSettings(), NeighbourSettings()
     parser = new_parser("Publish the partner feature views from the embeddings of one space.")
     parser.add_argument("--space", help="space id; the space of the newest student bundle otherwise")
-    parser.add_argument("--view", action="append", choices=FEATURE_VIEWS, help="a view to publish, repeatable; all otherwise")
-    parser.add_argument("--duplicate-threshold", type=float, default=duplicates.threshold, help="least cosine of a pair")
-    parser.add_argument("--brand-min-listings", type=int, default=brands.min_listings, help="least listings of a brand")
-    parser.add_argument("--attribute-min-cosine", type=float, default=attributes.min_cosine, help="least cosine of a voter")
-    parser.add_argument("--attribute-min-votes", type=int, default=attributes.min_votes, help="least neighbours that vote")
-    parser.add_argument(
-        "--attribute-min-confidence", type=float, default=attributes.min_confidence, help="least share of the votes"
-    )
-    parser.add_argument("--probes", type=int, default=neighbours.probes, help="cells that a neighbour search visits")
+    names = list(load_recipes())
+    parser.add_argument("--view", action="append", choices=names, help="a view to publish, repeatable; all otherwise")
+    for _, field in _flagged_fields():
+        kind = type(field.default)
+        parser.add_argument(field.metadata["flag"], type=kind, default=field.default, help=field.metadata["help"])
+    probes = NeighbourSettings().probes
+    parser.add_argument("--probes", type=int, default=probes, help="cells that a neighbour search visits")
     return parser
 
 
 def feature_settings(arguments: argparse.Namespace) -> FeatureSettings:
+    """The settings of every recipe, as its flags say."""
+    given: dict[str, dict[str, object]] = {}
+    for view, field in _flagged_fields():
+        flag: str = field.metadata["flag"]
+        given.setdefault(view, {})[field.name] = getattr(arguments, flag.removeprefix("--").replace("-", "_"))
+    recipes = load_recipes()
     return FeatureSettings(
-        views=tuple(dict.fromkeys(arguments.view or FEATURE_VIEWS)),
-        duplicates=DuplicateSettings(threshold=arguments.duplicate_threshold),
-        brands=BrandSettings(min_listings=arguments.brand_min_listings),
-        attributes=AttributeSettings(
-            min_cosine=arguments.attribute_min_cosine,
-            min_votes=arguments.attribute_min_votes,
-            min_confidence=arguments.attribute_min_confidence,
-        ),
+        views=tuple(dict.fromkeys(arguments.view or recipes)),
+        recipes={view: replace(recipes[view].settings, **values) for view, values in given.items()},
         neighbours=NeighbourSettings(probes=arguments.probes),
     )
+
+
+def _flagged_fields() -> Iterator[tuple[str, "Field[Any]"]]:
+    """Each view with the fields of its settings that have a flag."""
+    named = ((name, field) for name, recipe in load_recipes().items() for field in fields(recipe.settings))
+    return ((name, field) for name, field in named if "flag" in field.metadata)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The five partner feature views: one module per view, and ``publish``, which builds and writes them."""
+"""Partner feature views: one file per view in recipes, and ``publish``, which builds and writes them."""

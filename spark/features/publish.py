@@ -1,92 +1,29 @@
-"""Building the feature views from listings and embeddings, and publishing those whose source or settings changed.
+"""Builds the stale views of a publication and writes each in one commit."""
 
-``build_view`` and what it calls are pure; ``publish_features`` is the one that writes.
-"""
-
-import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_type
 
-from schemas.checks import require
 from schemas.embedding import EMBEDDINGS
 from schemas.errors import ConfigurationError, SpaceMismatchError
-from schemas.features import DECLARATION_PROPERTY, FEATURE_VIEWS, SOURCE_PROPERTY, FeatureView
+from schemas.features import FeatureView
 from schemas.listing import LISTINGS
 from schemas.report import JsonValue
 from schemas.workspace import Workspace
-from spark.delta.changes import last_change
-from spark.delta.tables import read_table, replace_table, table_properties
-from spark.features.recipes.attributes import AttributeSettings, build_attributes
-from spark.features.recipes.brands import BrandSettings, build_brands
-from spark.features.recipes.ctr import build_ctr
-from spark.features.recipes.duplicates import DuplicateSettings, build_duplicates
-from spark.features.recipes.search import build_search
-from spark.neighbours import NeighbourSettings, find_neighbours, require_one_space
-
-SETTINGS_PROPERTY = "m5.settings"
-RECIPE = 1  # raise it when the same source and settings would give other rows
-MADE_BY = {
-    LISTINGS.name: "spark-submit jobs/ingest_catalog.py --feed FEED",
-    EMBEDDINGS.name: "spark-submit jobs/embed_catalog.py",
-}
-FROM_NEIGHBOURS = ("duplicates", "attributes")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureSource:
-    """What views are made from."""
-
-    space_id: str
-    embeddings_version: int  # Delta version of the embeddings
-    listings_version: int  # Delta version of the listings
-
-    def to_json(self) -> str:
-        """What stands under SOURCE_PROPERTY."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureSettings:
-    """Which views are published, and how."""
-
-    views: tuple[str, ...] = tuple(FEATURE_VIEWS)
-    duplicates: DuplicateSettings = field(default_factory=DuplicateSettings)
-    brands: BrandSettings = field(default_factory=BrandSettings)
-    attributes: AttributeSettings = field(default_factory=AttributeSettings)
-    neighbours: NeighbourSettings = field(default_factory=NeighbourSettings)  # k and min_cosine follow from the views
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.views if name not in FEATURE_VIEWS]
-        rules = {
-            f"no view {', '.join(unknown)}; there are {', '.join(FEATURE_VIEWS)}": not unknown,
-            "neighbours are searched within a locale": self.neighbours.partition_columns == ("locale",),
-        }
-        require("FeatureSettings", rules)
-
-    @property
-    def neighbour_search(self) -> NeighbourSettings:
-        """One search that is enough for both views made from neighbours."""
-        return replace(
-            self.neighbours,
-            k=max(self.duplicates.neighbours, self.attributes.neighbours),
-            min_cosine=min(self.duplicates.threshold, self.attributes.min_cosine),
-        )
-
-    def to_json(self, view: str) -> str:
-        """All that decides the rows of ``view``, beside its source."""
-        own = {"duplicates": self.duplicates, "brands": self.brands, "attributes": self.attributes}
-        settings: dict[str, object] = {"recipe": RECIPE}
-        if view in own:
-            settings["view"] = asdict(own[view])  # type: ignore[call-overload]
-        if view in FROM_NEIGHBOURS:
-            settings["neighbours"] = asdict(self.neighbour_search)
-        return json.dumps(settings, sort_keys=True)
+from spark.delta.log import require_table
+from spark.delta.tables import read_table, replace_table
+from spark.features.publication import MADE_BY, Publication, describe_view, view_path
+from spark.features.recipe import ViewInputs, ViewRecipe
+from spark.features.registry import load_recipes
+from spark.features.settings import FeatureSettings
+from spark.neighbours import SpaceRows, find_neighbours, measure_space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,78 +39,52 @@ class PublishedView:
         return asdict(self)
 
 
-def newest_source(spark: SparkSession, workspace: Workspace, space_id: str) -> FeatureSource:
-    """The tables as they are now. Raises ``ConfigurationError`` naming the job to run where there is none."""
-    versions = {name: last_change(workspace.table(name), made_by=job) for name, job in MADE_BY.items()}
-    return FeatureSource(
-        space_id=space_id, embeddings_version=versions[EMBEDDINGS.name], listings_version=versions[LISTINGS.name]
-    )
-
-
-def publish_source(
-    spark: SparkSession, workspace: Workspace, *, source: FeatureSource, settings: FeatureSettings
-) -> list[PublishedView]:
-    """``publish_features`` of the workspace's own tables at the versions of ``source``."""
+def publish_source(spark: SparkSession, workspace: Workspace, publication: Publication) -> list[PublishedView]:
+    """``publish_features`` of the workspace's own tables at the versions of the source."""
+    source = publication.source
     versions = {LISTINGS.name: source.listings_version, EMBEDDINGS.name: source.embeddings_version}
     listings, embeddings = (
         read_table(spark, workspace.table(name), made_by=MADE_BY[name], version=version) for name, version in versions.items()
     )
-    of_space = embeddings.where(F.col("space_id") == source.space_id)
-    return publish_features(spark, workspace, listings, of_space, source=source, settings=settings)
+    return publish_features(workspace, listings, embeddings.where(F.col("space_id") == source.space_id), publication)
 
 
 def publish_features(
-    spark: SparkSession,
-    workspace: Workspace,
-    listings: DataFrame,
-    embeddings: DataFrame,
-    *,
-    source: FeatureSource,
-    settings: FeatureSettings,
+    workspace: Workspace, listings: DataFrame, embeddings: DataFrame, publication: Publication
 ) -> list[PublishedView]:
-    """Write every view of ``settings`` whose source or settings differ from the published table's, each in one commit.
+    """Write the stale views, side by side; then say what became of every view.
 
-    ``listings`` and ``embeddings`` are the tables at the versions of ``source``, the embeddings of its space alone.
+    ``listings`` and ``embeddings`` are the tables at the versions of the source, the embeddings of its space alone.
     Raises ``SpaceMismatchError`` naming both spaces where they are of another or of several, ``ConfigurationError`` where
     there are none.
     """
-    wanted = {name: describe_view(FEATURE_VIEWS[name], source, settings) for name in settings.views}
-    pending = [name for name in settings.views if not _is_current(spark, workspace, name, wanted[name])]
-    results = {name: PublishedView(name=name, rows_read=0, rows_made=0, unchanged=True) for name in settings.views}
-    if pending:
-        require_space(embeddings, source.space_id)
-        catalogue = join_vectors(listings, embeddings)
-        rows_read = catalogue.count()
-        with _shared_neighbours(catalogue, pending, settings) as neighbours:
-            for name in pending:
-                rows = conform(build_view(name, catalogue, neighbours, source.space_id, settings), FEATURE_VIEWS[name])
-                rows_made = replace_table(spark, rows, _path(workspace, name), wanted[name])
-                results[name] = PublishedView(name=name, rows_read=rows_read, rows_made=rows_made, unchanged=False)
-    return list(results.values())
+    views = skip_views(publication)
+    if publication.stale:
+        with _open_catalogue(listings, embeddings, publication) as (inputs, space):
+            lanes = plan_lanes(publication.stale)
+            with ThreadPoolExecutor(len(lanes), thread_name_prefix="m5-publish") as pool:
+                written = pool.map(lambda lane: _write_views(workspace, inputs, space, publication, lane), lanes)
+                views += [view for lane in written for view in lane]
+    return sorted(views, key=lambda view: publication.settings.views.index(view.name))
 
 
-def join_vectors(listings: DataFrame, embeddings: DataFrame) -> DataFrame:
-    """The listings that have a vector: locale, item_id, language, brand, attributes, text_hash, space_id, vector."""
-    described = listings.select("locale", "item_id", "language", "brand", "attributes", "text_hash")
+def skip_views(publication: Publication) -> list[PublishedView]:
+    """The views that stay as they are."""
+    return [PublishedView(name=name, rows_read=0, rows_made=0, unchanged=True) for name in publication.current]
+
+
+def plan_lanes(views: Sequence[str]) -> list[tuple[str, ...]]:
+    """Views that are built one after the other, because they share one neighbour search; every other view by itself."""
+    recipes = load_recipes()
+    sharing = tuple(name for name in views if recipes[name].needs_neighbours)
+    alone: list[tuple[str, ...]] = [(name,) for name in views if name not in sharing]
+    return [sharing, *alone] if sharing else alone
+
+
+def join_vectors(listings: DataFrame, embeddings: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """The listings that have a vector: locale, item_id, ``columns`` of the listing, space_id, vector."""
+    described = listings.select("locale", "item_id", *columns)
     return described.join(embeddings.select("locale", "item_id", "space_id", "vector"), ["locale", "item_id"])
-
-
-def build_view(
-    name: str, catalogue: DataFrame, neighbours: DataFrame | None, space_id: str, settings: FeatureSettings
-) -> DataFrame:
-    """The rows of one view; ``neighbours`` are needed for FROM_NEIGHBOURS only. Raises ``ConfigurationError`` without."""
-    match name:
-        case "brands":
-            return build_brands(catalogue, space_id, settings.brands)
-        case "ctr":
-            return build_ctr(catalogue, space_id)
-        case "search":
-            return build_search(catalogue, space_id)
-        case "duplicates" if neighbours is not None:
-            return build_duplicates(catalogue, neighbours, space_id, settings.duplicates)
-        case "attributes" if neighbours is not None:
-            return build_attributes(catalogue, neighbours, space_id, settings.attributes)
-    raise ConfigurationError(f"view {name!r} is unknown, or is made from neighbours and got none")
 
 
 def conform(rows: DataFrame, view: FeatureView) -> DataFrame:
@@ -186,18 +97,8 @@ def conform(rows: DataFrame, view: FeatureView) -> DataFrame:
     )
 
 
-def describe_view(view: FeatureView, source: FeatureSource, settings: FeatureSettings) -> dict[str, str]:
-    """The properties of the published table."""
-    return {
-        DECLARATION_PROPERTY: view.declaration(),
-        SOURCE_PROPERTY: source.to_json(),
-        SETTINGS_PROPERTY: settings.to_json(view.name),
-    }
-
-
-def require_space(embeddings: DataFrame, space_id: str) -> None:
-    """Raise ``SpaceMismatchError`` unless all embeddings are of ``space_id``, ``ConfigurationError`` where there are none."""
-    found = require_one_space(embeddings)
+def require_space(found: str | None, space_id: str) -> None:
+    """Raise ``SpaceMismatchError`` unless the space found is ``space_id``, ``ConfigurationError`` where there is none."""
     if found is None:
         raise ConfigurationError(f"there are no embeddings of space {space_id}", next_step="run jobs/embed_catalog.py")
     if found != space_id:
@@ -207,23 +108,55 @@ def require_space(embeddings: DataFrame, space_id: str) -> None:
         )
 
 
-def _is_current(spark: SparkSession, workspace: Workspace, name: str, wanted: Mapping[str, str]) -> bool:
-    return wanted.items() <= table_properties(spark, _path(workspace, name)).items()
+@contextmanager
+def _open_catalogue(
+    listings: DataFrame, embeddings: DataFrame, publication: Publication
+) -> Iterator[tuple[ViewInputs, SpaceRows]]:
+    """The catalogue with vectors, kept on the executors' disks where it is read more than once."""
+    recipes = [load_recipes()[name] for name in publication.stale]
+    columns = sorted({column for recipe in recipes for column in recipe.reads})
+    catalogue = join_vectors(listings, embeddings, columns)
+    if len(recipes) > 1 or recipes[0].depends_on != ("row",):
+        catalogue = catalogue.persist(StorageLevel.DISK_ONLY)
+    try:
+        space = measure_space(catalogue)
+        require_space(space.space_id or measure_space(embeddings).space_id, publication.source.space_id)
+        yield ViewInputs(catalogue=catalogue, space_id=publication.source.space_id), space
+    finally:
+        catalogue.unpersist()
 
 
-def _path(workspace: Workspace, name: str) -> str:
-    return workspace.table(FEATURE_VIEWS[name].table().name)
+def _write_views(
+    workspace: Workspace, inputs: ViewInputs, space: SpaceRows, publication: Publication, lane: tuple[str, ...]
+) -> list[PublishedView]:
+    with _search_neighbours(inputs, space, publication.settings, lane) as searched:
+        return [_write_view(workspace, searched, space, publication, name) for name in lane]
+
+
+def _write_view(
+    workspace: Workspace, inputs: ViewInputs, space: SpaceRows, publication: Publication, name: str
+) -> PublishedView:
+    recipe: ViewRecipe[Any] = load_recipes()[name]
+    rows = conform(recipe.build(inputs, publication.settings.of_view(name)), recipe.view)
+    path = view_path(workspace, name)
+    replace_table(rows, path, describe_view(name, publication.source, publication.settings))
+    written = require_table(path, made_by="jobs/publish_features.py")
+    return PublishedView(name=name, rows_read=space.rows, rows_made=written.rows, unchanged=False)
 
 
 @contextmanager
-def _shared_neighbours(catalogue: DataFrame, views: Collection[str], settings: FeatureSettings) -> Iterator[DataFrame | None]:
-    """Neighbours computed once for all views made from them, kept on the executors' disks meanwhile."""
-    if not set(views) & set(FROM_NEIGHBOURS):
-        yield None
+def _search_neighbours(
+    inputs: ViewInputs, space: SpaceRows, settings: FeatureSettings, lane: tuple[str, ...]
+) -> Iterator[ViewInputs]:
+    """The inputs with the neighbours that the lane's views share, kept on the executors' disks where several read them."""
+    if not load_recipes()[lane[0]].needs_neighbours:
+        yield inputs
         return
-    vectors = catalogue.select("locale", "item_id", "space_id", "vector")
-    neighbours = find_neighbours(vectors, settings.neighbour_search).persist(StorageLevel.DISK_ONLY)
+    vectors = inputs.catalogue.select("locale", "item_id", "space_id", "vector")
+    neighbours = find_neighbours(vectors, settings.search_for(lane), space)
+    if len(lane) > 1:
+        neighbours = neighbours.persist(StorageLevel.DISK_ONLY)
     try:
-        yield neighbours
+        yield replace(inputs, neighbours=neighbours)
     finally:
         neighbours.unpersist()

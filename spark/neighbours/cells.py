@@ -1,4 +1,4 @@
-"""The cells of one partition, and the blocks of bounded size that they are cut into. Plain numpy, without Spark.
+"""The cells of one locale, and the blocks of bounded size that they are cut into. Plain numpy, without Spark.
 
 Shape suffixes: N vectors, D dimensions, C cells, P probes.
 """
@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark.neighbours.kmeans import nearest_cells
-from spark.vectors.blocks import Vectors
+from spark.vectors.columns import Vectors
 
 Side = Literal["index", "query"]
 Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PartitionCells:
+class LocaleCells:
     """Cells, each cut into index_slices x query_slices blocks; blocks are numbered through, cell after cell."""
 
     centroids_CD: Vectors | None  # None: one cell, which needs no centroid

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from spark.vectors.blocks import Scores, Vectors, best_columns, row_blocks
+from spark.vectors.columns import Vectors, to_unit_length
+from spark.vectors.top_k import best_columns, row_blocks
 
 
 def train_centroids(sample_SD: Vectors, cells: int, iterations: int, seed: int) -> Vectors:
@@ -26,13 +27,6 @@ def nearest_cells(vectors_ND: Vectors, centroids_CD: Vectors, probes: int) -> ND
     return found
 
 
-def unit(vectors_ND: NDArray[np.floating]) -> Scores:
-    """Each vector divided by its length, float64; zero vectors stay zero."""
-    wide = vectors_ND.astype(np.float64)
-    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-    return wide / np.where(lengths > 0, lengths, 1.0)
-
-
 def _nearest_in_float32(sample_SD: Vectors, centroids_CD: Vectors) -> tuple[NDArray[np.int64], Vectors]:
     nearest_S = np.zeros(len(sample_SD), np.int64)
     score_S = np.zeros(len(sample_SD), np.float32)
@@ -50,4 +44,4 @@ def _means(sample_SD: Vectors, nearest_S: NDArray[np.int64], score_S: Vectors, c
     centroids_CD[used] = np.add.reduceat(sample_SD[order_S], starts, axis=0, dtype=np.float64)
     empty = np.setdiff1d(np.arange(cells), used)
     centroids_CD[empty] = sample_SD[np.argsort(score_S, kind="stable")[: len(empty)]]
-    return unit(centroids_CD).astype(np.float32)
+    return to_unit_length(centroids_CD).astype(np.float32)

@@ -8,71 +8,68 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark.neighbours.cells import PartitionCells, Side
-from spark.neighbours.partitions import Partition, partition_ddl, split_partitions
+from spark.neighbours.cells import LocaleCells, Side
+from spark.neighbours.locales import split_by_locale
 from spark.neighbours.settings import NeighbourSettings
-from spark.neighbours.space import require_one_space
+from spark.neighbours.space import SpaceRows, measure_space
 from spark.neighbours.training import train_cells
-from spark.vectors.blocks import MICRO, search_blocks, vectors_from_arrow, vectors_to_bytes
+from spark.vectors.columns import vectors_from_arrow, vectors_to_bytes
+from spark.vectors.top_k import MICRO, search_blocks
 
 # 1,024 vectors visit 8 cells of up to 4,096: small enough that a batch stays in the tens of megabytes.
 ASSIGN_ROWS = 1_024
 CANDIDATES = pa.list_(pa.struct([pa.field("distance", pa.int32()), pa.field("neighbour_item_id", pa.string())]))
-ASSIGNED = "vector binary, blocks array<bigint>"
-FOUND = "candidates array<struct<distance: int, neighbour_item_id: string>>"
+ASSIGNED = "locale string, item_id string, vector binary, blocks array<bigint>"
+FOUND = "locale string, item_id string, candidates array<struct<distance: int, neighbour_item_id: string>>"
 
 Batches = Iterator[pa.RecordBatch]
 
 
-def find_neighbours(embeddings: DataFrame, settings: NeighbourSettings, queries: DataFrame | None = None) -> DataFrame:
-    """The ``k`` nearest ``embeddings`` of every query in the query's partition; a listing is no neighbour of itself.
+def find_neighbours(embeddings: DataFrame, settings: NeighbourSettings, space: SpaceRows | None = None) -> DataFrame:
+    """The ``k`` nearest other listings of every listing in its locale.
 
-    Both frames hold the partition columns, ``item_id``, ``space_id`` and ``vector`` (array<float>, unit length); queries
-    default to the embeddings themselves. Returns the partition columns, ``item_id``, ``neighbour_item_id``, ``cosine``
-    (double, rounded to 6 decimals) and ``rank`` (int, 1 = nearest; equal cosines in the order of the ids).
+    ``embeddings`` holds locale, item_id, space_id and vector (array<float>, unit length). Returns locale, item_id,
+    neighbour_item_id, cosine (double, rounded to 6 decimals) and rank (int, 1 = nearest; equal cosines in the order of the
+    ids).
 
-    The cells are trained at once, by Spark jobs of bounded results (see train_cells); the search runs when the result is
-    read. Shuffles one copy of every vector for the index, ``probes`` copies for the queries, more where a cell is split.
+    ``space`` is what ``measure_space(embeddings)`` gave, where that is known already. The cells are trained at once, by a Spark
+    job of bounded result (see train_cells); the search runs when the result is read. Shuffles one copy of every vector for the
+    index, ``probes`` copies for the queries, more where a cell is split.
     Raises ``SpaceMismatchError`` naming both spaces where the vectors are of several.
     """
-    require_one_space(embeddings, *([] if queries is None else [queries]))
-    queries = embeddings if queries is None else queries
-    cells = train_cells(queries, embeddings, settings)
-    candidates = search_cells(
-        assign_blocks(queries, cells, settings, "query"), assign_blocks(embeddings, cells, settings, "index"), settings
-    )
-    return merge_candidates(candidates, settings)
+    rows = (space or measure_space(embeddings)).by_locale
+    cells = train_cells(embeddings, rows, settings)
+    queries, index = (assign_blocks(embeddings, cells, settings, side) for side in ("query", "index"))
+    return merge_candidates(search_cells(queries, index, settings), settings)
 
 
 def assign_blocks(
-    embeddings: DataFrame, cells: Mapping[Partition, PartitionCells], settings: NeighbourSettings, side: Side
+    embeddings: DataFrame, cells: Mapping[str, LocaleCells], settings: NeighbourSettings, side: Side
 ) -> DataFrame:
-    """One row per vector and block that it belongs to: partition columns, item_id, vector (binary float32), block."""
-    columns = settings.partition_columns
+    """One row per vector and block that it belongs to: locale, item_id, vector (binary float32), block."""
     return (
-        embeddings.select(*columns, "item_id", "vector", F.pmod(F.xxhash64("item_id"), F.lit(1 << 31)).alias("hash"))
-        .mapInArrow(_assigner(cells, settings, side), f"{partition_ddl(columns)}, item_id string, {ASSIGNED}")
-        .select(*columns, "item_id", "vector", F.explode("blocks").alias("block"))
+        embeddings.select("locale", "item_id", "vector", F.pmod(F.xxhash64("item_id"), F.lit(1 << 31)).alias("hash"))
+        .mapInArrow(_assigner(cells, settings, side), ASSIGNED)
+        .select("locale", "item_id", "vector", F.explode("blocks").alias("block"))
     )
 
 
 def search_cells(queries: DataFrame, index: DataFrame, settings: NeighbourSettings) -> DataFrame:
-    """Exact search within each block: partition columns, item_id, and its candidates there, nearest first."""
-    keys = [*settings.partition_columns, "block"]
-    schema = f"{partition_ddl(settings.partition_columns)}, item_id string, {FOUND}"
-    return queries.groupBy(*keys).cogroup(index.groupBy(*keys)).applyInArrow(_searcher(settings), schema)
+    """Exact search within each block: locale, item_id, and its candidates there, nearest first."""
+    keys = ("locale", "block")
+    return queries.groupBy(*keys).cogroup(index.groupBy(*keys)).applyInArrow(_searcher(settings), FOUND)
 
 
 def merge_candidates(candidates: DataFrame, settings: NeighbourSettings) -> DataFrame:
     """The best ``k`` over all blocks that a query visited. Distances are negative millionths of a cosine."""
-    columns = [*settings.partition_columns, "item_id"]
     nearest = F.slice(F.array_sort(F.flatten(F.collect_list("candidates"))), 1, settings.k)
     return (
-        candidates.groupBy(*columns)
+        candidates.groupBy("locale", "item_id")
         .agg(nearest.alias("nearest"))
-        .select(*columns, F.posexplode("nearest").alias("position", "found"))
+        .select("locale", "item_id", F.posexplode("nearest").alias("position", "found"))
         .select(
-            *columns,
+            "locale",
+            "item_id",
             F.col("found.neighbour_item_id").alias("neighbour_item_id"),
             (-F.col("found.distance") / MICRO).alias("cosine"),
             (F.col("position") + 1).alias("rank"),
@@ -80,24 +77,19 @@ def merge_candidates(candidates: DataFrame, settings: NeighbourSettings) -> Data
     )
 
 
-def _assigner(
-    cells: Mapping[Partition, PartitionCells], settings: NeighbourSettings, side: Side
-) -> Callable[[Batches], Batches]:
+def _assigner(cells: Mapping[str, LocaleCells], settings: NeighbourSettings, side: Side) -> Callable[[Batches], Batches]:
     def assign(batches: Batches) -> Batches:
         for batch in batches:
             for start in range(0, batch.num_rows, ASSIGN_ROWS):
                 yield from assign_batch(batch.slice(start, ASSIGN_ROWS))
 
     def assign_batch(batch: pa.RecordBatch) -> Batches:
-        for partition, part in split_partitions(batch, settings.partition_columns):
-            if partition not in cells:
-                continue
+        for locale, part in split_by_locale(batch):
             vectors_ND, hash_N = vectors_from_arrow(part["vector"]), part["hash"].to_numpy()
-            count_N, blocks = cells[partition].blocks_of(vectors_ND, hash_N, side, settings.probes)
+            count_N, blocks = cells[locale].blocks_of(vectors_ND, hash_N, side, settings.probes)
             offsets = np.concatenate([[0], np.cumsum(count_N)]).astype(np.int32)
-            columns = {name: part[name] for name in (*settings.partition_columns, "item_id")}
-            columns |= {"vector": vectors_to_bytes(vectors_ND), "blocks": pa.ListArray.from_arrays(offsets, blocks)}
-            yield pa.RecordBatch.from_pydict(columns)
+            columns = {"locale": part["locale"], "item_id": part["item_id"], "vector": vectors_to_bytes(vectors_ND)}
+            yield pa.RecordBatch.from_pydict(columns | {"blocks": pa.ListArray.from_arrays(offsets, blocks)})
 
     return assign
 
@@ -107,11 +99,8 @@ def _searcher(settings: NeighbourSettings) -> Callable[[tuple[pa.Scalar, ...], p
         index = index.sort_by("item_id")  # so that the order of columns, which decides ties, is the order of ids
         query_ids, index_ids = (side["item_id"].combine_chunks() for side in (queries, index))
         candidates = search_block(queries["vector"], query_ids, index["vector"], index_ids)
-        columns = {
-            column: pa.repeat(scalar, len(query_ids))
-            for column, scalar in zip(settings.partition_columns, key[:-1], strict=True)
-        }
-        found = pa.table(columns | {"item_id": query_ids, "candidates": candidates})
+        columns = {"locale": pa.repeat(key[0], len(query_ids)), "item_id": query_ids, "candidates": candidates}
+        found = pa.table(columns)
         return found.filter(pc.greater(pc.list_value_length(found["candidates"]), 0))
 
     def search_block(

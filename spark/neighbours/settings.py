@@ -10,17 +10,16 @@ from schemas.checks import require
 class NeighbourSettings:
     """Settings of one neighbour search; raises ``ConfigurationError`` naming all that are wrong."""
 
-    k: int = 10  # neighbours per query
+    k: int = 10  # neighbours per listing
     min_cosine: float = -1.0  # neighbours below this similarity are left out
-    probes: int = 8  # cells that a query visits
-    cells: int | None = None  # cells per partition; None: the square root of its rows, see cells_for
-    max_cells: int = 4096  # cells per partition; bounds the centroids that every task carries
-    exact_below: int = 2_000  # rows; a smaller partition is one cell, hence searched exactly
+    probes: int = 8  # cells that a listing visits
+    cells: int | None = None  # cells per locale; None: the square root of its rows, see cells_for
+    max_cells: int = 4096  # cells per locale; bounds the centroids that every task carries
+    exact_below: int = 2_000  # rows; a smaller locale is one cell, hence searched exactly
     sample_per_cell: int = 40  # rows; k-means wants about 39 points a centroid (faiss), and 40 x 4096 x 384 x 4 B = 250 MB
     iterations: int = 10  # of k-means
     block_rows: int = 20_000  # rows of one side of a block; a cell beyond that is split
     seed: int = 0
-    partition_columns: tuple[str, ...] = ("locale",)  # neighbours share these
 
     def __post_init__(self) -> None:
         counts = ("k", "probes", "max_cells", "exact_below", "sample_per_cell", "iterations", "block_rows")
@@ -28,12 +27,11 @@ class NeighbourSettings:
         rules |= {
             f"min_cosine must be between -1 and 1, is {self.min_cosine}": -1 <= self.min_cosine <= 1,
             f"cells must be at least 1 or None, is {self.cells}": self.cells is None or self.cells >= 1,
-            "partition_columns must name at least one column": len(self.partition_columns) >= 1,
         }
         require("NeighbourSettings", rules)
 
     def cells_for(self, rows: int) -> int:
-        """Number of cells of a partition of ``rows`` rows."""
+        """Number of cells of a locale of ``rows`` rows."""
         if self.cells is not None:
             return min(self.cells, rows)
         return 1 if rows <= self.exact_below else min(self.max_cells, round(math.sqrt(rows)))

@@ -10,11 +10,11 @@ from pyspark.sql import functions as F
 from m5model.bundles.find import list_bundle_ids, list_bundles
 from m5model.data.set_versions import list_training_sets, list_version_names
 from schemas.errors import ConfigurationError, GateRefusedError
-from schemas.features import FEATURE_VIEWS
 from schemas.report import JsonValue
 from schemas.retention import RetentionPolicy, Subject
 from schemas.workspace import Workspace
 from spark.delta.tables import read_table, removable_files, table_exists, version_times
+from spark.features.publication import list_published
 from spark.retention.references import NEWEST, References
 
 MADE_BY = "jobs/ingest_catalog.py"
@@ -171,7 +171,7 @@ def _rows(
 def _history(
     spark: SparkSession, workspace: Workspace, policy: RetentionPolicy, references: References, clock: Clock
 ) -> Iterator[Drop]:
-    tables = [view.table().name for view in FEATURE_VIEWS.values()] if policy.table == "features" else [policy.table]
+    tables = list_published(workspace) if policy.table == "features" else [policy.table]
     for table in tables:
         path = workspace.table(table)
         if not table_exists(spark, path):

@@ -14,10 +14,11 @@ from m5model.bundles.find import list_bundles
 from m5model.files import storage
 from schemas.bundle import BundleManifest
 from schemas.checks import is_name
-from schemas.features import FEATURE_VIEWS, SOURCE_PROPERTY
+from schemas.features import SOURCE_PROPERTY
 from schemas.report import is_report_of
 from schemas.workspace import Workspace
 from spark.delta.tables import table_properties
+from spark.features.publication import list_published
 
 # Live without a reference: the newest of its kind.
 NEWEST = "the newest"
@@ -40,10 +41,10 @@ class References:
 def find_references(spark: SparkSession, workspace: Workspace) -> References:
     """All references of the workspace as it is now."""
     sources = {}
-    for name, view in FEATURE_VIEWS.items():
-        properties = table_properties(spark, workspace.table(view.table().name))
+    for table in list_published(workspace):
+        properties = table_properties(spark, workspace.table(table))
         if SOURCE_PROPERTY in properties:
-            sources[name] = json.loads(properties[SOURCE_PROPERTY])
+            sources[table.rpartition("/")[2]] = json.loads(properties[SOURCE_PROPERTY])
     return link(list_bundles(workspace), sources, find_unfinished_runs(workspace))
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 
-from spark.vectors.blocks import vectors_from_arrow
+from spark.vectors.columns import vectors_from_arrow
 
 FIXED_POINT = 2.0**32
 MAX_OPEN_SUMS = 4_096  # keys that a task holds before it hands its partial sums on: 12 MB at 384 dimensions

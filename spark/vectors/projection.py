@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 
 from schemas.space import sha256_hex
-from spark.neighbours.kmeans import unit
-from spark.vectors.blocks import vectors_from_arrow, vectors_to_lists
+from spark.vectors.columns import to_unit_length, vectors_from_arrow, vectors_to_lists
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -43,7 +42,7 @@ def _projector(space_id: str, projected: int, unit_length: bool) -> Callable[[Ba
                 continue
             vectors_ND = vectors_from_arrow(batch["vector"])
             projected_NP = vectors_ND.astype(np.float64) @ projection_matrix(space_id, vectors_ND.shape[1], projected)
-            column = vectors_to_lists(unit(projected_NP) if unit_length else projected_NP)
+            column = vectors_to_lists(to_unit_length(projected_NP) if unit_length else projected_NP)
             yield batch.set_column(batch.schema.get_field_index("vector"), "vector", column)
 
     return project

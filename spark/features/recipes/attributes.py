@@ -2,13 +2,35 @@
 
 from dataclasses import dataclass
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from schemas.checks import require
-from spark.vectors.blocks import MICRO
+from schemas.features import SPACE_ID, FeatureView
+from schemas.listing import ITEM_ID, LOCALE
+from schemas.tables import TEXT, Column
+from spark.features.recipe import NeighbourNeed, ViewInputs, ViewRecipe, flag
+from spark.vectors.top_k import MICRO
 
 ATTRIBUTE = ["locale", "item_id", "attribute"]
+
+VIEW = FeatureView(
+    name="attributes",
+    owner="document-understanding",
+    description="Attribute values that a listing does not declare, voted for by its nearest neighbours that do.",
+    key=("locale", "item_id", "attribute"),
+    columns=(
+        LOCALE,
+        ITEM_ID,
+        Column(name="attribute", type=TEXT, meaning="attribute name", nullable=False),
+        Column(name="value", type=TEXT, meaning="value with the largest similarity-weighted vote", nullable=False),
+        Column(name="confidence", type=pa.float32(), meaning="that value's share of the votes", unit="0 to 1", nullable=False),
+        Column(name="votes", type=pa.int32(), meaning="neighbours that declare the attribute", unit="listings", nullable=False),
+        SPACE_ID,
+    ),
+    freshness_hours=24,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +38,12 @@ class AttributeSettings:
     """When neighbours are believed."""
 
     neighbours: int = 10  # nearest listings that vote
-    min_cosine: float = 0.5  # least similarity of a voter; above 0, because it is the vote's weight
-    min_votes: int = 2  # neighbours that declare the attribute, whatever its value
-    min_confidence: float = 0.5  # least share of the weight that the best value has
+    # Above 0, because the cosine is the vote's weight.
+    min_cosine: float = flag(0.5, "--attribute-min-cosine", "least cosine of a voter")
+    # Voters declare the attribute, whatever its value.
+    min_votes: int = flag(2, "--attribute-min-votes", "least neighbours that vote")
+    # The best value's share of the weight.
+    min_confidence: float = flag(0.5, "--attribute-min-confidence", "least share of the votes")
 
     def __post_init__(self) -> None:
         rules = {
@@ -30,14 +55,13 @@ class AttributeSettings:
         require("AttributeSettings", rules)
 
 
-def build_attributes(catalogue: DataFrame, neighbours: DataFrame, space_id: str, settings: AttributeSettings) -> DataFrame:
-    """The view of schemas.features.ATTRIBUTES, a row per listing and attribute that it lacks.
+def build_attributes(inputs: ViewInputs, settings: AttributeSettings) -> DataFrame:
+    """A row per listing and attribute that it lacks.
 
-    ``catalogue`` holds locale, item_id and attributes; ``neighbours`` comes from spark.neighbours. Names and values are
-    compared as they are written. Of values with equal weight the first in order wins.
+    Names and values are compared as they are written. Of values with equal weight the first in order wins.
     """
-    declared = explode_attributes(catalogue)
-    votes = collect_votes(neighbours, declared, settings).join(declared, ATTRIBUTE, "left_anti")
+    declared = explode_attributes(inputs.catalogue)
+    votes = collect_votes(inputs.require_neighbours(), declared, settings).join(declared, ATTRIBUTE, "left_anti")
     trusted = (F.col("votes") >= settings.min_votes) & (F.col("confidence") >= settings.min_confidence)
     return (
         elect_values(votes)
@@ -47,7 +71,7 @@ def build_attributes(catalogue: DataFrame, neighbours: DataFrame, space_id: str,
             "value",
             F.col("confidence").cast("float").alias("confidence"),
             F.col("votes").cast("int").alias("votes"),
-            F.lit(space_id).alias("space_id"),
+            F.lit(inputs.space_id).alias("space_id"),
         )
     )
 
@@ -79,3 +103,17 @@ def elect_values(votes: DataFrame) -> DataFrame:
         best.alias("best"), F.sum("weight").alias("weight"), F.sum("votes").alias("votes")
     )
     return elected.select(*ATTRIBUTE, "best.value", (-F.col("best.order") / F.col("weight")).alias("confidence"), "votes")
+
+
+def _need(settings: AttributeSettings) -> NeighbourNeed:
+    return NeighbourNeed(k=settings.neighbours, min_cosine=settings.min_cosine)
+
+
+RECIPE = ViewRecipe(
+    view=VIEW,
+    depends_on=("neighbourhood",),
+    reads=("attributes",),
+    settings=AttributeSettings(),
+    build=build_attributes,
+    search=_need,
+)

@@ -13,19 +13,44 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from schemas.checks import require
-from spark.neighbours.kmeans import unit
-from spark.vectors.blocks import MICRO, Scores, best_columns, row_blocks, vectors_from_arrow
+from schemas.features import SPACE_ID, FeatureView
+from schemas.listing import ITEM_ID, LOCALE
+from schemas.tables import TEXT
+from schemas.tables import Column as TableColumn
+from spark.features.recipe import ViewInputs, ViewRecipe, flag
+from spark.vectors.columns import to_unit_length, vectors_from_arrow
 from spark.vectors.exact_sums import sum_vectors
+from spark.vectors.top_k import MICRO, Scores, best_columns, row_blocks
 
 SCORED = "locale string, item_id string, brand string, nearest_brand string, score float, margin float"
 Batches = Iterator[pa.RecordBatch]
+
+VIEW = FeatureView(
+    name="brands",
+    owner="brand-classification",
+    description="The brand whose centroid (mean of its listings' vectors) lies nearest to each listing.",
+    key=("locale", "item_id"),
+    columns=(
+        LOCALE,
+        ITEM_ID,
+        TableColumn(name="brand", type=TEXT, meaning="brand that the listing declares, if any"),
+        TableColumn(name="nearest_brand", type=TEXT, meaning="brand of the nearest centroid", nullable=False),
+        TableColumn(name="score", type=pa.float32(), meaning="cosine to that centroid", unit="-1 to 1", nullable=False),
+        TableColumn(
+            name="margin", type=pa.float32(), meaning="score minus the second best brand's", unit="0 to 2", nullable=False
+        ),
+        SPACE_ID,
+    ),
+    freshness_hours=24,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BrandSettings:
     """Which brands get a centroid."""
 
-    min_listings: int = 3  # listings; 2 at least, because a listing is scored without its own vector
+    # 2 at least, because a listing is scored without its own vector.
+    min_listings: int = flag(3, "--brand-min-listings", "least listings of a brand")
     max_brands: int = 50_000  # brands, those with most listings; every task carries their centroids, 150 MB at 384 dimensions
 
     def __post_init__(self) -> None:
@@ -51,22 +76,23 @@ class BrandCentroids:
         that its score does not profit from its own vector (leave one out).
         """
         wide_ND = vectors_ND.astype(np.float64)
-        scores_NB = wide_ND @ unit(self.totals_BD).T
+        scores_NB = wide_ND @ to_unit_length(self.totals_BD).T
         rows = np.flatnonzero(own_N >= 0)
-        others_ND = unit(self.totals_BD[own_N[rows]] - wide_ND[rows])
+        others_ND = to_unit_length(self.totals_BD[own_N[rows]] - wide_ND[rows])
         scores_NB[rows, own_N[rows]] = np.einsum("nd,nd->n", others_ND, wide_ND[rows])
         return best_columns(scores_NB, 2)
 
 
-def build_brands(catalogue: DataFrame, space_id: str, settings: BrandSettings) -> DataFrame:
-    """The view of schemas.features.BRANDS. ``catalogue`` holds locale, item_id, brand and vector.
+def build_brands(inputs: ViewInputs, settings: BrandSettings) -> DataFrame:
+    """A row per listing of the catalogue, or none where there is no brand.
 
     Brands span locales, as the space does. Collects at most ``max_brands`` centroids, by a Spark job of its own. The margin
-    of the only brand is its score + 1: as if the second best had the lowest cosine there is. No brand, no rows.
+    of the only brand is its score + 1: as if the second best had the lowest cosine there is.
     """
-    listings = catalogue.select("locale", "item_id", "brand", "vector", brand_key(F.col("brand")).alias("brand_key"))
+    described = inputs.catalogue.select("locale", "item_id", "brand", "vector")
+    listings = described.withColumn("brand_key", brand_key(F.col("brand")))
     centroids = collect_centroids(listings, settings)
-    return score_listings(listings, centroids).withColumn("space_id", F.lit(space_id))
+    return score_listings(listings, centroids).withColumn("space_id", F.lit(inputs.space_id))
 
 
 def brand_key(brand: Column) -> Column:
@@ -128,3 +154,6 @@ def _scorer(centroids: BrandCentroids) -> Callable[[Batches], Batches]:
         return pa.RecordBatch.from_pydict(columns)
 
     return score
+
+
+RECIPE = ViewRecipe(view=VIEW, depends_on=("group",), reads=("brand",), settings=BrandSettings(), build=build_brands)

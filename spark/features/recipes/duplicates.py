@@ -2,19 +2,41 @@
 
 from dataclasses import dataclass
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from schemas.checks import require
+from schemas.features import SPACE_ID, FeatureView
+from schemas.listing import ITEM_ID, LOCALE
+from schemas.tables import TEXT
+from schemas.tables import Column as TableColumn
+from spark.features.recipe import NeighbourNeed, ViewInputs, ViewRecipe, flag
 
 PAIR = ["locale", "item_id", "other_item_id"]
+
+VIEW = FeatureView(
+    name="duplicates",
+    owner="duplicate-detection",
+    description="Pairs of listings of one locale that may be the same item, found as near neighbours.",
+    key=("locale", "item_id", "other_item_id"),
+    columns=(
+        LOCALE,
+        ITEM_ID,
+        TableColumn(name="other_item_id", type=TEXT, meaning="the other listing; greater than item_id", nullable=False),
+        TableColumn(name="cosine", type=pa.float32(), meaning="similarity of the two vectors", unit="-1 to 1", nullable=False),
+        TableColumn(name="same_text", type=pa.bool_(), meaning="both have the same text_hash", nullable=False),
+        SPACE_ID,
+    ),
+    freshness_hours=24,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DuplicateSettings:
     """When two listings may be the same item."""
 
-    threshold: float = 0.9  # least cosine of a pair
+    threshold: float = flag(0.9, "--duplicate-threshold", "least cosine of a pair")
     neighbours: int = 10  # neighbours per listing that are looked at; bounds the pairs to rows x neighbours
 
     def __post_init__(self) -> None:
@@ -25,13 +47,10 @@ class DuplicateSettings:
         require("DuplicateSettings", rules)
 
 
-def build_duplicates(catalogue: DataFrame, neighbours: DataFrame, space_id: str, settings: DuplicateSettings) -> DataFrame:
-    """The view of schemas.features.DUPLICATES, a row per pair.
-
-    ``catalogue`` holds locale, item_id, vector and text_hash; ``neighbours`` comes from spark.neighbours.
-    Neighbours count from the threshold upwards, equal texts always.
-    """
-    pairs = pair_neighbours(neighbours, settings).unionByName(pair_equal_texts(catalogue))
+def build_duplicates(inputs: ViewInputs, settings: DuplicateSettings) -> DataFrame:
+    """A row per pair. Neighbours count from the threshold upwards, equal texts always."""
+    catalogue = inputs.catalogue
+    pairs = pair_neighbours(inputs.require_neighbours(), settings).unionByName(pair_equal_texts(catalogue))
     hashes = catalogue.select("locale", "item_id", "text_hash")
     others = hashes.select("locale", F.col("item_id").alias("other_item_id"), F.col("text_hash").alias("other_hash"))
     return (
@@ -43,7 +62,7 @@ def build_duplicates(catalogue: DataFrame, neighbours: DataFrame, space_id: str,
             *PAIR,
             F.col("cosine").cast("float").alias("cosine"),
             (F.col("text_hash") == F.col("other_hash")).alias("same_text"),
-            F.lit(space_id).alias("space_id"),
+            F.lit(inputs.space_id).alias("space_id"),
         )
     )
 
@@ -83,3 +102,17 @@ def cosine_of(first: Column, second: Column) -> Column:
     """Inner product of two unit vectors, double, rounded to 6 decimals as neighbours' cosines are."""
     products = F.zip_with(first, second, lambda a, b: a.cast("double") * b)
     return F.least(F.lit(1.0), F.round(F.aggregate(products, F.lit(0.0), lambda total, product: total + product), 6))
+
+
+def _need(settings: DuplicateSettings) -> NeighbourNeed:
+    return NeighbourNeed(k=settings.neighbours, min_cosine=settings.threshold)
+
+
+RECIPE = ViewRecipe(
+    view=VIEW,
+    depends_on=("neighbourhood", "group"),  # the group: listings of equal text
+    reads=("text_hash",),
+    settings=DuplicateSettings(),
+    build=build_duplicates,
+    search=_need,
+)

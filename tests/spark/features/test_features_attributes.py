@@ -4,6 +4,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from schemas.errors import ConfigurationError
+from spark.features.recipe import ViewInputs
 from spark.features.recipes.attributes import AttributeSettings, build_attributes
 
 CATALOGUE = "locale string, item_id string, attributes map<string, string>"
@@ -28,7 +29,8 @@ def neighbours(spark: SparkSession, *rows: tuple[str, str, float, int]) -> DataF
 
 def build(catalogue: DataFrame, found: DataFrame, **settings: float) -> list[tuple]:
     chosen = AttributeSettings(**settings)  # type: ignore[arg-type]
-    rows = build_attributes(catalogue, found, "space-a", chosen).orderBy("item_id", "attribute").collect()
+    inputs = ViewInputs(catalogue=catalogue, space_id="space-a", neighbours=found)
+    rows = build_attributes(inputs, chosen).orderBy("item_id", "attribute").collect()
     return [(*row[:4], round(row[4], 6), *row[5:]) for row in rows]
 
 

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.errors import ConfigurationError
+from spark.features.recipe import ViewInputs
 from spark.features.recipes.brands import BrandCentroids, BrandSettings, brand_key, build_brands, collect_centroids, name_brands
 from spark.vectors.exact_sums import sum_vectors
 
@@ -29,12 +30,16 @@ def catalogue(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(ROWS, CATALOGUE)
 
 
+def inputs(catalogue: DataFrame) -> ViewInputs:
+    return ViewInputs(catalogue=catalogue, space_id="space-a")
+
+
 def keyed(catalogue: DataFrame) -> DataFrame:
     return catalogue.withColumn("brand_key", brand_key(F.col("brand")))
 
 
 def test_every_listing_gets_its_nearest_brand_across_locales_and_its_own_centroid_leaves_it_out(catalogue: DataFrame) -> None:
-    found = {row.item_id: row for row in build_brands(catalogue, "space-a", BrandSettings(min_listings=2)).collect()}
+    found = {row.item_id: row for row in build_brands(inputs(catalogue), BrandSettings(min_listings=2)).collect()}
     assert sorted(found) == ["a", "b", "c", "d", "e", "f", "g"]
     # b alone leaves (1, 0) and (0.6, 0.8): mean direction (0.894427, 0.447214)
     assert (found["b"].brand, found["b"].nearest_brand) == (" ACME ", "Acme")
@@ -59,12 +64,12 @@ def test_brands_below_the_least_number_of_listings_or_beyond_the_greatest_number
 
 
 def test_the_margin_of_the_only_brand_is_its_score_plus_one(catalogue: DataFrame) -> None:
-    row = build_brands(catalogue, "s", BrandSettings(min_listings=3)).where("item_id = 'g'").collect()[0]
+    row = build_brands(inputs(catalogue), BrandSettings(min_listings=3)).where("item_id = 'g'").collect()[0]
     assert row.margin == pytest.approx(row.score + 1, abs=1e-6)
 
 
 def test_without_any_brand_the_view_is_empty(catalogue: DataFrame) -> None:
-    assert build_brands(catalogue, "s", BrandSettings(min_listings=4)).collect() == []
+    assert build_brands(inputs(catalogue), BrandSettings(min_listings=4)).collect() == []
 
 
 def test_spellings_that_differ_in_case_and_white_space_are_one_brand_and_blank_ones_none(spark: SparkSession) -> None:

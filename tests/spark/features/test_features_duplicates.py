@@ -5,6 +5,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.errors import ConfigurationError
+from spark.features.recipe import ViewInputs
 from spark.features.recipes.duplicates import DuplicateSettings, build_duplicates, cosine_of, pair_equal_texts
 
 CATALOGUE = "locale string, item_id string, vector array<float>, text_hash string"
@@ -23,6 +24,10 @@ def catalogue(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, CATALOGUE)
 
 
+def inputs(catalogue: DataFrame, neighbours: DataFrame) -> ViewInputs:
+    return ViewInputs(catalogue=catalogue, space_id="space-a", neighbours=neighbours)
+
+
 def test_pairs_are_near_neighbours_from_the_threshold_upwards_and_all_listings_of_equal_text(
     spark: SparkSession, catalogue: DataFrame
 ) -> None:
@@ -36,7 +41,7 @@ def test_pairs_are_near_neighbours_from_the_threshold_upwards_and_all_listings_o
         ],
         NEIGHBOURS,
     )
-    found = build_duplicates(catalogue, neighbours, "space-a", DuplicateSettings(threshold=0.8, neighbours=2))
+    found = build_duplicates(inputs(catalogue, neighbours), DuplicateSettings(threshold=0.8, neighbours=2))
     assert [(*row[:3], round(row[3], 6), *row[4:]) for row in found.orderBy("item_id", "other_item_id").collect()] == [
         ("DE", "a", "b", 0.8, False, "space-a"),
         ("DE", "a", "c", 0.6, True, "space-a"),
@@ -50,9 +55,9 @@ def test_a_text_that_many_share_gives_one_pair_less_than_listings_and_never_cros
     assert [tuple(row)[:3] for row in found] == [("DE", "a", "c"), ("DE", "a", "d")]
 
 
-def test_a_pair_found_as_neighbours_and_by_its_text_stands_there_once(spark: SparkSession, catalogue: DataFrame) -> None:
+def test_a_pair_found_as_neighbours_and_by_its_text_is_one_row(spark: SparkSession, catalogue: DataFrame) -> None:
     neighbours = spark.createDataFrame([("DE", "a", "c", 0.6, 1)], NEIGHBOURS)
-    found = build_duplicates(catalogue, neighbours, "space-a", DuplicateSettings(threshold=0.5)).where("other_item_id = 'c'")
+    found = build_duplicates(inputs(catalogue, neighbours), DuplicateSettings(threshold=0.5)).where("other_item_id = 'c'")
     assert [(row.item_id, row.same_text) for row in found.collect()] == [("a", True)]
 
 

@@ -11,16 +11,29 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.publish_features import main
 from schemas.bundle import BundleManifest
 from schemas.errors import ConfigurationError, SpaceMismatchError
-from schemas.features import DECLARATION_PROPERTY, FEATURE_VIEWS, SOURCE_PROPERTY
+from schemas.features import DECLARATION_PROPERTY, SOURCE_PROPERTY
 from schemas.manifests import to_json
 from schemas.workspace import Workspace
-from spark.features.publish import FeatureSettings, FeatureSource, publish_features
+from spark.features.publication import FeatureSource, plan_publication
+from spark.features.publish import PublishedView, publish_features
 from spark.features.recipes.brands import BrandSettings
+from spark.features.registry import load_recipes
+from spark.features.settings import FeatureSettings
 
 LISTINGS = "locale string, item_id string, language string, brand string, attributes map<string, string>, text_hash string"
 EMBEDDINGS = "locale string, item_id string, space_id string, vector array<float>"
 SOURCE = FeatureSource(space_id="space-a", embeddings_version=3, listings_version=7)
-SETTINGS = FeatureSettings(brands=BrandSettings(min_listings=2))
+SETTINGS = FeatureSettings(recipes={"brands": BrandSettings(min_listings=2)})
+
+
+def published(
+    workspace: Workspace,
+    listings: DataFrame,
+    embeddings: DataFrame,
+    source: FeatureSource = SOURCE,
+    settings: FeatureSettings = SETTINGS,
+) -> list[PublishedView]:
+    return publish_features(workspace, listings, embeddings, plan_publication(workspace, source, settings))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +64,7 @@ def workspace(
 ) -> Workspace:
     """A workspace with all five views published."""
     workspace = Workspace(str(tmp_path_factory.mktemp("workspace")))
-    made = publish_features(spark, workspace, listings, embeddings, source=SOURCE, settings=SETTINGS)
+    made = published(workspace, listings, embeddings)
     counts = {view.name: (view.rows_read, view.rows_made, view.unchanged) for view in made}
     assert counts == {
         "duplicates": (3, 1, False),
@@ -67,9 +80,9 @@ def opened(workspace: Workspace, name: str) -> deltalake.DeltaTable:
     return deltalake.DeltaTable(workspace.table(f"features/{name}"))
 
 
-@pytest.mark.parametrize("name", FEATURE_VIEWS)
+@pytest.mark.parametrize("name", load_recipes())
 def test_every_view_opens_without_spark_with_the_declared_columns_and_its_declaration(workspace: Workspace, name: str) -> None:
-    table, view = opened(workspace, name), FEATURE_VIEWS[name]
+    table, view = opened(workspace, name), load_recipes()[name].view
     assert table.metadata().configuration[DECLARATION_PROPERTY] == view.declaration()
     assert json.loads(table.metadata().configuration[SOURCE_PROPERTY]) == {
         "space_id": "space-a",
@@ -97,20 +110,20 @@ def test_the_rows_are_those_of_the_listings_that_have_a_vector(workspace: Worksp
 def test_publishing_the_same_source_again_leaves_the_tables_as_they_are(
     spark: SparkSession, workspace: Workspace, listings: DataFrame, embeddings: DataFrame
 ) -> None:
-    before = {name: opened(workspace, name).version() for name in FEATURE_VIEWS}
-    made = publish_features(spark, workspace, listings, embeddings, source=SOURCE, settings=SETTINGS)
+    before = {name: opened(workspace, name).version() for name in load_recipes()}
+    made = published(workspace, listings, embeddings)
     assert [(view.unchanged, view.rows_made) for view in made] == [(True, 0)] * 5
-    assert {name: opened(workspace, name).version() for name in FEATURE_VIEWS} == before
+    assert {name: opened(workspace, name).version() for name in load_recipes()} == before
 
 
 def test_other_settings_build_the_views_again_that_depend_on_them_each_in_one_commit(
     spark: SparkSession, workspace: Workspace, listings: DataFrame, embeddings: DataFrame
 ) -> None:
-    before = {name: opened(workspace, name).version() for name in FEATURE_VIEWS}
-    settings = FeatureSettings(brands=BrandSettings(min_listings=3), views=("brands", "ctr"))
-    made = publish_features(spark, workspace, listings, embeddings, source=SOURCE, settings=settings)
+    before = {name: opened(workspace, name).version() for name in load_recipes()}
+    settings = FeatureSettings(recipes={"brands": BrandSettings(min_listings=3)}, views=("brands", "ctr"))
+    made = published(workspace, listings, embeddings, settings=settings)
     assert {view.name: (view.unchanged, view.rows_made) for view in made} == {"brands": (False, 0), "ctr": (True, 0)}
-    after = {name: opened(workspace, name).version() for name in FEATURE_VIEWS}
+    after = {name: opened(workspace, name).version() for name in load_recipes()}
     assert after == before | {"brands": before["brands"] + 1}
 
 
@@ -118,9 +131,9 @@ def test_a_newer_source_replaces_the_rows_and_says_so(
     spark: SparkSession, listings: DataFrame, embeddings: DataFrame, tmp_path: Path
 ) -> None:
     workspace, settings = Workspace(str(tmp_path)), FeatureSettings(views=("ctr",))
-    publish_features(spark, workspace, listings, embeddings, source=SOURCE, settings=settings)
+    published(workspace, listings, embeddings, settings=settings)
     newer = FeatureSource(space_id="space-a", embeddings_version=4, listings_version=7)
-    made = publish_features(spark, workspace, listings.where("item_id = 'a'"), embeddings, source=newer, settings=settings)
+    made = published(workspace, listings.where("item_id = 'a'"), embeddings, newer, settings)
     assert [(view.rows_made, view.unchanged) for view in made] == [(1, False)]
     table = opened(workspace, "ctr")
     assert table.to_pyarrow_table()["item_id"].to_pylist() == ["a"]
@@ -132,7 +145,7 @@ def test_vectors_of_another_space_are_refused_before_anything_is_written(
 ) -> None:
     source = FeatureSource(space_id="space-b", embeddings_version=0, listings_version=0)
     with pytest.raises(SpaceMismatchError, match="space-b .* space-a"):
-        publish_features(spark, Workspace(str(tmp_path)), listings, embeddings, source=source, settings=SETTINGS)
+        published(Workspace(str(tmp_path)), listings, embeddings, source)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -141,17 +154,7 @@ def test_no_embeddings_are_refused_with_the_command_that_makes_them(
 ) -> None:
     none = spark.createDataFrame([], EMBEDDINGS)
     with pytest.raises(ConfigurationError, match=r"jobs/embed_catalog\.py"):
-        publish_features(spark, Workspace(str(tmp_path)), listings, none, source=SOURCE, settings=SETTINGS)
-
-
-def test_an_unknown_view_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="no view prices"):
-        FeatureSettings(views=("prices",))
-
-
-def test_one_neighbour_search_is_enough_for_both_views_made_from_it() -> None:
-    search = SETTINGS.neighbour_search
-    assert (search.k, search.min_cosine) == (10, 0.5)
+        published(Workspace(str(tmp_path)), listings, none)
 
 
 def student(tmp_path: Path) -> None:
@@ -193,6 +196,16 @@ def test_the_job_publishes_the_space_of_the_newest_student_and_prints_its_report
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["source"] == {"space_id": "space-a", "embeddings_version": 0, "listings_version": 0}
     assert {name: view["rows_made"] for name, view in report["views"].items()} == {"duplicates": 3}
+
+
+def test_a_job_that_finds_every_view_current_starts_no_spark_session(
+    workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.publish_features.newest_source", lambda workspace, space_id: SOURCE)
+    monkeypatch.setattr("jobs.publish_features._build_stale", None)
+    assert main(["--workspace", workspace.root, "--space", "space-a", "--view", "ctr", "--view", "search"]) == 0
+    views = json.loads(capsys.readouterr().out.splitlines()[-1])["views"]
+    assert {name: view["unchanged"] for name, view in views.items()} == {"ctr": True, "search": True}
 
 
 def test_the_job_without_embeddings_ends_with_2_and_names_the_command(

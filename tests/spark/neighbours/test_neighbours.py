@@ -7,9 +7,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from schemas.errors import BadDataError, ConfigurationError, SpaceMismatchError
 from spark.neighbours import NeighbourSettings, find_neighbours
-from spark.neighbours.cells import PartitionCells
-from spark.neighbours.kmeans import train_centroids, unit
-from spark.vectors.blocks import best_columns, vectors_from_arrow
+from spark.neighbours.cells import LocaleCells
+from spark.neighbours.kmeans import train_centroids
+from spark.vectors.columns import to_unit_length, vectors_from_arrow
+from spark.vectors.top_k import best_columns
 
 SCHEMA = "locale string, item_id string, space_id string, vector array<float>"
 Row = tuple[str, str, str, list[float]]
@@ -20,7 +21,7 @@ def clustered(rows: int, clusters: int, seed: int, dimensions: int = 32) -> np.n
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(clusters, dimensions))
     vectors = centres[rng.integers(clusters, size=rows)] + 0.6 * rng.normal(size=(rows, dimensions))
-    return unit(vectors).astype(np.float32)
+    return to_unit_length(vectors).astype(np.float32)
 
 
 def rows_of(vectors: np.ndarray, locale: str = "DE", space: str = "space-a") -> list[Row]:
@@ -87,23 +88,10 @@ def test_neighbours_are_ranked_by_cosine_then_by_id_within_their_locale_and_neve
     ]
 
 
-def test_separate_queries_find_the_index_and_queries_of_an_unknown_locale_find_nothing(spark: SparkSession) -> None:
-    index = frame(spark, [("DE", "a", "s", [1.0, 0.0]), ("DE", "b", "s", [0.0, 1.0])])
-    queries = frame(spark, [("DE", "q", "s", [0.6, 0.8]), ("JP", "r", "s", [1.0, 0.0])])
-    found = find_neighbours(index, NeighbourSettings(k=1), queries)
-    assert [tuple(row) for row in found.collect()] == [("DE", "q", "b", 0.8, 1)]
-
-
 def test_vectors_of_two_spaces_are_refused_by_an_error_that_names_both(spark: SparkSession) -> None:
     mixed = frame(spark, [("DE", "a", "space-a", [1.0]), ("DE", "b", "space-b", [1.0])])
     with pytest.raises(SpaceMismatchError, match="space-a and space-b"):
         find_neighbours(mixed, NeighbourSettings())
-
-
-def test_queries_of_another_space_than_the_index_are_refused(spark: SparkSession) -> None:
-    index, queries = (frame(spark, [("DE", "a", space, [1.0])]) for space in ("space-a", "space-b"))
-    with pytest.raises(SpaceMismatchError, match="space-a and space-b"):
-        find_neighbours(index, NeighbourSettings(), queries)
 
 
 def test_no_embeddings_have_no_neighbours(spark: SparkSession) -> None:
@@ -121,7 +109,7 @@ def test_large_partitions_get_a_root_of_their_rows_in_cells_and_small_ones_a_sin
 
 
 def test_every_slice_of_the_index_meets_every_slice_of_the_queries_in_one_block() -> None:
-    cells = PartitionCells(centroids_CD=None, index_slices_C=np.array([3]), query_slices_C=np.array([2]))
+    cells = LocaleCells(centroids_CD=None, index_slices_C=np.array([3]), query_slices_C=np.array([2]))
     vectors = np.ones((6, 2), np.float32)
     stored = np.split(*_placed(cells, vectors, "index"))
     asked = np.split(*_placed(cells, vectors, "query"))
@@ -129,7 +117,7 @@ def test_every_slice_of_the_index_meets_every_slice_of_the_queries_in_one_block(
     assert set(np.concatenate(stored)) == set(range(6))
 
 
-def _placed(cells: PartitionCells, vectors: np.ndarray, side: str) -> tuple[np.ndarray, np.ndarray]:
+def _placed(cells: LocaleCells, vectors: np.ndarray, side: str) -> tuple[np.ndarray, np.ndarray]:
     counts, blocks = cells.blocks_of(vectors, np.arange(len(vectors)), side, 1)  # type: ignore[arg-type]
     return blocks, np.cumsum(counts)[:-1]
 

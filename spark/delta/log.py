@@ -1,0 +1,35 @@
+"""What a table's log says, read by delta-rs in milliseconds: no Spark session, no Spark job."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deltalake.exceptions import TableNotFoundError
+
+from schemas.errors import ConfigurationError
+from spark.delta.files import open_delta
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableState:
+    """A table at its newest version."""
+
+    version: int
+    properties: Mapping[str, str]
+    rows: int  # from the statistics in the log
+
+
+def look_up(path: str) -> TableState | None:
+    """The table as it is now; None where there is none."""
+    try:
+        table = open_delta(path)
+    except TableNotFoundError:
+        return None
+    return TableState(version=table.version(), properties=dict(table.metadata().configuration), rows=table.count())
+
+
+def require_table(path: str, *, made_by: str) -> TableState:
+    """The table as it is now. Raises ConfigurationError naming the command that makes it, where there is none."""
+    state = look_up(path)
+    if state is None:
+        raise ConfigurationError(f"there is no table {path}", next_step=f"run {made_by}, or give another --workspace")
+    return state

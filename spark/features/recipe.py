@@ -1,0 +1,85 @@
+"""A view recipe: what partners can rely on, what a row depends on, and how the rows are made."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, Generic, Literal, TypeVar, get_args
+
+from pyspark.sql import DataFrame
+
+from schemas.checks import require
+from schemas.errors import ConfigurationError
+from schemas.features import FeatureView
+from schemas.report import JsonValue
+
+# ``row``: the listing's own columns and vector; ``group``: an exact aggregate over other listings; ``neighbourhood``: the cells
+# of the neighbour search that the listing lies in.
+Dependence = Literal["row", "group", "neighbourhood"]
+
+Settings = TypeVar("Settings")
+
+
+def flag(default: float, name: str, help_text: str) -> Any:
+    """A field of a recipe's settings that the job has a flag for."""
+    return field(default=default, metadata={"flag": name, "help": help_text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoSettings:
+    """Of a view that has nothing to set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeighbourNeed:
+    """What a view wants of the neighbour search."""
+
+    k: int  # neighbours per listing
+    min_cosine: float  # of a neighbour
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewInputs:
+    """What views are made from, computed once for all views of a publication."""
+
+    catalogue: DataFrame  # listings that have a vector: locale, item_id, vector, and the columns that recipes read
+    space_id: str
+    neighbours: DataFrame | None = None  # see spark.neighbours; None where no view depends on them
+
+    def require_neighbours(self) -> DataFrame:
+        """Raises ConfigurationError where the recipe does not say that it depends on its neighbourhood."""
+        if self.neighbours is None:
+            raise ConfigurationError("a view asks for neighbours", next_step="let its recipe depend on the neighbourhood")
+        return self.neighbours
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewRecipe(Generic[Settings]):
+    """One feature view; raises ``ConfigurationError`` naming all that is wrong with it."""
+
+    view: FeatureView
+    depends_on: tuple[Dependence, ...]
+    reads: tuple[str, ...]  # columns of listings beside the key
+    settings: Settings  # the defaults: a dataclass, whose fields made by ``flag`` become flags of the job
+    build: Callable[[ViewInputs, Settings], DataFrame]
+    search: Callable[[Settings], NeighbourNeed] | None = None  # where it depends on the neighbourhood
+    revision: int = 1  # raise it when the same source and settings would give other rows
+
+    def __post_init__(self) -> None:
+        names = {column.name for column in self.view.columns}
+        rules = {
+            f"depends_on must be some of {', '.join(get_args(Dependence))}, is {self.depends_on}": bool(self.depends_on)
+            and set(self.depends_on) <= set(get_args(Dependence)),
+            "search must be given exactly where the view depends on the neighbourhood": self.needs_neighbours
+            == (self.search is not None),
+            f"the key {self.view.key} must be columns of the view": set(self.view.key) <= names,
+            "settings must be an instance of a dataclass": is_dataclass(self.settings) and not isinstance(self.settings, type),
+        }
+        require(f"ViewRecipe {self.view.name}", rules)
+
+    @property
+    def needs_neighbours(self) -> bool:
+        return "neighbourhood" in self.depends_on
+
+    def settings_json(self, settings: Settings) -> dict[str, JsonValue]:
+        """All of the recipe that decides the rows, beside the source and the neighbour search."""
+        values: dict[str, JsonValue] = asdict(settings)  # type: ignore[call-overload]
+        return {"recipe": self.revision} | ({"view": values} if values else {})
