@@ -24,7 +24,6 @@ from pyspark.sql import functions as F
 
 from m5model.runtime.encoder import Encoder, ModelBytes
 from m5model.runtime.instruction_set import instruction_set
-from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.listing import LISTINGS
 from schemas.workspace import Workspace
 from spark.delta.tables import create_table, merge_rows, read_table
@@ -74,7 +73,7 @@ def main() -> int:
 
 def _task(model: ModelBytes, texts: list[str], sizes: Iterable[int], threads: int) -> list[pa.RecordBatch]:
     """The engine's task over Arrow batches of these sizes."""
-    encoder = Encoder(model, DEFAULT_RENDERING, threads=threads)
+    encoder = Encoder(model, threads=threads)
     table = pa.table({"locale": ["US"] * len(texts), "item_id": [str(i) for i in range(len(texts))], "text": texts})
     batch = table.append_column("fingerprint", table.column("item_id")).combine_chunks().to_batches()[0]
     starts = np.cumsum([0, *sizes])
@@ -94,7 +93,7 @@ def _random_sizes(rows: int) -> list[int]:
 
 def _in_partitions(spark: SparkSession, model: ModelBytes, texts: list[str], count: int) -> Vectors:
     frame = text_frame(spark, texts, count)
-    broadcast = spark.sparkContext.broadcast(EngineModel(model=model, rendering=DEFAULT_RENDERING, threads=2))
+    broadcast = spark.sparkContext.broadcast(EngineModel(model=model, threads=2))
     found = embed_texts(frame, broadcast).select("item_id", "vector").toPandas()
     return {name: np.asarray(vector, np.float32) for name, vector in zip(found["item_id"], found["vector"], strict=True)}
 

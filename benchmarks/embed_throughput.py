@@ -30,7 +30,6 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
 from m5model.runtime.encoder import ModelBytes, open_session
-from m5model.runtime.rendering import DEFAULT_RENDERING
 from m5model.training.progress import say
 from schemas.bundle import ONNX_INT8_FILE, TOKENIZER_FILE
 from spark.embedding.engine import EngineModel, embed_texts, engine_settings
@@ -98,7 +97,7 @@ def measure_engine_and_loop(
     spark = build_session("embed_throughput: engine", settings=engine_settings)
     frame = text_frame(spark, texts, partitions=1).cache()
     frame.count()
-    broadcast = spark.sparkContext.broadcast(EngineModel(model=model, rendering=DEFAULT_RENDERING, threads=cores))
+    broadcast = spark.sparkContext.broadcast(EngineModel(model=model, threads=cores))
     write_nowhere(embed_texts(frame.limit(WARM_UP_ROWS), broadcast))
     timings, loop_seconds = EngineTimings(), []
     with PlainLoop(folder, texts, cores, model.max_tokens) as run_loop:

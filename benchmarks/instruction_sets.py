@@ -81,8 +81,9 @@ def open_recorded(folder: Path, max_tokens: int, hidden_size: int) -> Encoder:
         max_tokens=max_tokens,
         hidden_size=hidden_size,
         space_id="recorded",
+        rendering=DEFAULT_RENDERING,
     )
-    return Encoder(model, DEFAULT_RENDERING)
+    return Encoder(model)
 
 
 def record_vectors(folder: Path, preset: EncoderPreset, family: str) -> None:

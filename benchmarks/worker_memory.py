@@ -21,7 +21,6 @@ from inputs.memory import resident_mb
 from inputs.students import make_student
 
 from m5model.runtime.encoder import ModelBytes
-from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.bundle import ONNX_ENGINE_FILE
 from spark.embedding.engine import ARROW_ROWS, EngineModel, embed_texts
 from spark.setup.session import build_session
@@ -77,7 +76,7 @@ def worker_mb(model: ModelBytes, texts: list[str], threads: int) -> float:
     }
     spark = build_session(f"worker_memory: {threads}", settings=lambda _: settings)
     frame = text_frame(spark, texts, 2)
-    broadcast = spark.sparkContext.broadcast(EngineModel(model=model, rendering=DEFAULT_RENDERING, threads=threads))
+    broadcast = spark.sparkContext.broadcast(EngineModel(model=model, threads=threads))
     embed_texts(frame, broadcast).write.format("noop").mode("overwrite").save()
     peak = resident_mb()["worker"]
     spark.stop()

@@ -27,7 +27,6 @@ def embed(argv: Sequence[str] | None) -> JobReport:
 
     from m5model.bundles.find import find_bundle, open_bundle
     from m5model.runtime.encoder import read_model
-    from m5model.runtime.rendering import Rendering
     from spark.embedding.embed import EmbedSettings, default_run_id, embed_catalog, pin_version, plan_catalog
     from spark.embedding.engine import engine_settings
     from spark.setup.parallelism import executor_cores
@@ -41,16 +40,16 @@ def embed(argv: Sequence[str] | None) -> JobReport:
     )
     run = start_run("embed_catalog", arguments, None if arguments.dry_run else arguments.run_id)
     folder, manifest = open_bundle(find_bundle(run.workspace, arguments.bundle, "student"))
-    model, rendering = read_model(folder, manifest, arguments.precision), Rendering.from_json(manifest.rendering)
+    model = read_model(folder, manifest, arguments.precision)
     identity: dict[str, JsonValue] = {"bundle": manifest.id, "space_id": model.space_id}
     with job_session("m5 embed_catalog", paths=[run.workspace.root], settings=engine_settings) as spark:
         settings = replace(settings, threads=executor_cores(spark.sparkContext.getConf()) or 1)
         if arguments.dry_run:
-            plan = plan_catalog(spark, run.workspace, model, rendering, settings)
+            plan = plan_catalog(spark, run.workspace, model, settings)
             return run.report({**identity, "dry_run": True, **plan.as_json(arguments.price_per_hour)})
         if arguments.run_id is None:
             run.run_id = default_run_id(pin_version(spark, run.workspace, None), model.space_id)
-        result = embed_catalog(spark, run.workspace, model, rendering, replace(settings, run_id=run.run_id))
+        result = embed_catalog(spark, run.workspace, model, replace(settings, run_id=run.run_id))
     return run.report(
         {
             **identity,

@@ -2,7 +2,6 @@
 
 from m5model.bundles.find import open_bundle
 from m5model.runtime.encoder import Encoder, read_model
-from m5model.runtime.rendering import Rendering
 from schemas.bundle import Precision
 
 
@@ -13,5 +12,4 @@ def load(path: str, precision: Precision = "int8", threads: int = 1) -> Encoder:
     ConfigurationError where there is no bundle or it has no ONNX graph of that precision.
     """
     folder, manifest = open_bundle(str(path).rstrip("/"))
-    model = read_model(folder, manifest, precision)
-    return Encoder(model, Rendering.from_json(manifest.rendering), threads=threads)
+    return Encoder(read_model(folder, manifest, precision), threads=threads)

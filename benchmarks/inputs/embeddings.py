@@ -5,7 +5,6 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from m5model.runtime.encoder import ModelBytes
-from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.workspace import Workspace
 from spark.embedding.embed import EmbedResult, EmbedSettings, embed_catalog
 from spark.setup.parallelism import executor_cores
@@ -14,9 +13,7 @@ from spark.setup.parallelism import executor_cores
 def embed(spark: SparkSession, workspace: Workspace, model: ModelBytes, rows_per_wave: int | None = None) -> EmbedResult:
     """One run, accounted for."""
     threads = executor_cores(spark.sparkContext.getConf()) or 1
-    result = embed_catalog(
-        spark, workspace, model, DEFAULT_RENDERING, EmbedSettings(threads=threads, rows_per_wave=rows_per_wave)
-    )
+    result = embed_catalog(spark, workspace, model, EmbedSettings(threads=threads, rows_per_wave=rows_per_wave))
     result.accounting.verify("embed_catalog")
     return result
 

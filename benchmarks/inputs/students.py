@@ -41,6 +41,7 @@ def make_student(folder: Path, named: str | EncoderPreset, texts: list[str]) -> 
         max_tokens=preset.max_tokens,
         hidden_size=preset.hidden_size,
         space_id=f"benchmark-{preset.name}",
+        rendering=DEFAULT_RENDERING,
     )
 
 

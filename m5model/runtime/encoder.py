@@ -48,6 +48,7 @@ class ModelBytes:
     max_tokens: int
     hidden_size: int
     space_id: str
+    rendering: Rendering  # of listings, which become the texts of this space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +76,18 @@ def read_model(folder: Path, manifest: BundleManifest, precision: Precision) -> 
         max_tokens=manifest.max_tokens,
         hidden_size=manifest.hidden_size,
         space_id=manifest.space_id if precision == "int8" else manifest.space_id_fp32,
+        rendering=Rendering.from_json(manifest.rendering),
     )
 
 
 class Encoder:
     """One session, used by ``threads`` threads at once (onnxruntime lets go of the interpreter lock while it computes)."""
 
-    def __init__(
-        self, model: ModelBytes, rendering: Rendering, *, threads: int = 1, token_budget: int = DEFAULT_TOKEN_BUDGET
-    ) -> None:
+    def __init__(self, model: ModelBytes, *, threads: int = 1, token_budget: int = DEFAULT_TOKEN_BUDGET) -> None:
         self.space_id = model.space_id
         self.dimensions = model.hidden_size
         self.max_tokens = model.max_tokens
-        self._rendering = rendering
+        self._rendering = model.rendering
         self._token_budget = token_budget
         self._tokenizer = Tokenizer.from_buffer(model.tokenizer)
         self._tokenizer.no_padding()

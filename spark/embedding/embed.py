@@ -17,7 +17,6 @@ from pyspark.sql import functions as F
 from m5model.files import storage
 from m5model.files.lease import Lease
 from m5model.runtime.encoder import ModelBytes
-from m5model.runtime.rendering import Rendering
 from schemas.checks import is_name, is_number, is_whole, require
 from schemas.embedding import BUCKETS_PROPERTY, EMBEDDINGS, choose_buckets
 from schemas.listing import LISTINGS
@@ -91,9 +90,7 @@ class Work:
     path: str  # of the embeddings
 
 
-def embed_catalog(
-    spark: SparkSession, workspace: Workspace, model: ModelBytes, rendering: Rendering, settings: EmbedSettings
-) -> EmbedResult:
+def embed_catalog(spark: SparkSession, workspace: Workspace, model: ModelBytes, settings: EmbedSettings) -> EmbedResult:
     """Give every listing a vector of its present text in the model's space, and take away vectors of removed listings.
 
     Raises BadDataError where the model fails on more than ``max_reject_share`` of the texts (the others have their vectors
@@ -101,10 +98,10 @@ def embed_catalog(
     """
     version = pin_version(spark, workspace, settings.run_id)
     run_id = settings.run_id or default_run_id(version, model.space_id)
-    broadcast = spark.sparkContext.broadcast(EngineModel(model=model, rendering=rendering, threads=settings.threads))
+    broadcast = spark.sparkContext.broadcast(EngineModel(model=model, threads=settings.threads))
     lease = Lease(workspace.leases(EMBEDDINGS.name), run_id) if workspace.is_remote else None
     try:
-        with lease or nullcontext(), find_work(spark, workspace, model, rendering, version, settings) as work:
+        with lease or nullcontext(), find_work(spark, workspace, model, version, settings) as work:
             writer = WaveWriter(path=work.path, space_id=model.space_id, run_id=run_id, buckets=work.buckets, lease=lease)
             totals, failures = _run_waves(work, broadcast, writer, settings)
             removed = _remove_orphans(work, model.space_id)
@@ -123,15 +120,13 @@ def embed_catalog(
     return EmbedResult(accounting=accounting, totals=totals, removed=removed, listings_version=version)
 
 
-def plan_catalog(
-    spark: SparkSession, workspace: Workspace, model: ModelBytes, rendering: Rendering, settings: EmbedSettings
-) -> EmbedPlan:
+def plan_catalog(spark: SparkSession, workspace: Workspace, model: ModelBytes, settings: EmbedSettings) -> EmbedPlan:
     """What ``embed_catalog`` would do. Nothing is written, but for an empty table where there is none."""
     version = pin_version(spark, workspace, None)
-    with find_work(spark, workspace, model, rendering, version, settings) as work:
+    with find_work(spark, workspace, model, version, settings) as work:
         rows = sum(work.rows_by_bucket.values())
         cores = spark.sparkContext.defaultParallelism
-        return plan_embedding(work.pending, model, rendering, rows=rows, waves=len(work.waves), cores=cores)
+        return plan_embedding(work.pending, model, rows=rows, waves=len(work.waves), cores=cores)
 
 
 def default_run_id(listings_version: int, space_id: str) -> str:
@@ -151,7 +146,7 @@ def pin_version(spark: SparkSession, workspace: Workspace, run_id: str | None) -
 
 @contextmanager
 def find_work(
-    spark: SparkSession, workspace: Workspace, model: ModelBytes, rendering: Rendering, version: int, settings: EmbedSettings
+    spark: SparkSession, workspace: Workspace, model: ModelBytes, version: int, settings: EmbedSettings
 ) -> Iterator[Work]:
     """The pending texts, kept on the executors' disks in the order of their buckets, so that a wave skips the others'."""
     listings = read_table(spark, workspace.table(LISTINGS.name), made_by=MADE_BY, version=version)
@@ -161,7 +156,7 @@ def find_work(
     # A fixed version: what a lost executor held is computed again from the same files.
     embeddings = read_table(spark, path, made_by="jobs/embed_catalog.py", version=table_version(spark, path))
     buckets = int(table_properties(spark, path)[BUCKETS_PROPERTY])
-    pending = find_pending(listings, embeddings, rendering=rendering, space_id=model.space_id, buckets=buckets)
+    pending = find_pending(listings, embeddings, rendering=model.rendering, space_id=model.space_id, buckets=buckets)
     pending = pending.repartition("bucket").sortWithinPartitions("bucket").persist(StorageLevel.DISK_ONLY)
     try:
         rows_by_bucket = {int(bucket): rows for bucket, rows in count_by(pending, "bucket").items()}

@@ -15,7 +15,6 @@ from pyspark.sql import DataFrame
 
 from m5model.runtime.encoder import Encoded, Encoder, ModelBytes
 from m5model.runtime.instruction_set import instruction_set
-from m5model.runtime.rendering import Rendering
 from spark.setup.parallelism import executor_cores
 
 # A row has either a vector or a failure: "REASON: what the model said".
@@ -33,7 +32,6 @@ class EngineModel:
     """What is broadcast."""
 
     model: ModelBytes
-    rendering: Rendering
     threads: int
 
 
@@ -97,5 +95,5 @@ def worker_encoder(model: EngineModel) -> Encoder:
     key = (model.model.space_id, model.threads)
     if key not in _encoders:
         _encoders.clear()  # never hold two models
-        _encoders[key] = Encoder(model.model, model.rendering, threads=model.threads)
+        _encoders[key] = Encoder(model.model, threads=model.threads)
     return _encoders[key]

@@ -7,7 +7,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from m5model.runtime.encoder import Encoder, ModelBytes
-from m5model.runtime.rendering import Rendering
 from schemas.listing import LISTING_KEY
 from schemas.report import JsonValue
 
@@ -43,15 +42,13 @@ class EmbedPlan:
         return figures
 
 
-def plan_embedding(
-    pending: DataFrame, model: ModelBytes, rendering: Rendering, *, rows: int, waves: int, cores: int
-) -> EmbedPlan:
+def plan_embedding(pending: DataFrame, model: ModelBytes, *, rows: int, waves: int, cores: int) -> EmbedPlan:
     """Tokenise a sample of the pending texts and encode some of it here, on one core."""
     hashed = pending.select("text").orderBy(F.xxhash64(*LISTING_KEY, F.lit("plan"))).limit(SAMPLE_TEXTS)
     texts = [row[0] for row in hashed.collect()]
     if not texts:
         return EmbedPlan(rows=0, waves=0, tokens=0, seconds=0.0, cores=cores, truncated_share=0.0)
-    encoder = Encoder(model, rendering)
+    encoder = Encoder(model)
     mean_tokens, truncated_share = encoder.measure_lengths(texts)
     tokens_per_s = _tokens_per_second(encoder, texts)
     tokens = round(rows * mean_tokens)

@@ -14,7 +14,6 @@ from m5model.export.parity import ParityThresholds, measure_parity, refuse_unles
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch
 from m5model.runtime.encoder import Encoder, open_session, read_model
-from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE
 from schemas.errors import ConfigurationError, GateRefusedError, M5Error
 
@@ -48,7 +47,7 @@ def test_the_engine_runs_its_own_graph_and_an_older_bundle_without_one_gives_the
     older = replace(manifest, files={name: entry for name, entry in manifest.files.items() if name != ONNX_ENGINE_FILE})
     portable = read_model(folder, older, "int8")
     assert portable.graph == (folder / ONNX_INT8_FILE).read_bytes()
-    first, second = (Encoder(model, DEFAULT_RENDERING).encode(texts) for model in (own, portable))
+    first, second = (Encoder(model).encode(texts) for model in (own, portable))
     assert first.tobytes() == second.tobytes()
     with pytest.raises(ConfigurationError, match="no int8 ONNX graph"):
         read_model(folder, replace(manifest, files={}), "int8")

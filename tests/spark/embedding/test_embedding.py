@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 import m5model
 from m5model.bundles.find import open_bundle
 from m5model.runtime.encoder import read_model
-from m5model.runtime.rendering import Rendering, render
+from m5model.runtime.rendering import render
 from schemas.errors import BadDataError
 from schemas.listing import LISTINGS
 from schemas.workspace import Workspace
@@ -49,7 +49,7 @@ def _embed(spark, workspace: Workspace, trained, **options: object) -> EmbedResu
     folder, manifest = open_bundle(str(trained.student_folder))
     model = read_model(folder, manifest, "int8")
     settings = EmbedSettings(threads=2, **options)
-    result = embed_catalog(spark, workspace, model, Rendering.from_json(manifest.rendering), settings)
+    result = embed_catalog(spark, workspace, model, settings)
     result.accounting.verify("embed")
     return result
 
@@ -206,8 +206,7 @@ def test_a_plan_counts_what_is_pending_and_writes_no_vector(spark, trained, tmp_
     workspace = Workspace(str(tmp_path))
     _write_listings(spark, workspace, _rows(12))
     folder, manifest = open_bundle(str(trained.student_folder))
-    rendering = Rendering.from_json(manifest.rendering)
-    plan = plan_catalog(spark, workspace, read_model(folder, manifest, "int8"), rendering, EmbedSettings(threads=2))
+    plan = plan_catalog(spark, workspace, read_model(folder, manifest, "int8"), EmbedSettings(threads=2))
     expected = m5model.load(str(trained.student_folder)).encode_texts([row["title"] for row in _rows(12)]).token_counts.sum()
     assert (plan.rows, plan.waves, plan.tokens) == (12, 1, expected)
     assert plan.seconds > 0
