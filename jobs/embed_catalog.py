@@ -27,7 +27,7 @@ def embed(argv: Sequence[str] | None) -> JobReport:
 
     from m5model.bundles.find import find_bundle, open_bundle
     from m5model.runtime.encoder import read_model
-    from spark.embedding.embed import EmbedSettings, default_run_id, embed_catalog, pin_version, plan_catalog
+    from spark.embedding.embed import EmbedSettings, embed_catalog, plan_catalog
     from spark.embedding.engine import engine_settings
     from spark.setup.parallelism import executor_cores
     from spark.setup.session import job_session
@@ -47,9 +47,8 @@ def embed(argv: Sequence[str] | None) -> JobReport:
         if arguments.dry_run:
             plan = plan_catalog(spark, run.workspace, model, settings)
             return run.report({**identity, "dry_run": True, **plan.as_json(arguments.price_per_hour)})
-        if arguments.run_id is None:
-            run.run_id = default_run_id(pin_version(spark, run.workspace, None), model.space_id)
-        result = embed_catalog(spark, run.workspace, model, replace(settings, run_id=run.run_id))
+        result = embed_catalog(spark, run.workspace, model, settings)
+    run.run_id = result.run_id
     return run.report(
         {
             **identity,

@@ -15,7 +15,6 @@ class TableState:
 
     version: int
     properties: Mapping[str, str]
-    rows: int  # from the statistics in the log
 
 
 def look_up(path: str) -> TableState | None:
@@ -24,7 +23,12 @@ def look_up(path: str) -> TableState | None:
         table = open_delta(path)
     except TableNotFoundError:
         return None
-    return TableState(version=table.version(), properties=dict(table.metadata().configuration), rows=table.count())
+    return TableState(version=table.version(), properties=dict(table.metadata().configuration))
+
+
+def count_rows(path: str) -> int:
+    """Rows of the table as it is now, from the statistics in its log."""
+    return int(open_delta(path).count())
 
 
 def require_table(path: str, *, made_by: str) -> TableState:

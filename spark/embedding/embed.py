@@ -2,38 +2,28 @@
 is missing and nothing else."""
 
 import json
-import logging
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from pyspark import Broadcast, StorageLevel
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from m5model.files import storage
-from m5model.files.lease import Lease
 from m5model.runtime.encoder import ModelBytes
 from schemas.checks import is_name, is_number, is_whole, require
-from schemas.embedding import BUCKETS_PROPERTY, EMBEDDINGS, choose_buckets
 from schemas.listing import LISTINGS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.space import sha256_hex
 from schemas.workspace import Workspace
 from spark.delta.changes import last_change
-from spark.delta.tables import count_by, create_table, delete_keys, read_table, table_properties, table_version
-from spark.embedding.engine import ARROW_ROWS, EngineModel, embed_texts
-from spark.embedding.failures import Failure, collect_failures, record_failures, refuse_many_failures
-from spark.embedding.pending import find_orphans, find_pending
+from spark.delta.tables import read_table
+from spark.embedding.failures import Failure, record_failures, refuse_many_failures
+from spark.embedding.pending import Changes, count_changes, find_orphans, find_pending
 from spark.embedding.plan import EmbedPlan, plan_embedding
-from spark.embedding.totals import EmbedTotals, WaveTiming, sum_rows
-from spark.embedding.waves import Wave, plan_waves, select_wave
-from spark.embedding.writer import WaveWriter
-
-log = logging.getLogger(__name__)
+from spark.embedding.target import Target, open_target
+from spark.embedding.totals import EmbedTotals
+from spark.embedding.wave_run import embed_waves
+from spark.embedding.waves import plan_waves
 
 MADE_BY = "jobs/ingest_catalog.py --feed FEED"
 
@@ -41,17 +31,15 @@ MADE_BY = "jobs/ingest_catalog.py --feed FEED"
 ROWS_PER_WAVE_AND_CORE = 25_000
 # Every wave costs a commit: with fewer rows a run would be commits and nothing else.
 MIN_ROWS_PER_WAVE = 10
-# A task of fewer rows matches lengths badly; more tasks than executors let a fast executor take over from a slow one.
-MIN_TASK_ROWS, TASKS_PER_EXECUTOR = 1_024, 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedSettings:
-    """How a run goes about it."""
+    """How a run works; raises ``ConfigurationError`` naming all that is wrong."""
 
     threads: int  # of an executor
     run_id: str | None = None  # a hash of (listings version, space) otherwise
-    rows_per_wave: int | None = None
+    rows_per_wave: int | None = None  # rows of one commit; ROWS_PER_WAVE_AND_CORE a core otherwise
     max_reject_share: float = DEFAULT_MAX_REJECT_SHARE  # of the texts tried
 
     def __post_init__(self) -> None:
@@ -70,6 +58,7 @@ class EmbedSettings:
 class EmbedResult:
     """What an embed run did."""
 
+    run_id: str
     accounting: Accounting
     totals: EmbedTotals
     removed: int  # vectors whose listing is gone
@@ -77,17 +66,11 @@ class EmbedResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
-    """What there is to do, counted."""
+class Pin:
+    """A run and the version of the listings that it fixed at its first start."""
 
-    listings: DataFrame
-    embeddings: DataFrame
-    pending: DataFrame  # persisted
-    rows: int  # of listings
-    rows_by_bucket: dict[int, int]  # of pending
-    waves: list[Wave]
-    buckets: int
-    path: str  # of the embeddings
+    run_id: str
+    listings_version: int
 
 
 def embed_catalog(spark: SparkSession, workspace: Workspace, model: ModelBytes, settings: EmbedSettings) -> EmbedResult:
@@ -96,37 +79,39 @@ def embed_catalog(spark: SparkSession, workspace: Workspace, model: ModelBytes, 
     Raises BadDataError where the model fails on more than ``max_reject_share`` of the texts (the others have their vectors
     then), ConfigurationError where another run holds the lease of a table on object storage.
     """
-    version = pin_version(spark, workspace, settings.run_id)
-    run_id = settings.run_id or default_run_id(version, model.space_id)
-    broadcast = spark.sparkContext.broadcast(EngineModel(model=model, threads=settings.threads))
-    lease = Lease(workspace.leases(EMBEDDINGS.name), run_id) if workspace.is_remote else None
-    try:
-        with lease or nullcontext(), find_work(spark, workspace, model, version, settings) as work:
-            writer = WaveWriter(path=work.path, space_id=model.space_id, run_id=run_id, buckets=work.buckets, lease=lease)
-            totals, failures = _run_waves(work, broadcast, writer, settings)
-            removed = _remove_orphans(work, model.space_id)
-            record_failures(spark, workspace, failures, space_id=model.space_id, run_id=run_id)
-    finally:
-        broadcast.unpersist()
+    pin = pin_version(workspace, model.space_id, settings.run_id)
+    listings, target = _open_tables(spark, workspace, model, pin)
+    vectors = target.read(spark)
+    changes = count_changes(listings, vectors, rendering=model.rendering, buckets=target.buckets)
+    totals, failures = EmbedTotals(), list[Failure]()
+    with target.held():
+        if changes.pending:
+            pending = find_pending(listings, vectors, rendering=model.rendering, buckets=target.buckets)
+            waves = plan_waves(changes.pending, rows_per_wave(spark, settings))
+            failures = embed_waves(pending, waves, target, model, threads=settings.threads, totals=totals)
+        if changes.orphans:
+            target.delete(find_orphans(listings, vectors), list(changes.orphans))
+        record_failures(spark, workspace, failures, space_id=model.space_id, run_id=pin.run_id)
     refuse_many_failures(failures, totals.rows + totals.failed, settings.max_reject_share)
-    reasons = Counter(failure.reason for failure in failures)
-    accounting = Accounting(
-        rows_in=work.rows,
-        written=totals.rows,
-        unchanged=work.rows - sum(work.rows_by_bucket.values()),
-        rejected=len(failures),
-        rejected_reasons=dict(sorted(reasons.items())),
+    return EmbedResult(
+        run_id=pin.run_id,
+        accounting=_account(changes, totals, failures),
+        totals=totals,
+        removed=changes.orphan_rows,
+        listings_version=pin.listings_version,
     )
-    return EmbedResult(accounting=accounting, totals=totals, removed=removed, listings_version=version)
 
 
 def plan_catalog(spark: SparkSession, workspace: Workspace, model: ModelBytes, settings: EmbedSettings) -> EmbedPlan:
     """What ``embed_catalog`` would do. Nothing is written, but for an empty table where there is none."""
-    version = pin_version(spark, workspace, None)
-    with find_work(spark, workspace, model, version, settings) as work:
-        rows = sum(work.rows_by_bucket.values())
-        cores = spark.sparkContext.defaultParallelism
-        return plan_embedding(work.pending, model, rows=rows, waves=len(work.waves), cores=cores)
+    version = last_change(workspace.table(LISTINGS.name), made_by=MADE_BY)
+    listings, target = _open_tables(spark, workspace, model, Pin(run_id="", listings_version=version))
+    vectors = target.read(spark)
+    changes = count_changes(listings, vectors, rendering=model.rendering, buckets=target.buckets)
+    pending = find_pending(listings, vectors, rendering=model.rendering, buckets=target.buckets)
+    waves = plan_waves(changes.pending, rows_per_wave(spark, settings))
+    cores = spark.sparkContext.defaultParallelism
+    return plan_embedding(pending, model, rows=changes.pending_rows, waves=len(waves), cores=cores)
 
 
 def default_run_id(listings_version: int, space_id: str) -> str:
@@ -134,92 +119,33 @@ def default_run_id(listings_version: int, space_id: str) -> str:
     return "embed-" + sha256_hex(f"{listings_version} {space_id}".encode())[:12]
 
 
-def pin_version(spark: SparkSession, workspace: Workspace, run_id: str | None) -> int:
-    """The listings' version of this run: today's, or the one that the run of that id fixed at its first start."""
+def pin_version(workspace: Workspace, space_id: str, run_id: str | None) -> Pin:
+    """The listings as they are now, or as the run of that id fixed them at its first start."""
     newest = last_change(workspace.table(LISTINGS.name), made_by=MADE_BY)
-    if run_id is None:
-        return newest
-    pin = workspace.pin(run_id)
-    storage.write_new(pin, json.dumps({"listings_version": newest}).encode())
-    return int(json.loads(storage.read_bytes(pin))["listings_version"])
+    name = run_id or default_run_id(newest, space_id)
+    storage.write_new(workspace.pin(name), json.dumps({"listings_version": newest}).encode())
+    pinned = json.loads(storage.read_bytes(workspace.pin(name)))
+    return Pin(run_id=name, listings_version=int(pinned["listings_version"]))
 
 
-@contextmanager
-def find_work(
-    spark: SparkSession, workspace: Workspace, model: ModelBytes, version: int, settings: EmbedSettings
-) -> Iterator[Work]:
-    """The pending texts, kept on the executors' disks in the order of their buckets, so that a wave skips the others'."""
-    listings = read_table(spark, workspace.table(LISTINGS.name), made_by=MADE_BY, version=version)
-    path = workspace.table(EMBEDDINGS.name)
-    rows = listings.count()
-    create_table(spark, path, EMBEDDINGS, {BUCKETS_PROPERTY: str(choose_buckets(rows))})
-    # A fixed version: what a lost executor held is computed again from the same files.
-    embeddings = read_table(spark, path, made_by="jobs/embed_catalog.py", version=table_version(spark, path))
-    buckets = int(table_properties(spark, path)[BUCKETS_PROPERTY])
-    pending = find_pending(listings, embeddings, rendering=model.rendering, space_id=model.space_id, buckets=buckets)
-    pending = pending.repartition("bucket").sortWithinPartitions("bucket").persist(StorageLevel.DISK_ONLY)
-    try:
-        rows_by_bucket = {int(bucket): rows for bucket, rows in count_by(pending, "bucket").items()}
-        cores = max(settings.threads, spark.sparkContext.defaultParallelism)
-        waves = plan_waves(rows_by_bucket, settings.rows_per_wave or ROWS_PER_WAVE_AND_CORE * cores)
-        yield Work(
-            listings=listings, embeddings=embeddings, pending=pending, rows=rows, rows_by_bucket=rows_by_bucket, waves=waves,
-            buckets=buckets, path=path,
-        )  # fmt: skip
-    finally:
-        pending.unpersist()
+def rows_per_wave(spark: SparkSession, settings: EmbedSettings) -> int:
+    """Rows of one commit: what the settings say, or some minutes of work."""
+    cores = max(settings.threads, spark.sparkContext.defaultParallelism)
+    return settings.rows_per_wave or ROWS_PER_WAVE_AND_CORE * cores
 
 
-def _run_waves(work: Work, model: Broadcast, writer: WaveWriter, settings: EmbedSettings) -> tuple[EmbedTotals, list[Failure]]:
-    totals, failures = EmbedTotals(), []
-    all_rows = sum(work.rows_by_bucket.values())
-    executors = max(1, work.pending.sparkSession.sparkContext.defaultParallelism // settings.threads)
-    log.info("starting: %s rows without a vector, in %d waves", f"{all_rows:,}", len(work.waves))
-    for number, wave in enumerate(work.waves, start=1):
-        failures += _run_wave(work.pending, wave, number, executors, model, writer, totals)
-        done = totals.rows + totals.failed
-        log.info(
-            "wave %d of %d: %s of %s rows, %.0f rows/s, %.0f s left",
-            number,
-            len(work.waves),
-            f"{done:,}",
-            f"{all_rows:,}",
-            totals.rows_per_s,
-            (all_rows - done) / totals.rows_per_s if totals.rows_per_s else 0.0,  # a slice can be empty
-        )
-    return totals, failures
+def _open_tables(spark: SparkSession, workspace: Workspace, model: ModelBytes, pin: Pin) -> tuple[DataFrame, Target]:
+    path = workspace.table(LISTINGS.name)
+    listings = read_table(spark, path, made_by=MADE_BY, version=pin.listings_version)
+    return listings, open_target(spark, workspace, listings, space_id=model.space_id, run_id=pin.run_id)
 
 
-def _run_wave(
-    pending: DataFrame, wave: Wave, number: int, executors: int, model: Broadcast, writer: WaveWriter, totals: EmbedTotals
-) -> list[Failure]:
-    started, clock = datetime.now(UTC), time.monotonic()
-    texts = select_wave(pending, wave).repartition(count_tasks(wave.rows, executors), "locale", "item_id")
-    embedded = embed_texts(texts, model).persist(StorageLevel.DISK_ONLY)
-    try:
-        before = totals.rows + totals.failed, totals.failed
-        totals.add(sum_rows(embedded))
-        failures = collect_failures(embedded) if totals.failed > before[1] else []
-        committing = time.monotonic()
-        writer.write(embedded.where(F.col("failure").isNull()), wave, started)
-    finally:
-        embedded.unpersist()
-    now = time.monotonic()
-    rows = totals.rows + totals.failed - before[0]
-    totals.waves.append(WaveTiming(wave=number, rows=rows, seconds=now - clock, commit_seconds=now - committing))
-    return failures
-
-
-def count_tasks(rows: int, executors: int) -> int:
-    """Tasks of a wave: a multiple of the executors, of at most ARROW_ROWS rows each, several an executor if there is enough."""
-    wanted = max(-(-rows // ARROW_ROWS), min(rows // MIN_TASK_ROWS, TASKS_PER_EXECUTOR * executors), 1)
-    return -(-wanted // executors) * executors if wanted > 1 else 1
-
-
-def _remove_orphans(work: Work, space_id: str) -> int:
-    orphans = find_orphans(work.listings, work.embeddings, space_id=space_id)
-    by_bucket = {int(bucket): rows for bucket, rows in count_by(orphans, "bucket").items()}
-    if by_bucket:
-        prune = F.col("t.bucket").isin(*by_bucket) & (F.col("t.space_id") == space_id)
-        delete_keys(orphans.select(*EMBEDDINGS.key), work.path, EMBEDDINGS, prune=prune)
-    return sum(by_bucket.values())
+def _account(changes: Changes, totals: EmbedTotals, failures: Sequence[Failure]) -> Accounting:
+    reasons = Counter(failure.reason for failure in failures)
+    return Accounting(
+        rows_in=changes.listings,
+        written=totals.rows,
+        unchanged=changes.listings - changes.pending_rows,
+        rejected=len(failures),
+        rejected_reasons=dict(sorted(reasons.items())),
+    )

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from schemas.embedding import EMBEDDING_REJECTS
 from schemas.errors import BadDataError
 from schemas.workspace import Workspace
-from spark.delta.tables import create_table, read_table, replace_rows, spark_schema, table_exists
+from spark.delta.log import look_up
+from spark.delta.tables import create_table, read_table, replace_rows, spark_schema
 
 # More than this in one wave is no matter of single texts: the model or the machine is broken.
 MAX_FAILURES_PER_WAVE = 100_000
@@ -51,7 +52,7 @@ def record_failures(
     """Make the failures of this run the space's rows of ``embedding_rejects``; nothing is written where nothing changes."""
     path = workspace.table(EMBEDDING_REJECTS.name)
     in_space = F.col("space_id") == space_id
-    if not failures and (not table_exists(spark, path) or read_table(spark, path, made_by="").where(in_space).isEmpty()):
+    if not failures and (look_up(path) is None or read_table(spark, path, made_by="").where(in_space).isEmpty()):
         return
     create_table(spark, path, EMBEDDING_REJECTS)
     fixed = {"space_id": space_id, "rejected_at": datetime.now(UTC), "run_id": run_id}

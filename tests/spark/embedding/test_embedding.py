@@ -1,5 +1,6 @@
 """The engine: exact, restartable, and only what is missing."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,20 +12,26 @@ from deltalake import DeltaTable
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from pyspark import SparkConf
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 import m5model
 from m5model.bundles.find import open_bundle
 from m5model.runtime.encoder import read_model
-from m5model.runtime.rendering import render
-from schemas.errors import BadDataError
+from m5model.runtime.rendering import DEFAULT_RENDERING, render
+from schemas.errors import BadDataError, ConfigurationError
 from schemas.listing import LISTINGS
 from schemas.workspace import Workspace
 from spark.delta.tables import create_table, merge_rows, spark_schema
 from spark.embedding import embed as embed_module
-from spark.embedding.embed import EmbedResult, EmbedSettings, WaveWriter, count_tasks, embed_catalog, plan_catalog
+from spark.embedding.embed import EmbedResult, EmbedSettings, embed_catalog, plan_catalog
 from spark.embedding.engine import encode_batches
 from spark.embedding.failures import Failure, record_failures, refuse_many_failures
+from spark.embedding.pending import count_changes, find_orphans, find_pending
+from spark.embedding.target import Target
+from spark.embedding.totals import EmbedTotals
+from spark.embedding.wave_run import count_tasks, log_progress
 from spark.embedding.waves import Wave, plan_waves, select_wave
+from spark.rendering import render_listings
 from spark.setup.parallelism import executor_cores
 
 ROWS = 60
@@ -74,7 +81,10 @@ def test_every_listing_gets_the_vector_that_the_toolkit_gives_it_alone(embedded,
     assert _vectors(embedded[0]) == alone
 
 
-def test_a_second_run_writes_nothing(spark, trained, embedded) -> None:
+def test_a_second_run_writes_nothing_and_sends_no_model_to_the_executors(
+    spark, trained, embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed_module, "embed_waves", None)
     version = DeltaTable(embedded[0].table("embeddings")).version()
     again = _embed(spark, embedded[0], trained)
     assert (again.accounting.written, again.accounting.unchanged, again.totals.waves) == (0, ROWS, [])
@@ -86,21 +96,21 @@ def test_a_run_killed_between_waves_and_started_again_does_only_what_is_missing(
 ) -> None:
     workspace = Workspace(str(tmp_path))
     _write_listings(spark, workspace, _rows())
-    written: list[Wave] = []
-    write = WaveWriter.write
+    written: list[int] = []
+    write = Target.write
 
-    def write_once(writer: WaveWriter, frame, wave: Wave, started) -> None:
+    def write_once(target: Target, frame, buckets, started) -> None:
         if written:
             raise KeyboardInterrupt
-        write(writer, frame, wave, started)
-        written.append(wave)
+        write(target, frame, buckets, started)
+        written.append(frame.count())
 
-    monkeypatch.setattr(embed_module.WaveWriter, "write", write_once)
+    monkeypatch.setattr(Target, "write", write_once)
     with pytest.raises(KeyboardInterrupt):
         _embed(spark, workspace, trained, rows_per_wave=ROWS // 3)
     monkeypatch.undo()
     rest = _embed(spark, workspace, trained)
-    assert rest.accounting.written == ROWS - written[0].rows
+    assert rest.accounting.written == ROWS - written[0]
     assert _vectors(workspace) == _vectors(embedded[0])
 
 
@@ -121,6 +131,41 @@ def test_only_changed_listings_are_embedded_again_and_removed_ones_lose_their_ve
     assert set(before) - set(after) == {"i5"}
     assert [k for k in after if after[k] != before[k]] == ["i2"]
     assert after["i2"] == m5model.load(str(trained.student_folder)).encode([render(changed)])[0].tobytes()
+
+
+def test_changes_are_counted_by_bucket_and_agree_with_what_is_found(spark) -> None:
+    fields = [field for field in spark_schema(LISTINGS) if field.name in ("locale", "item_id", *DEFAULT_RENDERING.fields)]
+    rows = [
+        tuple(values.get(field.name) for field in fields)
+        for values in (*_rows(4), {"locale": "US", "item_id": "new", "title": "x"})
+    ]
+    listings = spark.createDataFrame(rows, StructType(fields))
+    stored = render_listings(listings.where("item_id <> 'new'"), DEFAULT_RENDERING).select("locale", "item_id", "fingerprint")
+    changed = stored.withColumn("fingerprint", F.when(F.col("item_id") == "i2", "old").otherwise(F.col("fingerprint")))
+    gone = spark.createDataFrame([("UK", "gone", "f")], stored.schema)
+    vectors = changed.unionByName(gone).withColumn("space_id", F.lit("s"))
+    changes = count_changes(listings, vectors, rendering=DEFAULT_RENDERING, buckets=8)
+    assert (changes.listings, changes.pending_rows, changes.orphan_rows) == (5, 2, 1)
+    pending = find_pending(listings, vectors, rendering=DEFAULT_RENDERING, buckets=8)
+    found = {(row["item_id"], row["bucket"]) for row in pending.collect()}
+    assert {item for item, _ in found} == {"i2", "new"}
+    assert sorted(bucket for _, bucket in found) == sorted(b for b, count in changes.pending.items() for _ in range(count))
+    assert [row["item_id"] for row in find_orphans(listings, vectors).collect()] == ["gone"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"threads": 0}, {"rows_per_wave": 0}, {"rows_per_wave": -5}, {"max_reject_share": math.nan}, {"max_reject_share": -0.1}],
+)
+def test_impossible_settings_of_a_run_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigurationError, match=f"{next(iter(wrong))} is"):
+        EmbedSettings(**{"threads": 1, **wrong})
+
+
+def test_a_first_wave_without_a_row_does_not_end_the_run(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        log_progress(1, 5, 5, EmbedTotals())
+    assert "wave 1 of 5: 0 of about 5 rows" in caplog.text
 
 
 def test_waves_are_whole_buckets_of_about_the_wanted_size() -> None:
