@@ -1,4 +1,4 @@
-"""What the demo made, as a person wants to read it: counts from the jobs' reports, rows from the tables themselves.
+"""Prints what the demo made: counts from the jobs' reports, rows from the tables themselves.
 
 The tables are read with delta-rs, as a partner without Spark would.
 """

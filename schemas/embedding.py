@@ -1,4 +1,4 @@
-"""The ``embeddings`` table: one unit vector per listing and space. And the listings that the model failed on."""
+"""Two tables: ``embeddings``, a vector per listing and space; ``embedding_rejects``, listings that the model failed on."""
 
 import pyarrow as pa
 

@@ -1,6 +1,6 @@
-"""The rendering of m5model/runtime/rendering.py as Spark columns, so that texts and fingerprints are made in the JVM.
+"""Renders listings as Spark columns, so that texts and fingerprints are made in the JVM.
 
-A test holds that both give the same text for the same listing.
+The texts are those of m5model/runtime/rendering.py, to the character: a test compares them.
 """
 
 from pyspark.sql import Column, DataFrame

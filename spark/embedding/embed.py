@@ -1,5 +1,5 @@
-"""One embed run: listings at a pinned version in, ``embeddings`` out. Killed at any moment and started again, it does what
-is missing and nothing else."""
+"""An embed run: gives the listings of a pinned version their vectors. Killed at any moment and started again, it does what is
+missing and nothing else."""
 
 import json
 from collections import Counter

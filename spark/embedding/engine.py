@@ -1,4 +1,4 @@
-"""Arrow batches of texts in, Arrow batches of vectors out, inside a Python worker of an executor.
+"""Turns Arrow batches of texts into Arrow batches of vectors, inside a Python worker of an executor.
 
 Each executor runs one Python worker (``spark.task.cpus`` is the executor's cores) with one session, and a thread per core.
 """
@@ -29,7 +29,7 @@ ARROW_ROWS = 8_192
 
 @dataclass(frozen=True, kw_only=True)
 class EngineModel:
-    """What is broadcast."""
+    """A model, and how many threads of an executor use it. It is broadcast."""
 
     model: ModelBytes
     threads: int
@@ -52,7 +52,7 @@ def embed_texts(texts: DataFrame, model: Broadcast) -> DataFrame:
 
 
 def encode_batches(batches: Iterator[pa.RecordBatch], encoder: Encoder) -> Iterator[pa.RecordBatch]:
-    """The body of the task, without Spark."""
+    """Encode the texts of each batch: the body of the task, without Spark."""
     family = instruction_set()
     waiting: deque[pa.RecordBatch] = deque()
 
@@ -91,7 +91,7 @@ _encoders: dict[tuple[str, int], Encoder] = {}
 
 
 def worker_encoder(model: EngineModel) -> Encoder:
-    """The worker's encoder: made once per process, after the fork, and kept for all its tasks."""
+    """The encoder of this worker: made once per process, after the fork, and kept for all its tasks."""
     key = (model.model.space_id, model.threads)
     if key not in _encoders:
         _encoders.clear()  # never hold two models

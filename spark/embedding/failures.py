@@ -1,4 +1,4 @@
-"""Listings that the model failed on: kept by name in ``embedding_rejects``, tried again by every run."""
+"""Keeps the listings that the model fails on in ``embedding_rejects``, each with a reason. Every run tries them again."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
-"""What has to be embedded: listings without a vector of their present text in this space. First run, resume, retry and
-refresh are this one question."""
+"""Finds what has to be embedded: listings without a vector of their present text in this space. A first run, a resumed one, a
+retry and a refresh all ask this one question."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What an embed run would do, before it does it: rows, tokens, time and cost, estimated from a sample of the pending texts."""
+"""Estimates an embed run before it starts: rows, tokens, time and cost, from a sample of the pending texts."""
 
 import time
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TIMED_TEXTS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedPlan:
-    """Estimates are for ``threads`` cores like the driver's."""
+    """What a run would do. Estimates are for ``cores`` cores like the driver's."""
 
     rows: int
     waves: int

@@ -1,4 +1,4 @@
-"""What the waves of an embed run add up to: rows, tokens and truncation per locale, and how fast each wave was."""
+"""Adds up the waves of an embed run: rows, tokens and truncation per locale, and how fast each wave was."""
 
 from dataclasses import dataclass, field
 

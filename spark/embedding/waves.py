@@ -1,4 +1,4 @@
-"""The work is cut into waves: whole key buckets, or slices of a large one, together about as many rows as a commit is worth."""
+"""Cuts pending rows into waves: whole key buckets, or slices of a large one, about as many rows as a commit is worth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def plan_waves(rows_by_bucket: Mapping[int, int], rows_per_wave: int) -> list[Wa
 
 
 def select_wave(pending: DataFrame, wave: Wave) -> DataFrame:
-    """The wave's rows: a function of their keys alone."""
+    """The rows of the wave. Which rows those are depends on their keys alone."""
     rows = pending.where(F.col("bucket").isin(*wave.buckets))
     if wave.parts == 1:
         return rows

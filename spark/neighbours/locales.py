@@ -1,4 +1,4 @@
-"""Neighbours share a locale: this takes a batch or a table apart by it."""
+"""Splits a batch or a table by locale, because neighbours share one."""
 
 from collections.abc import Iterator
 from typing import TypeVar

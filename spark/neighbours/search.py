@@ -1,4 +1,4 @@
-"""The search itself: assign vectors to blocks, search each block exactly, merge."""
+"""Searches neighbours: assigns vectors to blocks, searches each block exactly, merges what the blocks found."""
 
 from collections.abc import Callable, Iterator, Mapping
 

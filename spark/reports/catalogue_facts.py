@@ -1,4 +1,4 @@
-"""The facts of the catalogue's report: counts over whole tables, lengths on a sample that hashes of the key choose."""
+"""Gathers the facts of the catalogue's report: counts of whole tables, lengths of a sample chosen by hash of the key."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +14,8 @@ from m5model.reports.catalogue.facts import Balance, CatalogueFacts, Example, Le
 from schemas.listing import LISTING_KEY, LISTINGS
 from schemas.reject import LISTING_REJECTS
 from schemas.workspace import Workspace
-from spark.delta.tables import count_by, read_table, table_exists, table_version
+from spark.delta.log import require_table
+from spark.delta.tables import count_by, read_table, table_exists
 from spark.sampling.tokens import add_tokens
 
 MADE_BY = "jobs/ingest_catalog.py --feed FEED"
@@ -31,8 +32,7 @@ def gather_facts(spark: SparkSession, workspace: Workspace, training_set: str | 
     ``training_set``: path of the version whose balance is shown; the newest otherwise, if there is one.
     """
     path = workspace.table(LISTINGS.name)
-    read_table(spark, path, made_by=MADE_BY)  # says so where there is no table
-    version = table_version(spark, path)
+    version = require_table(path, made_by=MADE_BY).version
     listings = read_table(spark, path, made_by=MADE_BY, version=version)
     by_locale: dict[str, dict[str, int]] = {}
     for row in listings.groupBy("locale", "language").count().orderBy("locale", "language").collect():

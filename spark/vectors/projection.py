@@ -1,4 +1,4 @@
-"""Fewer dimensions by an orthogonal projection that the vector space itself seeds.
+"""Projects vectors to fewer dimensions, orthogonally. The id of the vector space seeds the projection.
 
 Projection to D' of D dimensions keeps inner products up to noise of the order 1/sqrt(D') (Johnson and Lindenstrauss, 1984);
 where D is the smaller, the vectors are embedded isometrically, so that cosines stay what they were.

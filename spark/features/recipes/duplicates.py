@@ -68,7 +68,7 @@ def build_duplicates(inputs: ViewInputs, settings: DuplicateSettings) -> DataFra
 
 
 def pair_neighbours(neighbours: DataFrame, settings: DuplicateSettings) -> DataFrame:
-    """Locale, item_id < other_item_id, cosine; a pair that found each other stands there twice."""
+    """Locale, item_id < other_item_id, cosine; a pair that found each other makes two rows."""
     near = (F.col("cosine") >= settings.threshold) & (F.col("rank") <= settings.neighbours)
     return neighbours.where(near).select(
         "locale",
