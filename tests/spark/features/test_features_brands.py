@@ -10,7 +10,6 @@ from pyspark.sql import functions as F
 from schemas.errors import ConfigurationError
 from spark.features.recipe import ViewInputs
 from spark.features.recipes.brands import BrandCentroids, BrandSettings, brand_key, build_brands, collect_centroids, name_brands
-from spark.vectors.exact_sums import sum_vectors
 
 CATALOGUE = "locale string, item_id string, brand string, vector array<float>"
 
@@ -75,15 +74,6 @@ def test_without_any_brand_the_view_is_empty(catalogue: DataFrame) -> None:
 def test_spellings_that_differ_in_case_and_white_space_are_one_brand_and_blank_ones_none(spark: SparkSession) -> None:
     spellings = spark.createDataFrame([("  Foo\t Bar ",), ("FOO BAR",), ("  ",), (None,)], "brand string")
     assert [row[0] for row in spellings.select(brand_key(F.col("brand"))).collect()] == ["foo bar", "foo bar", None, None]
-
-
-def test_sums_are_bit_equal_for_any_partitioning(spark: SparkSession) -> None:
-    vectors = np.random.default_rng(5).normal(size=(300, 8)).astype(np.float32) / 8
-    rows = [(f"k{i % 3}", vector.tolist()) for i, vector in enumerate(vectors)]
-    frame = spark.createDataFrame(rows, "key string, vector array<float>")
-    one, many = ({row.key: row.total for row in sum_vectors(frame.repartition(n), "key").collect()} for n in (1, 7))
-    assert one == many
-    assert one["k1"] == pytest.approx(vectors[1::3].astype(np.float64).sum(axis=0), abs=1e-7)
 
 
 def test_collected_centroids_are_in_the_order_of_their_keys(catalogue: DataFrame) -> None:

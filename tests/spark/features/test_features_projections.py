@@ -43,18 +43,3 @@ def test_vectors_of_fewer_dimensions_keep_their_cosines_exactly(spark: SparkSess
     found = np.array([row.vector for row in build_search(inputs(frame), NoSettings()).orderBy("item_id").collect()])
     assert found.shape == (4, 256)
     assert found @ found.T == pytest.approx(vectors @ vectors.T, abs=1e-6)
-
-
-@pytest.mark.parametrize(("dimensions", "projected"), [(96, 64), (64, 64), (20, 64)])
-def test_the_matrix_is_orthonormal_along_its_smaller_side(dimensions: int, projected: int) -> None:
-    matrix = projection_matrix("space-a", dimensions, projected)
-    assert matrix.shape == (dimensions, projected)
-    gram = matrix.T @ matrix if dimensions >= projected else matrix @ matrix.T
-    assert gram == pytest.approx(np.eye(len(gram)), abs=1e-12)
-
-
-def test_another_space_has_another_matrix_and_the_same_space_the_same() -> None:
-    first = projection_matrix("space-a", 96, 64).copy()
-    projection_matrix.cache_clear()
-    assert np.array_equal(first, projection_matrix("space-a", 96, 64))
-    assert not np.allclose(first, projection_matrix("space-b", 96, 64))

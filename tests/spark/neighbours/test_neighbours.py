@@ -1,15 +1,14 @@
 """Neighbour search: what it finds against brute force, and that partitioning cannot change it."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from schemas.errors import BadDataError, ConfigurationError, SpaceMismatchError
+from schemas.errors import ConfigurationError, SpaceMismatchError
 from spark.neighbours import NeighbourSettings, find_neighbours
 from spark.neighbours.cells import LocaleCells
 from spark.neighbours.kmeans import train_centroids
-from spark.vectors.columns import to_unit_length, vectors_from_arrow
+from spark.vectors.columns import to_unit_length
 from spark.vectors.top_k import best_columns
 
 SCHEMA = "locale string, item_id string, space_id string, vector array<float>"
@@ -126,14 +125,3 @@ def test_a_cell_that_lost_all_its_vectors_starts_again_at_the_worst_fitted_one()
     sample = np.array([[1, 0], [1, 0], [1, 0], [1, 0], [0, 1]], np.float32)
     centroids = train_centroids(sample, cells=2, iterations=3, seed=0)
     assert sorted(centroids.tolist()) == [[0.0, 1.0], [1.0, 0.0]]
-
-
-def test_equal_scores_are_ordered_by_column_and_excluded_ones_come_last() -> None:
-    columns, micro = best_columns(np.array([[0.5, -np.inf, 0.50000001, 0.7]]), 4)
-    assert columns.tolist() == [[3, 0, 2, 1]]
-    assert micro.tolist() == [[700_000, 500_000, 500_000, -np.inf]]
-
-
-def test_vectors_of_different_lengths_are_refused() -> None:
-    with pytest.raises(BadDataError, match="of 1 and of 2 elements"):
-        vectors_from_arrow(pa.array([[1.0], [1.0, 2.0]], pa.list_(pa.float32())))
