@@ -76,7 +76,7 @@ def feature_settings(arguments: argparse.Namespace) -> FeatureSettings:
     )
 
 
-def _flagged_fields() -> Iterator[tuple[str, "Field[Any]"]]:
+def _flagged_fields() -> Iterator[tuple[str, Field[Any]]]:
     """Each view with the fields of its settings that have a flag."""
     named = ((name, field) for name, recipe in load_recipes().items() for field in fields(recipe.settings))
     return ((name, field) for name, field in named if "flag" in field.metadata)
