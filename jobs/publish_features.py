@@ -13,11 +13,12 @@ from dataclasses import Field, fields, replace
 from typing import Any
 
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
+from jobs.flags import number, whole_number
 from m5model.bundles.find import find_bundle, read_manifest
 from schemas.report import JobReport
 from schemas.space import sha256_hex
 from schemas.workspace import Workspace
-from spark.features.publication import Publication, newest_source, plan_publication
+from spark.features.publication import Publication, describe_view, newest_source, plan_publication
 from spark.features.publish import PublishedView, publish_source, skip_views
 from spark.features.registry import load_recipes
 from spark.features.settings import FeatureSettings
@@ -38,7 +39,8 @@ def publish(argv: Sequence[str] | None) -> JobReport:
     source = newest_source(run.workspace, space_id)
     publication = plan_publication(run.workspace, source, settings)
     views = _build_stale(run.workspace, publication) if publication.stale else skip_views(publication)
-    run.run_id = f"publish-{sha256_hex(source.to_json().encode())[:12]}"
+    decides = {name: describe_view(name, source, settings) for name in settings.views}
+    run.run_id = f"publish-{sha256_hex(json.dumps(decides, sort_keys=True).encode())[:12]}"
     return run.report({"source": json.loads(source.to_json()), "views": {view.name: view.as_json() for view in views}})
 
 
@@ -55,10 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     names = list(load_recipes())
     parser.add_argument("--view", action="append", choices=names, help="a view to publish, repeatable; all otherwise")
     for _, field in _flagged_fields():
-        kind = type(field.default)
+        kind = whole_number() if isinstance(field.default, int) else number()
         parser.add_argument(field.metadata["flag"], type=kind, default=field.default, help=field.metadata["help"])
     probes = NeighbourSettings().probes
-    parser.add_argument("--probes", type=int, default=probes, help="cells that a neighbour search visits")
+    parser.add_argument("--probes", type=whole_number(), default=probes, help="cells that a neighbour search visits")
     return parser
 
 

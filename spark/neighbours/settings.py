@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from schemas.checks import require
+from schemas.checks import is_number, is_whole, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +23,14 @@ class NeighbourSettings:
 
     def __post_init__(self) -> None:
         counts = ("k", "probes", "max_cells", "exact_below", "sample_per_cell", "iterations", "block_rows")
-        rules = {f"{name} must be at least 1, is {getattr(self, name)}": getattr(self, name) >= 1 for name in counts}
+        rules = {
+            f"{name} must be a whole number of at least 1, is {getattr(self, name)!r}": is_whole(getattr(self, name), 1)
+            for name in counts
+        }
         rules |= {
-            f"min_cosine must be between -1 and 1, is {self.min_cosine}": -1 <= self.min_cosine <= 1,
-            f"cells must be at least 1 or None, is {self.cells}": self.cells is None or self.cells >= 1,
+            f"min_cosine must be between -1 and 1, is {self.min_cosine!r}": is_number(self.min_cosine, -1, 1),
+            f"cells must be at least 1 or None, is {self.cells!r}": self.cells is None or is_whole(self.cells, 1),
+            f"seed must be a whole number of at least 0, is {self.seed!r}": is_whole(self.seed),
         }
         require("NeighbourSettings", rules)
 

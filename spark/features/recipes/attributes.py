@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from schemas.checks import require
+from schemas.checks import is_number, is_whole, require
 from schemas.features import SPACE_ID, FeatureView
 from schemas.listing import ITEM_ID, LOCALE
 from schemas.tables import TEXT, Column
@@ -47,10 +47,12 @@ class AttributeSettings:
 
     def __post_init__(self) -> None:
         rules = {
-            f"neighbours must be at least 1, is {self.neighbours}": self.neighbours >= 1,
-            f"min_cosine must be above 0 and at most 1, is {self.min_cosine}": 0 < self.min_cosine <= 1,
-            f"min_votes must be at least 1, is {self.min_votes}": self.min_votes >= 1,
-            f"min_confidence must be between 0 and 1, is {self.min_confidence}": 0 <= self.min_confidence <= 1,
+            f"neighbours must be at least 1, is {self.neighbours!r}": is_whole(self.neighbours, 1),
+            f"min_cosine must be above 0 and at most 1, is {self.min_cosine!r}": (
+                is_number(self.min_cosine, 0, 1) and self.min_cosine > 0
+            ),
+            f"min_votes must be at least 1, is {self.min_votes!r}": is_whole(self.min_votes, 1),
+            f"min_confidence must be between 0 and 1, is {self.min_confidence!r}": is_number(self.min_confidence, 0, 1),
         }
         require("AttributeSettings", rules)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.checks import require
+from schemas.checks import is_whole, require
 from schemas.features import SPACE_ID, FeatureView
 from schemas.listing import ITEM_ID, LOCALE
 from schemas.tables import TEXT
@@ -55,8 +55,8 @@ class BrandSettings:
 
     def __post_init__(self) -> None:
         rules = {
-            f"min_listings must be at least 2, is {self.min_listings}": self.min_listings >= 2,
-            f"max_brands must be at least 1, is {self.max_brands}": self.max_brands >= 1,
+            f"min_listings must be at least 2, is {self.min_listings!r}": is_whole(self.min_listings, 2),
+            f"max_brands must be at least 1, is {self.max_brands!r}": is_whole(self.max_brands, 1),
         }
         require("BrandSettings", rules)
 

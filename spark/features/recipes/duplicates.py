@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.checks import require
+from schemas.checks import is_number, is_whole, require
 from schemas.features import SPACE_ID, FeatureView
 from schemas.listing import ITEM_ID, LOCALE
 from schemas.tables import TEXT
@@ -41,8 +41,8 @@ class DuplicateSettings:
 
     def __post_init__(self) -> None:
         rules = {
-            f"threshold must be between -1 and 1, is {self.threshold}": -1 <= self.threshold <= 1,
-            f"neighbours must be at least 1, is {self.neighbours}": self.neighbours >= 1,
+            f"threshold must be between -1 and 1, is {self.threshold!r}": is_number(self.threshold, -1, 1),
+            f"neighbours must be at least 1, is {self.neighbours!r}": is_whole(self.neighbours, 1),
         }
         require("DuplicateSettings", rules)
 
