@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m5model.commands._bundle import add_bundle, find_bundle_path
@@ -68,6 +69,7 @@ def _write_array(path: str, vectors_BD: "np.ndarray") -> None:
 
     name = path if path.endswith(".npy") else f"{path}.npy"
     try:
+        Path(name).parent.stat()  # a folder that there is not is a wrong path, and not made
         with storage.open_output(name) as stream:
             np.save(stream, vectors_BD)
     except OSError as error:

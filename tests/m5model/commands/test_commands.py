@@ -1,5 +1,6 @@
 """The ``m5`` command: one file a command, quick help, and standard streams as they are found."""
 
+import io
 import os
 import subprocess
 import sys
@@ -104,24 +105,33 @@ def test_a_line_that_is_no_text_is_named(line: bytes, message: str) -> None:
         list(read_lines([b"red\n", b"green\n", line]))
 
 
-def test_bad_bytes_on_standard_input_end_encode_with_3_and_without_output(trained) -> None:
-    answer = _m5("encode", str(trained.student_folder), stdin="red\ngrün\n".encode("latin-1"), LC_ALL="C")
-    assert (answer.returncode, answer.stdout) == (3, b"")
-    assert b"m5 encode: line 2 of standard input is not UTF-8" in answer.stderr
-    assert b"Traceback" not in answer.stderr
+def test_bad_bytes_on_standard_input_end_encode_with_3_and_without_output(trained, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("red\ngrün\n".encode("latin-1"))))
+    assert main(["encode", str(trained.student_folder)]) == 3
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.splitlines()[0]) == (
+        "",
+        "m5 encode: line 2 of standard input is not UTF-8: byte 2 is 0xfc",
+    )
+
+
+def test_without_texts_and_without_standard_input_there_is_an_error(trained, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["encode", str(trained.student_folder)]) == 2
+    assert "standard input is closed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    "environment", [{}, {"LC_ALL": "C"}, {"LANG": "C"}, {"LC_ALL": "POSIX"}, {"PYTHONIOENCODING": "ascii"}], ids=str
+    ("environment", "as_argument"), [({}, True), ({"LC_ALL": "C"}, True), ({"PYTHONIOENCODING": "ascii"}, False)], ids=str
 )
-def test_texts_of_any_language_come_and_go_as_utf8_in_any_locale(trained, environment: dict[str, str]) -> None:
-    texts = "größe 赤い\n"
-    piped = _m5("encode", str(trained.student_folder), stdin=texts.encode(), **environment)
-    assert piped.returncode == 0, piped.stderr
-    assert piped.stdout.startswith('{"text": "größe 赤い", "vector": ['.encode())
-    if "PYTHONIOENCODING" not in environment:
-        given = _m5("encode", str(trained.student_folder), texts.strip(), **environment)
-        assert given.stdout == piped.stdout
+def test_texts_of_any_language_come_and_go_as_utf8_in_any_locale(
+    trained, environment: dict[str, str], as_argument: bool
+) -> None:
+    text = "größe 赤い"
+    given = {"stdin": b""} if as_argument else {"stdin": f"{text}\n".encode()}
+    answer = _m5("encode", str(trained.student_folder), *([text] if as_argument else []), **given, **environment)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith(f'{{"text": "{text}", "vector": ['.encode())
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(trained) -> None:
@@ -139,9 +149,3 @@ def test_a_full_disk_is_said_with_what_to_do(trained) -> None:
     assert answer.returncode == 1
     assert b"No space left on device" in answer.stderr and b"free some space" in answer.stderr
     assert b"Traceback" not in answer.stderr and b"Exception ignored" not in answer.stderr
-
-
-def test_without_texts_and_without_standard_input_there_is_an_error(trained) -> None:
-    answer = _m5("encode", str(trained.student_folder), shell="<&-")
-    assert answer.returncode == 2
-    assert b"standard input is closed" in answer.stderr
