@@ -226,6 +226,7 @@ def spark() -> "Iterator[SparkSession]":
     session.stop()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need a JVM go to one worker, one after the other; two cores have no room for more."""
     for item in items:
