@@ -1,7 +1,7 @@
 """What many tests share: one lazy Spark session, a small training set, and a teacher and a student trained from it.
 
-`make test` runs two pytest workers side by side: one has all tests that need a JVM, the other has the rest. The models are
-trained once for both.
+`make test` runs two pytest workers side by side, whole files each, with a session of their own. The models are trained once for
+both.
 """
 
 import hashlib
@@ -211,7 +211,7 @@ def _train(workspace: Workspace) -> None:
 
 @pytest.fixture(scope="session")
 def spark() -> "Iterator[SparkSession]":
-    """One session for all tests, built as jobs build theirs. Jobs that a test calls in this process use it, too."""
+    """One session for all tests of a worker, built as jobs build theirs. Jobs that a test calls in this process use it, too."""
     from spark.setup.session import build_session
 
     quick = {
@@ -224,14 +224,6 @@ def spark() -> "Iterator[SparkSession]":
     session = build_session("m5 tests", settings=lambda _: quick)
     yield session
     session.stop()
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need a JVM go to one worker, one after the other; two cores have no room for more."""
-    for item in items:
-        needs_jvm = "spark" in getattr(item, "fixturenames", ()) or {"spark", "jobs"} & set(item.path.parts)
-        item.add_marker(pytest.mark.xdist_group("spark" if needs_jvm else "plain"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -38,6 +38,7 @@ DAMAGES: dict[str, Callable[[Record], bytes]] = {
     "title_too_long": lambda record: encode_record({**record, "title": (record["title"] + " ") * 100 + "x" * 2_000}),
     "text_too_long": lambda record: encode_record({**record, "description": "long " * 50_000}),
     "invalid_updated_at": _with(updated_at="the day before yesterday"),
+    "far_updated_at": _with(updated_at="9999-12-31T00:00:00Z"),
 }
 
 

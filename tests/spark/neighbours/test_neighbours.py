@@ -98,7 +98,9 @@ def test_no_embeddings_have_no_neighbours(spark: SparkSession) -> None:
 
 
 def test_settings_name_all_their_errors_at_once() -> None:
-    with pytest.raises(ConfigurationError, match=r"k must be at least 1, is 0; .*min_cosine must be .*, is 2"):
+    with pytest.raises(
+        ConfigurationError, match=r"k must be a whole number of at least 1, is 0; .*min_cosine must be .*, is 2"
+    ):
         NeighbourSettings(k=0, min_cosine=2)
 
 
