@@ -17,7 +17,7 @@ def ascii_jvm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charset, "_charset_of_jvm", lambda: "ANSI_X3.4-1968")
 
 
-@pytest.mark.parametrize("argument", ["/work/l??ng", "feeds/gr\ufffd\ufffde.csv", "/nowhere/??"])
+@pytest.mark.parametrize("argument", ["/data/l??ng", "feeds/gr\ufffd\ufffde.csv", "/nowhere/??"])
 def test_arguments_that_a_jvm_without_a_locale_damaged_are_named(ascii_jvm: None, argument: str) -> None:
     with pytest.raises(ConfigurationError, match="ANSI_X3.4-1968(.|\n)*LC_ALL=C.UTF-8"):
         charset.check_arguments(["--workspace", argument], SUBMITTED)
@@ -34,7 +34,7 @@ def test_arguments_that_are_not_utf_8_are_refused_however_the_job_was_started() 
 
 
 def test_without_spark_submit_arguments_come_from_the_shell_as_they_are(ascii_jvm: None) -> None:
-    charset.check_arguments(["/work/l??ng"], {})
+    charset.check_arguments(["/data/l??ng"], {})
 
 
 @pytest.mark.parametrize("locale", [{}, {"LANG": "C"}, {"LC_ALL": "POSIX"}, {"LANG": "xx_YY"}, {"LC_ALL": "C.UTF-8"}], ids=str)
@@ -46,6 +46,6 @@ def test_spark_commands_get_a_locale_of_utf_8(locale: dict[str, str]) -> None:
 
 
 def test_paths_that_java_cannot_name_are_refused_before_spark_touches_them(ascii_jvm: None) -> None:
-    charset.check_paths(["/work/plain"])
-    with pytest.raises(ConfigurationError, match="cannot name /work/läng"):
-        charset.check_paths(["/work/plain", "/work/läng"])
+    charset.check_paths(["/data/plain"])
+    with pytest.raises(ConfigurationError, match="cannot name /data/läng"):
+        charset.check_paths(["/data/plain", "/data/läng"])
