@@ -42,7 +42,7 @@ def _work(argv: Sequence[str] | None) -> None:
 
     run = start_run("apply_retention", arguments)
     with job_session("m5 apply_retention", paths=[run.workspace.root]) as spark:
-        references = find_references(spark, run.workspace)
+        references = find_references(run.workspace)
         if arguments.drop:
             drops = plan_drops(spark, run.workspace, arguments.drop, references)
         else:

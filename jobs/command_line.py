@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from jobs.flags import JobParser, number, whole_number
 from m5model.files import storage
+from m5model.files.streams import discard_stdout
 from schemas.checks import require_name
 from schemas.errors import ConfigurationError, M5Error, StorageFullError
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting, JobReport, JsonValue, new_start, report_name
@@ -169,8 +170,7 @@ def print_line(values: Mapping[str, JsonValue]) -> None:
     try:
         print(json.dumps(values, ensure_ascii=(sys.stdout.encoding or "utf-8").lower() != "utf-8"), flush=True)
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends, which must not fail then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
 
 
 def _tracking_uri(flag: str | None, workspace: Workspace) -> str | None:

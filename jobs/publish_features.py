@@ -15,8 +15,8 @@ from typing import Any
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
 from jobs.flags import number, whole_number
 from m5model.bundles.find import find_bundle, read_manifest
+from schemas.canonical import identify
 from schemas.report import JobReport
-from schemas.space import sha256_hex
 from schemas.workspace import Workspace
 from spark.features.publication import Publication, describe_view, newest_source, plan_publication
 from spark.features.publish import PublishedView, publish_source, skip_views
@@ -40,7 +40,7 @@ def publish(argv: Sequence[str] | None) -> JobReport:
     publication = plan_publication(run.workspace, source, settings)
     views = _build_stale(run.workspace, publication) if publication.stale else skip_views(publication)
     decides = {name: describe_view(name, source, settings) for name in settings.views}
-    run.run_id = f"publish-{sha256_hex(json.dumps(decides, sort_keys=True).encode())[:12]}"
+    run.run_id = f"publish-{identify(decides)}"
     return run.report({"source": json.loads(source.to_json()), "views": {view.name: view.as_json() for view in views}})
 
 

@@ -8,11 +8,11 @@ m5 sets diff OLD NEW         rows added, gone and changed, and the languages' sh
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Sequence
 
 from m5model import commands
+from m5model.files.streams import discard_stdout
 from schemas.errors import ExitCode, M5Error, explain_os_error
 from schemas.registry import load_member, load_members
 
@@ -60,8 +60,8 @@ def _fail(command: str, error: M5Error) -> int:
 
 
 def _drop_output() -> None:
-    """What is still buffered cannot be written; the interpreter must not try again when it ends."""
+    """Give up what is still buffered where it cannot be written."""
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()

@@ -46,13 +46,6 @@ def read_bytes(path: str) -> bytes:
         return bytes(stream.read())
 
 
-def read_first_line(path: str) -> bytes:
-    """The first line of a file, decompressed by its extension; empty where the file is."""
-    filesystem, inner = open_filesystem(path)
-    with filesystem.open_input_stream(inner, compression="detect") as stream:
-        return bytes(stream.read(1 << 16)).partition(b"\n")[0]
-
-
 def open_input(path: str) -> BinaryIO:
     """The file's bytes as a stream, to be closed by ``with``. Raises FileNotFoundError where there is none."""
     if not is_remote(path):
@@ -137,14 +130,19 @@ def list_files(path: str) -> list[str]:
     return sorted(entry.path[len(inner) :].lstrip("/") for entry in entries if entry.type == pafs.FileType.File)
 
 
+def get_infos(paths: Sequence[str]) -> list[pafs.FileInfo]:
+    """Type and size of each path, asked for together. All lie on one filesystem."""
+    if not paths:
+        return []
+    filesystem, _ = open_filesystem(paths[0])
+    return filesystem.get_file_info([path.partition("://")[2] or path for path in paths])
+
+
 def file_sizes(paths: Sequence[str]) -> list[int]:
     """Bytes of each file as it is stored."""
     sizes: dict[str, int] = {}
     for group in ([path for path in paths if is_remote(path)], [path for path in paths if not is_remote(path)]):
-        if group:
-            filesystem, _ = open_filesystem(group[0])
-            found = filesystem.get_file_info([path.partition("://")[2] or path for path in group])
-            sizes |= {path: info.size for path, info in zip(group, found, strict=True)}
+        sizes |= {path: info.size for path, info in zip(group, get_infos(group), strict=True)}
     return [sizes[path] for path in paths]
 
 

@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from m5model.files.caches import cache_folder
-from m5model.releases.tracking_sqlite import empty_database, log_to_sqlite
-
-SQLITE = "sqlite:///"
+from m5model.releases.tracking_sqlite import SQLITE, empty_database, log_to_sqlite
 
 
 def log_run(
@@ -94,7 +92,7 @@ def make_empty_database() -> None:
     made.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=made.parent) as scratch:
         fresh = Path(scratch) / made.name
-        MlflowClient(f"sqlite:///{fresh}").search_experiments()
+        MlflowClient(f"{SQLITE}{fresh}").search_experiments()
         fresh.replace(made)
 
 

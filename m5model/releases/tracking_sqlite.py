@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 SCHEMA = "dc11669786a5"  # the revision of MLflow 3.17's tables; another one is left to MLflow's client
-URI = "sqlite:///"
+SQLITE = "sqlite:///"  # what the address of such a database begins with
 BUSY_SECONDS = 30.0
 # MLflow's own limits for one call and for one value.
 MAX_METRICS, MAX_PARAMS, MAX_CHARACTERS = 1_000, 100, 250
@@ -35,7 +35,7 @@ def log_to_sqlite(
     tags: Mapping[str, str],
 ) -> bool:
     """Log one finished run. False, and nothing written, where only MLflow's client can do it."""
-    file = tracking_uri.removeprefix(URI)
+    file = tracking_uri.removeprefix(SQLITE)
     if file == tracking_uri or not file or re.search(r"[%?#]", file) or not _are_plain(experiment, params, metrics, tags):
         return False
     try:

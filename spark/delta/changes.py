@@ -4,7 +4,7 @@ import json
 import re
 
 from m5model.files import storage
-from schemas.errors import ConfigurationError
+from spark.delta.missing import missing_table
 
 
 def last_change(path: str, *, made_by: str) -> int:
@@ -15,7 +15,7 @@ def last_change(path: str, *, made_by: str) -> int:
     """
     versions = _versions(path)
     if not versions:
-        raise ConfigurationError(f"there is no table {path}", next_step=f"run {made_by}, or give another --workspace")
+        raise missing_table(path, made_by)
     return next((version for version in versions if version == 0 or _changes_rows(path, version)), versions[0])
 
 

@@ -1,12 +1,12 @@
-"""What a table's log says, read by delta-rs in milliseconds: no Spark session, no Spark job."""
+"""Reads a table's log with delta-rs, in milliseconds: no Spark session, no Spark job."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deltalake.exceptions import TableNotFoundError
 
-from schemas.errors import ConfigurationError
 from spark.delta.files import open_delta
+from spark.delta.missing import missing_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,5 +35,5 @@ def require_table(path: str, *, made_by: str) -> TableState:
     """The table as it is now. Raises ConfigurationError naming the command that makes it, where there is none."""
     state = look_up(path)
     if state is None:
-        raise ConfigurationError(f"there is no table {path}", next_step=f"run {made_by}, or give another --workspace")
+        raise missing_table(path, made_by)
     return state

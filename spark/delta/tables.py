@@ -31,6 +31,7 @@ from pyspark.sql.types import StructType
 from m5model.files import storage
 from schemas.errors import ConfigurationError
 from schemas.tables import Table
+from spark.delta.missing import missing_table
 
 log = logging.getLogger(__name__)
 
@@ -96,23 +97,11 @@ def add_new_columns(spark: SparkSession, path: str, table: Table) -> None:
 def read_table(spark: SparkSession, path: str, *, made_by: str, version: int | None = None) -> DataFrame:
     """The table at ``path``, at ``version`` or now. ``made_by`` is the command to name where there is none."""
     if not table_exists(spark, path):
-        raise ConfigurationError(f"there is no table {path}", next_step=f"run {made_by}, or give another --workspace")
+        raise missing_table(path, made_by)
     reader = spark.read.format("delta")
     if version is not None:
         reader = reader.option("versionAsOf", version)
     return reader.load(path)
-
-
-def table_version(spark: SparkSession, path: str) -> int:
-    """The newest version of the table."""
-    return int(DeltaTable.forPath(spark, path).history(1).select("version").collect()[0][0])
-
-
-def table_properties(spark: SparkSession, path: str) -> dict[str, str]:
-    """The table's properties; none where there is no table."""
-    if not table_exists(spark, path):
-        return {}
-    return dict(DeltaTable.forPath(spark, path).detail().select("properties").collect()[0][0])
 
 
 def replace_table(rows: DataFrame, path: str, properties: Mapping[str, str]) -> None:
@@ -207,12 +196,8 @@ def vacuum_table(spark: SparkSession, path: str, hours: float) -> None:
 
 
 def _count_files(uris: Sequence[str]) -> int:
-    """How many of ``uris``, all on one filesystem, are files."""
-    if not uris:
-        return 0
-    paths = [re.sub(r"^file:/+", "/", uri) for uri in uris]
-    filesystem, _ = storage.open_filesystem(paths[0])
-    found = filesystem.get_file_info([path.partition("://")[2] or path for path in paths])
+    """Counts those of ``uris``, all on one filesystem, that are files."""
+    found = storage.get_infos([re.sub(r"^file:/+", "/", uri) for uri in uris])
     return sum(entry.type == FileType.File for entry in found)
 
 

@@ -11,7 +11,8 @@ from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS, REASONS
 from schemas.report import Accounting
 from schemas.workspace import Workspace
-from spark.delta.tables import create_table, delete_keys, merge_rows, read_table, table_version
+from spark.delta.log import require_table
+from spark.delta.tables import create_table, delete_keys, merge_rows, read_table
 from spark.ingest.ingest import IngestResult, write_listings
 from spark.ingest.judging.rules import Limits
 from spark.ingest.reading.feeds import read_rejects
@@ -32,8 +33,7 @@ def replay_rejects(
     if unknown:
         raise ConfigurationError(f"no reason {', '.join(unknown)}", next_step=f"give some of {', '.join(REASONS)}")
     path = workspace.table(LISTING_REJECTS.name)
-    read_table(spark, path, made_by=MADE_BY)  # says so where there is no table
-    rejects = read_table(spark, path, made_by=MADE_BY, version=table_version(spark, path))
+    rejects = read_table(spark, path, made_by=MADE_BY, version=require_table(path, made_by=MADE_BY).version)
     if reasons:
         rejects = rejects.where(F.arrays_overlap("reasons", F.lit(list(reasons))))
     if rejects.isEmpty():

@@ -8,8 +8,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pyspark.sql import SparkSession
-
 from m5model.bundles.find import list_bundles
 from m5model.files import storage
 from schemas.bundle import BundleManifest
@@ -17,7 +15,7 @@ from schemas.checks import is_name
 from schemas.features import SOURCE_PROPERTY
 from schemas.report import is_report_of
 from schemas.workspace import Workspace
-from spark.delta.tables import table_properties
+from spark.delta.log import look_up
 from spark.features.publication import list_published
 
 # Live without a reference: the newest of its kind.
@@ -38,13 +36,13 @@ class References:
         return (thing, *(self.chain(user) or (user,)))
 
 
-def find_references(spark: SparkSession, workspace: Workspace) -> References:
+def find_references(workspace: Workspace) -> References:
     """All references of the workspace as it is now."""
     sources = {}
     for table in list_published(workspace):
-        properties = table_properties(spark, workspace.table(table))
-        if SOURCE_PROPERTY in properties:
-            sources[table.rpartition("/")[2]] = json.loads(properties[SOURCE_PROPERTY])
+        state = look_up(workspace.table(table))
+        if state is not None and SOURCE_PROPERTY in state.properties:
+            sources[table.rpartition("/")[2]] = json.loads(state.properties[SOURCE_PROPERTY])
     return link(list_bundles(workspace), sources, find_unfinished_runs(workspace))
 
 
