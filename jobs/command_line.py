@@ -1,4 +1,4 @@
-"""What every job shares: the flags, the log, the exit code, and the report on the last line of stdout."""
+"""Holds what every job shares: the flags, the log, the exit code, and the report on the last line of stdout."""
 
 import argparse
 import json

@@ -11,7 +11,7 @@ from schemas.checks import MAX_WHOLE, is_number, is_whole, require
 
 @dataclass(frozen=True)
 class BrokenNumber:
-    """What a flag was given, where that is no number that it takes."""
+    """Stands for what a flag was given, where that is no number that it takes."""
 
     text: str
     expected: str

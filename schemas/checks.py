@@ -83,7 +83,7 @@ def _file_problem(text: object) -> str:
 
 
 def _part_problem(text: str, max_bytes: int) -> str:
-    """What keeps ``text`` from being one part of a path; empty where nothing does."""
+    """Says what keeps ``text`` from being one part of a path; empty where nothing does."""
     if text in ("", ".", ".."):
         return "a part of it is empty" if not text else f"it holds the part {text!r}"
     wrong = sorted({character for character in text if character in "/\\" or unicodedata.category(character) in _UNPRINTABLE})

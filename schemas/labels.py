@@ -161,7 +161,7 @@ LABEL_KINDS: Mapping[str, LabelKind] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSetManifest:
-    """What a version of a label set is: pinned like a training set, it owns its files."""
+    """Says what a version of a label set is: pinned like a training set, it owns its files."""
 
     name: str
     version: str

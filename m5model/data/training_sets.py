@@ -65,7 +65,7 @@ def key_hash(locale: str, item_id: str) -> int:
 
 
 def held_out_mask(keys: np.ndarray) -> np.ndarray:
-    """Which rows are held out: keys (n,) int64 → (n,) bool.
+    """Decides which rows are held out: keys (n,) int64 → (n,) bool.
 
     A row's place depends on its own key: those whose hash lies in the lowest 5% (for very small sets in a doubled share,
     until there are 8).

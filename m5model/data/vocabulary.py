@@ -128,7 +128,7 @@ def _finished(pieces: list[tuple[str, float]]) -> Tokenizer:
 
 
 def _count_characters(texts: list[str]) -> Counter[str]:
-    """How often the normalised texts have each character."""
+    """Counts how often the normalised texts have each character."""
     characters: Counter[str] = Counter()
     for text in texts:
         characters.update(unicodedata.normalize("NFKC", text))

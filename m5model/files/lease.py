@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class LeaseRecord:
-    """What a lease's file says."""
+    """Holds what a lease's file says."""
 
     holder: str  # the run's name
     host: str

@@ -24,7 +24,7 @@ _TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 
 @dataclass(frozen=True, kw_only=True)
 class S3Settings:
-    """How to reach S3."""
+    """Says how to reach S3."""
 
     endpoint: str | None  # URL of a server; None is Amazon's own
     region: str

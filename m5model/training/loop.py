@@ -40,7 +40,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a run ended."""
+    """Says how a run ended."""
 
     steps: int
     resumed_from: int  # step of the checkpoint that it started from, 0 for none

@@ -1,4 +1,4 @@
-"""Which version of a Delta table last changed rows, read from the files of its log: no Spark job."""
+"""Finds the version of a Delta table that last changed rows, read from the files of its log: no Spark job."""
 
 import json
 import re
