@@ -1,21 +1,33 @@
 """Label sets: what a model learns from beside text. Six kinds, each a declared table.
 
 A label is about one listing (or two), named by its key or brought along as a text; never both. Every row says which split it
-is in. Splits are drawn by entity, never by row, so that the products of the test split are unseen.
+is in. Splits are drawn by entity, never by row, so that the products of the test split are unseen. What keys name is kept in
+the set as it was when the set was made, so that nothing a later ingest does changes what a label is about.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import pyarrow as pa
 
+from schemas.listing import LISTING_KEY
 from schemas.tables import INSTANT, TEXT, Column, Table
+from schemas.training_set import TRAINING_ROWS
 
 MANIFEST_FILE = "manifest.json"
-DATA_FOLDER = "data"
+DATA_FOLDER = "data"  # the kind's table
+LISTINGS_FOLDER = "listings"  # PINNED_LISTINGS; no folder where all rows bring texts
 
+# From the split that a model learns from to the one that it may see last: a row that could be in two is in the later one.
 SPLITS = ("learn", "validate", "test")
+
+# What a set keeps of the listings that its keys name, so that any rendering can be applied later.
+PINNED_LISTINGS = Table(
+    name="pinned_listings",
+    columns=tuple(column for column in TRAINING_ROWS.columns if column.name != "copy"),
+    key=LISTING_KEY,
+)
 
 SPLIT = Column(name="split", type=TEXT, meaning=f"one of {', '.join(SPLITS)}", nullable=False)
 
@@ -44,6 +56,12 @@ class LabelKind:
     @property
     def name(self) -> str:
         return self.table.name
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Prefixes of the columns that name a listing: one, or two of a pair."""
+        names = self.table.column_names
+        return tuple(prefix for prefix in ("", "left_", "right_") if f"{prefix}item_id" in names)
 
 
 PAIRS = LabelKind(
@@ -177,3 +195,7 @@ class LabelSetManifest:
     rejected: Mapping[str, int]  # rows left out, by reason
     content_hash: str  # SHA-256 over the sorted row hashes
     files: Mapping[str, str]  # path under the version's folder → SHA-256
+    listings: int = 0  # that keys name, kept with the set
+    duplicates: int = 0  # rows left out because another says the same
+    # Rows of a split by how many of their entities the split to learn from has too: unseen, half_seen (of a pair), seen.
+    novelty: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

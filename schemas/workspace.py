@@ -58,6 +58,13 @@ class Workspace:
         return f"{self.training_sets}/{require_name('training set', name)}/{require_name('version', version)}"
 
     @property
+    def label_sets(self) -> str:
+        return f"{self.root}/label_sets"
+
+    def label_set(self, name: str, version: str) -> str:
+        return f"{self.label_sets}/{require_name('label set', name)}/{require_name('version', version)}"
+
+    @property
     def bundles(self) -> str:
         return f"{self.root}/bundles"
 

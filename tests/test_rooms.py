@@ -45,6 +45,7 @@ ORDER = {
         "vectors",
         "ingest",
         "sampling",
+        "labels",
         "embedding",
         "neighbours",
         "features",

@@ -1,4 +1,7 @@
-"""m5 sets list: the versions of the workspace's training sets. m5 sets diff OLD NEW: rows added, gone and changed."""
+"""m5 sets list: the versions of the workspace's training sets and label sets.
+
+m5 sets diff OLD NEW: rows added, gone and changed between two training sets.
+"""
 
 import argparse
 import json
@@ -11,7 +14,7 @@ from schemas.workspace import Workspace
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-SUMMARY = "list and compare versions of training sets"
+SUMMARY = "list and compare versions of training sets and label sets"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,11 +41,16 @@ def _add_command(
 
 
 def _list(workspace: Workspace, arguments: argparse.Namespace) -> None:
-    from m5model.data.set_versions import list_training_sets
+    from m5model.data.set_versions import list_label_sets, list_training_sets
     from m5model.reports import set_listing
 
-    manifests = list_training_sets(workspace)
-    sys.stdout.write(set_listing.manifests_as_lines(manifests) if arguments.json else set_listing.manifests_as_table(manifests))
+    sets, labels = list_training_sets(workspace), list_label_sets(workspace)
+    if arguments.json:
+        sys.stdout.write(set_listing.manifests_as_lines([*sets, *labels]))
+        return
+    sys.stdout.write(set_listing.manifests_as_table(sets))
+    if labels:
+        sys.stdout.write("\n" + set_listing.label_sets_as_table(labels))
 
 
 def _compare(workspace: Workspace, arguments: argparse.Namespace) -> None:

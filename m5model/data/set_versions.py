@@ -1,8 +1,12 @@
-"""The versions of training sets that a workspace holds: list them, find one, compare two. Needs neither Spark nor datasets."""
+"""The versions of training sets and label sets that a workspace holds: list them, find one, compare two.
+
+Needs neither Spark nor datasets.
+"""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +16,7 @@ from m5model.files.checksums import NEXT_STEP
 from m5model.files.manifests import from_json
 from schemas.checks import is_name
 from schemas.errors import ConfigurationError, DamagedFileError
+from schemas.labels import LabelSetManifest
 from schemas.report import JsonValue
 from schemas.training_set import MANIFEST_FILE, TrainingSetManifest
 from schemas.workspace import Workspace
@@ -20,6 +25,20 @@ KEY = ("locale", "item_id", "copy")
 EXAMPLES = 5
 
 log = logging.getLogger(__name__)
+
+
+class Named(Protocol):
+    """What the manifests of both kinds of sets have."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def created_at(self) -> str: ...
+
+
+Manifest = TypeVar("Manifest", bound=Named)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,44 +73,80 @@ def find_training_set(workspace: Workspace, reference: str | None) -> str:
 
     Raises ConfigurationError naming the sets that there are.
     """
-    if reference is not None and storage.exists(f"{reference}/{MANIFEST_FILE}"):
-        return reference
-    known = list_training_sets(workspace)
-    fitting = [manifest for manifest in known if reference in (None, manifest.name, f"{manifest.name}/{manifest.version}")]
-    if not fitting:
-        wanted = "no training set" if reference is None else f"no training set {reference!r}"
-        there = ", ".join(f"{manifest.name}/{manifest.version}" for manifest in known)
-        raise ConfigurationError(
-            f"{wanted} in {workspace.training_sets}: there is {there or 'none'}",
-            next_step="run jobs/sample_training_set.py, or give one of these",
-        )
-    return workspace.training_set(fitting[-1].name, fitting[-1].version)
+    root, known = workspace.training_sets, list_training_sets(workspace)
+    return _find(root, known, reference, what="training set", made_by="jobs/sample_training_set.py")
+
+
+def find_label_set(workspace: Workspace, reference: str) -> str:
+    """Path of the label set that ``reference`` names: NAME/VERSION, NAME (its newest version) or a path.
+
+    Raises ConfigurationError naming the sets that there are.
+    """
+    root, known = workspace.label_sets, list_label_sets(workspace)
+    return _find(root, known, reference, what="label set", made_by="jobs/import_labels.py")
 
 
 def list_version_names(workspace: Workspace) -> list[str]:
     """NAME/VERSION of the folders in ``training_sets/`` that have a manifest, sorted."""
+    return version_names(workspace.training_sets)
+
+
+def version_names(root: str) -> list[str]:
+    """NAME/VERSION of the folders below ``root`` that have a manifest, sorted."""
     pairs = [
-        (name, version)
-        for name in filter(is_name, storage.list_folders(workspace.training_sets))
-        for version in filter(is_name, storage.list_folders(f"{workspace.training_sets}/{name}"))
+        f"{name}/{version}"
+        for name in filter(is_name, storage.list_folders(root))
+        for version in filter(is_name, storage.list_folders(f"{root}/{name}"))
     ]
-    return ["/".join(pair) for pair in pairs if storage.exists(f"{workspace.training_set(*pair)}/{MANIFEST_FILE}")]
+    return [pair for pair in pairs if storage.exists(f"{root}/{pair}/{MANIFEST_FILE}")]
 
 
 def list_training_sets(workspace: Workspace) -> list[TrainingSetManifest]:
-    """Manifests of all versions of all sets, oldest first. A folder that has another version's manifest is none."""
-    found = {name: read_manifest(f"{workspace.training_sets}/{name}") for name in list_version_names(workspace)}
-    for name, manifest in found.items():
-        if f"{manifest.name}/{manifest.version}" != name:
-            log.warning("training set %s holds the manifest of %s/%s and is left out", name, manifest.name, manifest.version)
-    whole = (manifest for name, manifest in found.items() if f"{manifest.name}/{manifest.version}" == name)
-    return sorted(whole, key=lambda manifest: (manifest.created_at, manifest.name, manifest.version))
+    """Manifests of all versions of all training sets, oldest first."""
+    return _list(workspace.training_sets, TrainingSetManifest)
+
+
+def list_label_sets(workspace: Workspace) -> list[LabelSetManifest]:
+    """Manifests of all versions of all label sets, oldest first."""
+    return _list(workspace.label_sets, LabelSetManifest)
 
 
 def read_manifest(path: str) -> TrainingSetManifest:
     """The manifest of the version at ``path``. Raises DamagedFileError where it cannot be understood."""
+    return _read(path, TrainingSetManifest)
+
+
+def read_label_manifest(path: str) -> LabelSetManifest:
+    """The manifest of the label set at ``path``. Raises DamagedFileError where it cannot be understood."""
+    return _read(path, LabelSetManifest)
+
+
+def _read(path: str, kind: type[Manifest]) -> Manifest:
     where = f"{path}/{MANIFEST_FILE}"
-    return from_json(TrainingSetManifest, storage.read_bytes(where), where)
+    return from_json(kind, storage.read_bytes(where), where)
+
+
+def _list(root: str, kind: type[Manifest]) -> list[Manifest]:
+    """Manifests of the versions below ``root``, oldest first. A folder that has another version's manifest is none."""
+    found = {name: _read(f"{root}/{name}", kind) for name in version_names(root)}
+    for name, manifest in found.items():
+        if f"{manifest.name}/{manifest.version}" != name:
+            log.warning("%s/%s holds the manifest of %s/%s and is left out", root, name, manifest.name, manifest.version)
+    whole = (manifest for name, manifest in found.items() if f"{manifest.name}/{manifest.version}" == name)
+    return sorted(whole, key=lambda manifest: (manifest.created_at, manifest.name, manifest.version))
+
+
+def _find(root: str, known: Sequence[Named], reference: str | None, *, what: str, made_by: str) -> str:
+    if reference is not None and storage.exists(f"{reference}/{MANIFEST_FILE}"):
+        return reference
+    fitting = [manifest for manifest in known if reference in (None, manifest.name, f"{manifest.name}/{manifest.version}")]
+    if not fitting:
+        wanted = f"no {what}" if reference is None else f"no {what} {reference!r}"
+        there = ", ".join(f"{manifest.name}/{manifest.version}" for manifest in known)
+        raise ConfigurationError(
+            f"{wanted} in {root}: there is {there or 'none'}", next_step=f"run {made_by}, or give one of these"
+        )
+    return f"{root}/{fitting[-1].name}/{fitting[-1].version}"
 
 
 def compare_versions(old_path: str, new_path: str) -> VersionDifference:

@@ -1,14 +1,15 @@
-"""Training-set versions and their differences as lines for people."""
+"""Versions of training sets and label sets, and differences, as lines for people."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from m5model.data.set_versions import EXAMPLES, VersionDifference
+from schemas.labels import SPLITS, LabelSetManifest
 from schemas.training_set import TrainingSetManifest
 
 
-def manifests_as_lines(manifests: Sequence[TrainingSetManifest]) -> str:
+def manifests_as_lines(manifests: Sequence[TrainingSetManifest | LabelSetManifest]) -> str:
     """One JSON object a line."""
     return "".join(json.dumps(asdict(manifest), ensure_ascii=False) + "\n" for manifest in manifests)
 
@@ -24,6 +25,24 @@ def manifests_as_table(manifests: Sequence[TrainingSetManifest]) -> str:
         plan = str(manifest.plan.get("name", "?"))
         name = f"{manifest.name}/{manifest.version}"
         lines.append((name, manifest.created_at[:16], f"{manifest.rows:,}", plan, f"version {manifest.source_version}", *ends))
+    return _align(lines)
+
+
+def label_sets_as_table(manifests: Sequence[LabelSetManifest]) -> str:
+    """One line a version: kind, rows by split, and how many of the last split's rows name nothing that was learned from."""
+    splits = [f"{split} rows" for split in SPLITS]
+    lines: list[tuple[str, ...]] = [("label set", "made", "kind", *splits, "unseen in test", "listings at")]
+    for manifest in manifests:
+        name = f"{manifest.name}/{manifest.version}"
+        rows = [f"{manifest.rows_by_split.get(split, 0):,}" for split in SPLITS]
+        test = manifest.novelty.get(SPLITS[-1], {})
+        unseen = f"{test.get('unseen', 0) / sum(test.values()):.0%}" if sum(test.values()) else "-"
+        source = "texts" if manifest.listings_version is None else f"version {manifest.listings_version}"
+        lines.append((name, manifest.created_at[:16], manifest.kind, *rows, unseen, source))
+    return _align(lines)
+
+
+def _align(lines: Sequence[tuple[str, ...]]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "".join(line.rstrip() + "\n" for line in padded)

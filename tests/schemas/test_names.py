@@ -38,6 +38,8 @@ def test_letters_of_any_language_and_signs_that_no_path_gives_a_meaning_are_allo
     [
         lambda name: WORKSPACE.training_set(name, "v1"),
         lambda name: WORKSPACE.training_set("base", name),
+        lambda name: WORKSPACE.label_set(name, "v1"),
+        lambda name: WORKSPACE.label_set("pairs", name),
         WORKSPACE.bundle,
         WORKSPACE.report,
         WORKSPACE.page,
@@ -45,7 +47,7 @@ def test_letters_of_any_language_and_signs_that_no_path_gives_a_meaning_are_allo
         WORKSPACE.leases,
         lambda name: WORKSPACE.table(f"features/{name}"),
     ],
-    ids=["training set", "version", "bundle", "report", "page", "pin", "lease", "view"],
+    ids=["training set", "version", "label set", "version of labels", "bundle", "report", "page", "pin", "lease", "view"],
 )
 def test_no_method_of_the_workspace_makes_a_path_of_a_name_that_leads_elsewhere(path) -> None:
     assert path("name").startswith("/w/")

@@ -1,0 +1,79 @@
+"""Gives every row the entities that splits are drawn by, where the feed does not name them.
+
+An entity of pairs is a connected component of matches: what matches the same thing is the same product. Elsewhere it is the
+listing, the query or the session.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from schemas.labels import PAIRS, RELEVANCE, SESSIONS, LabelKind
+from schemas.space import sha256_hex
+from spark.labels.reading import Row
+
+ENTITY_MISSING = "entity_missing"  # others have one, so it cannot be derived
+
+
+def listing_of(row: Row, side: str) -> str:
+    """Names the listing of a row: its key, or the hash of its text."""
+    text = row[f"{side}text"]
+    return f"{row[f'{side}locale']}/{row[f'{side}item_id']}" if text is None else f"text:{sha256_hex(text.encode())[:24]}"
+
+
+def fill_entities(rows: list[Row], kind: LabelKind) -> list[int]:
+    """Fill in the entities, in place, where no row has any.
+
+    Returns the places of rows that lack theirs though others have one.
+    """
+    given = [all(row[name] is not None for name in kind.entities) for row in rows]
+    if any(given):
+        return [place for place, is_given in enumerate(given) if not is_given]
+    if kind is PAIRS:
+        _derive_products(rows)
+    for row in rows:
+        if kind is not PAIRS:
+            row[kind.entities[0]] = _derive(row, kind)
+    return []
+
+
+def _derive(row: Row, kind: LabelKind) -> str:
+    if kind is SESSIONS:
+        return str(row["session"])
+    if kind is RELEVANCE:
+        return " ".join(str(row["query"]).casefold().split())
+    return listing_of(row, "")
+
+
+def _derive_products(rows: list[Row]) -> None:
+    products = _Components()
+    for row in rows:
+        left, right = listing_of(row, "left_"), listing_of(row, "right_")
+        if row["is_match"]:
+            products.join(left, right)
+    for row in rows:
+        for side in PAIRS.sides:
+            row[f"{side}entity"] = products.find(listing_of(row, side))
+
+
+class _Components:
+    """Connected components, each named by its smallest member (a union-find with halved paths)."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, str] = {}
+
+    def find(self, node: str) -> str:
+        for step in self._way(node):
+            node = step
+        return node
+
+    def join(self, one: str, other: str) -> None:
+        low, high = sorted((self.find(one), self.find(other)))
+        self._parents[low] = low
+        self._parents[high] = low
+
+    def _way(self, node: str) -> Iterator[str]:
+        parents: dict[str, Any] = self._parents
+        while (parent := parents.get(node, node)) != node:
+            parents[node] = parents.get(parent, parent)
+            node = parents[node]
+            yield node
