@@ -1,7 +1,7 @@
 """A bundle: a directory that is a Hugging Face checkpoint plus ONNX graphs plus a manifest that pins every byte."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from schemas.figure import Figure
@@ -57,3 +57,5 @@ class BundleManifest:
     files: Mapping[str, Mapping[str, str | int]]  # path → {"sha256": hex, "bytes": int}
     recipe: Mapping[str, object] | None = None  # see m5model.training.recipes; None where no recipe made it
     trained: tuple[TrainedStage, ...] = ()
+    # What the recipe calls a label set → name, version, content_hash.
+    label_sets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

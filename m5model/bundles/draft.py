@@ -1,11 +1,12 @@
 """A bundle in the making: its checkpoint files, and what its manifest will say beside what follows from the files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
+from m5model.data.label_sets import LabelSet
 from m5model.data.training_sets import TrainingSet
 from m5model.data.vocabulary import save_vocabulary
 from m5model.encoders.bert import save_encoder
@@ -43,10 +44,18 @@ class BundleDraft:
     recipe: Mapping[str, object] | None = None
     trained: tuple[TrainedStage, ...] = ()
     gate: tuple[Figure, ...] = ()
+    label_sets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def draft_bundle(kind: Kind, model: Model, recipe: Recipe, training_set: TrainingSet, gate: tuple[Figure, ...]) -> BundleDraft:
-    """The draft of what a recipe made."""
+def draft_bundle(
+    kind: Kind,
+    model: Model,
+    recipe: Recipe,
+    training_set: TrainingSet,
+    gate: tuple[Figure, ...],
+    label_sets: Mapping[str, LabelSet] | None = None,
+) -> BundleDraft:
+    """The draft of what a recipe made. ``label_sets`` are those of the recipe, by what it calls them."""
     if model.encoder is None or model.tokenizer is None:
         raise _unfinished(recipe.name)
     preset = recipe.preset
@@ -62,6 +71,7 @@ def draft_bundle(kind: Kind, model: Model, recipe: Recipe, training_set: Trainin
         recipe=recipe.as_json(),
         trained=model.trained,
         gate=gate,
+        label_sets={name: label_set.reference for name, label_set in (label_sets or {}).items()},
     )
 
 

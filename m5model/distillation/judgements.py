@@ -58,12 +58,14 @@ class JudgedRows:
 class Judgements:
     """The task; see m5model.tasks.Task. Its logits are the student's unit vectors, and it has no head."""
 
-    name = NAME
     metric = "correlation"  # Pearson, over pairs of held-out texts, of both encoders' similarities
     lower_is_better = False
 
     def __init__(self, settings: Settings, data: TaskData, teacher: TeacherRows) -> None:
+        self.name = NAME
         self.examples = Examples(keys=data.learn.keys, lengths=data.learn.lengths)
+        self.measured_on = f"{min(JUDGED_ROWS, len(data.held_out.keys)):,} held-out rows"
+        self.outcomes = 1  # it guesses nothing: the loss is a distance
         self.batching = Batching(batch_rows=settings.batch_rows)
         self.seed = seed_for("judgements", data.seed)
         self.head = nn.Module()

@@ -11,7 +11,8 @@ from m5model.export.parity import ParityThresholds
 from m5model.export.quantization import QUANTIZATIONS, Quantization
 from m5model.training.config import TrainingConfig
 from m5model.training.recipes import Recipe, pace_of, pretrain
-from m5model.training.stages import LearnTasks, LearnVocabulary, TaskShare
+from m5model.training.shares import TaskShare
+from m5model.training.stages import LearnTasks, LearnVocabulary
 from schemas.bundle import BundleManifest
 from schemas.checks import is_number, require
 from schemas.errors import ConfigurationError

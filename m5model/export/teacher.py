@@ -2,6 +2,8 @@
 
 from m5model.bundles.draft import draft_bundle, write_checkpoint
 from m5model.bundles.publish import publish_bundle, staging_folder
+from m5model.data.label_sets import open_label_set
+from m5model.data.set_versions import find_label_set
 from m5model.data.training_sets import TrainingSet
 from m5model.gates.evidence import refuse_unless_all_hold
 from m5model.gates.learning import figures_that_must_improve
@@ -15,23 +17,27 @@ from schemas.workspace import Workspace
 def train_teacher(
     workspace: Workspace, training_set: TrainingSet, recipe: Recipe, machine: Machine | None = None
 ) -> BundleManifest:
-    """Train and publish a teacher. A killed run started again with the same arguments goes on where it was.
+    """Train and publish a teacher, on the training set and the label sets that the recipe names.
+
+    A killed run started again with the same arguments goes on where it was.
 
     Raises GateRefusedError where a task did not get better on held-out rows.
     """
-    run = recipe.run_id(training_set)
+    label_sets = {name: open_label_set(find_label_set(workspace, name)) for name in recipe.label_sets}
+    run = recipe.run_id(training_set, label_sets)
     context = RunContext(
         training_set=training_set,
         preset=recipe.preset,
         machine=machine or Machine(),
         run=run,
         checkpoints=f"{workspace.checkpoints}/{recipe.name}-{recipe.preset.name}-{run}",
+        label_sets=label_sets,
     )
     model = run_stages(recipe.stages, context, RUNNERS)
     figures = figures_that_must_improve(model.measured)
     refuse_unless_all_hold(figures, "the model did not learn", "give more steps, or a lower learning rate")
     with staging_folder(workspace) as folder:
         write_checkpoint(folder, model, recipe.preset.max_tokens)
-        manifest = publish_bundle(workspace, folder, draft_bundle("teacher", model, recipe, training_set, figures))
+        manifest = publish_bundle(workspace, folder, draft_bundle("teacher", model, recipe, training_set, figures, label_sets))
     context.delete_checkpoints()
     return manifest

@@ -3,9 +3,11 @@
 A task's module holds
 
     class Settings                              a frozen dataclass: the task's part of a recipe
-    def build(settings, encoder, data) -> Task  its examples and its head, from a training set's rows
+    def build(settings, encoder, data) -> Task  its examples and its head, from a training set's rows or a label set's
+    LABELS = "pairs"                            the kind of label set that it learns from; left out where it needs none
 
-and the loop (m5model.training) does the rest. Tensor suffixes in tasks: B rows, L tokens, D hidden size, V vocabulary.
+and the loop (m5model.training) does the rest. What several tasks share lies in files that begin with ``_``. Tensor suffixes in
+tasks: B rows, L tokens, D hidden size, V vocabulary, N texts, C classes.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from m5model.runtime.rendering import DEFAULT_RENDERING, Rendering
 from schemas.checks import require
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from torch import Tensor, nn
 
+    from m5model.data.label_sets import LabelSet
     from m5model.data.token_rows import TokenRows
     from m5model.encoders.encoder import TextEncoder
 
@@ -65,6 +70,8 @@ class Task(Protocol[Batch]):
     head: nn.Module  # trained with the encoder and kept beside it; without parameters where the task needs none
     metric: str  # what ``measure`` gives, e.g. "held_out_loss"
     lower_is_better: bool  # of the metric
+    measured_on: str  # e.g. "1,024 held-out rows"
+    outcomes: int  # a guess has so many outcomes, all alike to who knows nothing: its loss is log(outcomes)
 
     def batch(self, step: int, rows: np.ndarray) -> Batch:
         """The model's input for the examples ``rows`` (B,) int64 in this step."""
@@ -85,11 +92,15 @@ class Task(Protocol[Batch]):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskData:
-    """The rows of one training set, as tokens and with their columns: tasks are built from them."""
+    """The rows of one training set, as tokens and with their columns, and a label set: tasks are built from them."""
 
     learn: TokenRows
     held_out: TokenRows  # never learned from
     seed: int
+    labels: LabelSet | None = None  # of the kind that the task's LABELS says
+    tokenizer: Tokenizer | None = None  # of the encoder; None only where no task needs it
+    max_tokens: int = 0
+    rendering: Rendering = DEFAULT_RENDERING  # of the training set's rows
 
 
 AnyTask = Task[Any]

@@ -79,14 +79,16 @@ class GuessingHead(nn.Module):
 class MaskedLanguageModelling:
     """The task; see m5model.tasks.Task."""
 
-    name = NAME
     metric = "held_out_loss"  # mean cross-entropy, nats per guessed token
     lower_is_better = True
 
     def __init__(self, settings: Settings, head: GuessingHead, data: TaskData) -> None:
+        self.name = NAME
         self.examples = Examples(keys=data.learn.keys, lengths=data.learn.lengths)
         self.batching = Batching(token_budget=settings.token_budget)
         self.seed = data.seed
+        self.measured_on = f"{min(EVALUATION_ROWS, len(data.held_out.keys)):,} held-out rows"
+        self.outcomes = head.bias.numel()
         self.head = head
         self._share = settings.mask_share
         self._learn = data.learn

@@ -106,7 +106,7 @@ def _do_step(run: Run, optimizer: torch.optim.Optimizer, step: int, chosen: Step
             next_step="lower the learning rate or raise the warm-up; the last checkpoint is still good",
         )
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    (loss if chosen.scale == 1.0 else loss * chosen.scale).backward()
     nn.utils.clip_grad_norm_(run.learner.parameters_in_order(), run.config.clip_norm)
     optimizer.step()
     return value, batch.tokens

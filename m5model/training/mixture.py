@@ -4,7 +4,7 @@ Tasks take turns in cycles. In every cycle each task has as many steps as its sh
 With one task, step N is its batch N.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from m5model.data.randomness import generator_for
 from m5model.tasks import AnyTask
 from m5model.training.order import BatchOrder
+from m5model.training.shares import PlannedTask
 from schemas.checks import require
 
 
@@ -22,6 +23,7 @@ class Share:
     task: AnyTask
     order: BatchOrder
     steps: int = 1  # of a cycle
+    scale: float = 1.0  # of the task's loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class StepBatch:
 
     task: AnyTask
     rows: np.ndarray  # (B,) int64, of the task's examples
+    scale: float = 1.0  # of the task's loss
 
     @property
     def keys(self) -> np.ndarray:
@@ -60,18 +63,42 @@ class Mixture:
     def tasks(self) -> tuple[AnyTask, ...]:
         return tuple(share.task for share in self._shares)
 
+    def plan(self, steps: int, labels: Mapping[str, str] | None = None) -> list[PlannedTask]:
+        """What each task has of a run of so many steps. ``labels`` says which label set a task learns from."""
+        cycle = len(self._turns)
+        whole, rest = divmod(steps, cycle)
+        last = self._turns[generator_for("mixture", self._seed, whole).permutation(cycle)][:rest]
+        counts = [whole * share.steps + int((last == place).sum()) for place, share in enumerate(self._shares)]
+        return [
+            PlannedTask(
+                name=share.task.name,
+                rows=len(share.task.examples.keys),
+                steps=count,
+                share=count / max(1, steps),
+                scale=share.scale,
+                epochs=count / share.order.batches_per_epoch,
+                labels=(labels or {}).get(share.task.name, ""),
+            )
+            for share, count in zip(self._shares, counts, strict=True)
+        ]
+
     def batch(self, step: int) -> StepBatch:
         """The task and the rows of ``step``, which counts from 0."""
         cycle, place = divmod(step, len(self._turns))
         turns = self._turns[generator_for("mixture", self._seed, cycle).permutation(len(self._turns))]
         share = self._shares[turns[place]]
         own_step = cycle * share.steps + int((turns[:place] == turns[place]).sum())
-        return StepBatch(task=share.task, rows=share.order.rows(own_step))
+        return StepBatch(task=share.task, rows=share.order.rows(own_step), scale=share.scale)
 
 
-def mix(tasks: Sequence[tuple[AnyTask, int]], content_hash: str, seed: int) -> Mixture:
-    """A mixture of tasks and their steps per cycle, on the training set with that content hash."""
-    return Mixture([Share(task=task, order=_order(task, content_hash), steps=steps) for task, steps in tasks], seed)
+def mix(tasks: Sequence[tuple[AnyTask, int]], content_hash: str, seed: int, scales: Sequence[float] | None = None) -> Mixture:
+    """A mixture of tasks and their steps per cycle, on the training set with that content hash.
+
+    ``scales`` are those of the tasks' losses, 1 each where there are none.
+    """
+    scaled = zip(tasks, scales or [1.0] * len(tasks), strict=True)
+    shares = [Share(task=task, order=_order(task, content_hash), steps=steps, scale=scale) for (task, steps), scale in scaled]
+    return Mixture(shares, seed)
 
 
 def _order(task: AnyTask, content_hash: str) -> BatchOrder:

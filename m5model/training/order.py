@@ -29,6 +29,11 @@ class BatchOrder:
         self._first_step = 0  # of the epoch that is planned
         self._batches = self._plan(0)
 
+    @property
+    def batches_per_epoch(self) -> int:
+        """Steps until every row has come once; those of the epoch that is planned, for all have about as many."""
+        return len(self._batches)
+
     def rows(self, step: int) -> np.ndarray:
         """Rows (B,) int64 of ``step``, which counts from 0."""
         if step < self._first_step:

@@ -7,15 +7,18 @@ thresholds of gates. The canonical JSON of a recipe decides the ids of runs and 
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from m5model.data.label_sets import LabelSet
 from m5model.data.training_sets import TrainingSet
 from m5model.encoders.presets import EncoderPreset
 from m5model.runtime.rendering import DEFAULT_RENDERING
 from m5model.tasks import mlm
 from m5model.training.config import TrainingConfig
-from m5model.training.stages import LearnTasks, LearnVocabulary, TaskShare
+from m5model.training.shares import TaskShare
+from m5model.training.stages import LearnTasks, LearnVocabulary
 from schemas.canonical import canonical_json, identify
 from schemas.checks import require
 from schemas.errors import ConfigurationError
@@ -65,9 +68,20 @@ class Recipe:
         values: dict[str, Any] = json.loads(self.canonical())
         return values
 
-    def run_id(self, training_set: TrainingSet) -> str:
+    @property
+    def label_sets(self) -> tuple[str, ...]:
+        """The label sets that its tasks name, sorted."""
+        shares = [share for stage in self.stages if isinstance(stage, LearnTasks) for share in stage.tasks]
+        return tuple(sorted({share.labels for share in shares if share.labels}))
+
+    def run_id(self, training_set: TrainingSet, label_sets: Mapping[str, LabelSet] | None = None) -> str:
         """12 hexadecimal digits of all that decides the outcome, so that equal runs share checkpoints."""
-        data = {"content_hash": training_set.manifest.content_hash, "rendering": DEFAULT_RENDERING.rendering_id}
+        data: dict[str, Any] = {
+            "content_hash": training_set.manifest.content_hash,
+            "rendering": DEFAULT_RENDERING.rendering_id,
+        }
+        if label_sets:
+            data["labels"] = {name: label_set.manifest.content_hash for name, label_set in label_sets.items()}
         return identify({"recipe": self.as_json(), "data": data})
 
 

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 import m5model.tasks
+from m5model.data.label_sets import LabelSet
 from m5model.data.randomness import generator_for, seed_for
 from m5model.data.token_rows import TokenRows, tokenize_rows
 from m5model.data.training_sets import TrainingSet
@@ -28,6 +29,7 @@ from m5model.training.learner import Learner
 from m5model.training.loop import Run, train
 from m5model.training.mixture import Mixture, mix
 from m5model.training.progress import say
+from m5model.training.shares import Mixing, TaskShare, describe
 from schemas.bundle import TrainedStage
 from schemas.checks import is_whole, require
 from schemas.errors import ConfigurationError
@@ -60,21 +62,22 @@ class LearnVocabulary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskShare:
-    """A task of a stage, and its part in the mixture."""
-
-    task: str  # a member of m5model.tasks, or a task that the run brings along
-    settings: Any  # the Settings of that task
-    steps: int = 1  # of a cycle
-
-
-@dataclass(frozen=True, kw_only=True)
 class LearnTasks:
     """Train an encoder, a new one where there is none yet, on a mixture of tasks."""
 
     stage: str
     tasks: tuple[TaskShare, ...]
     training: TrainingConfig
+    mixing: Mixing = field(default_factory=Mixing)
+    frozen: tuple[str, ...] = ()  # weights of the encoder whose names begin so are not trained
+
+    def __post_init__(self) -> None:
+        names = [share.key for share in self.tasks]
+        rules = {
+            "it has no task": bool(names),
+            f"tasks are {names}, expected different names": len(set(names)) == len(names),
+        }
+        require(f"stage {self.stage}", rules)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +121,7 @@ class RunContext:
     run: str = ""  # decides whether a checkpoint may be gone on from, see Recipe.run_id
     checkpoints: str | None = None  # a folder, local or on S3; None: keep none
     builders: Mapping[str, TaskBuilder] = field(default_factory=dict)  # of tasks that are no members of m5model.tasks
+    label_sets: Mapping[str, LabelSet] = field(default_factory=dict)  # by what shares call them
 
     def checkpoints_of(self, stage: str) -> Checkpoints:
         return Checkpoints(None if self.checkpoints is None else f"{self.checkpoints}/{stage}", self.run)
@@ -137,6 +141,7 @@ def run_stages(stages: Iterable[object], context: RunContext, runners: Mapping[t
     if unknown:
         there = ", ".join(kind.__name__ for kind in runners)
         raise ConfigurationError(f"nothing runs the stages {', '.join(unknown)}", next_step=f"use the stages: {there}")
+    _check_labels([share for stage in listed if isinstance(stage, LearnTasks) for share in stage.tasks], context)
     model = Model()
     for stage in listed:
         model = runners[type(stage)](stage, model, context)
@@ -159,13 +164,21 @@ def learn_tasks(stage: LearnTasks, model: Model, context: RunContext) -> Model:
     if model.tokenizer is None or model.learn is None or model.held_out is None:
         raise ConfigurationError(f"stage {stage.stage} has no vocabulary", next_step="put a vocabulary stage before it")
     encoder = _start_encoder(stage, model, context)
-    data = TaskData(learn=model.learn, held_out=model.held_out, seed=stage.training.seed)
-    tasks = [(_build_task(share, encoder, data, model, context), share.steps) for share in stage.tasks]
-    learner = Learner(encoder, [task for task, _ in tasks]).to(choose_device(context.machine.device, context.machine.threads))
-    mixture = mix(tasks, context.training_set.manifest.content_hash, stage.training.seed)
+    data = TaskData(
+        learn=model.learn,
+        held_out=model.held_out,
+        seed=stage.training.seed,
+        tokenizer=model.tokenizer,
+        max_tokens=context.preset.max_tokens,
+    )
+    tasks = [_build_task(share, encoder, data, model, context) for share in stage.tasks]
+    learner = Learner(encoder, tasks).to(choose_device(context.machine.device, context.machine.threads))
+    _freeze(encoder, stage)
+    mixture = _mix(stage, tasks, context)
     before = _measure(learner, mixture.tasks)
     trained = _train(stage, learner, mixture, context)
-    measured = _compare(mixture.tasks, before, _measure(learner, mixture.tasks), len(model.held_out.keys))
+    encoder.requires_grad_(True)
+    measured = _compare(mixture.tasks, before, _measure(learner, mixture.tasks))
     for one in measured:
         say(f"{stage.stage} {context.preset.name}: {one.name} {one.before:.4f} before, {one.after:.4f} after")
     return replace(
@@ -193,10 +206,48 @@ def _start_encoder(stage: LearnTasks, model: Model, context: RunContext) -> Text
 def _build_task(share: TaskShare, encoder: TextEncoder, data: TaskData, model: Model, context: RunContext) -> AnyTask:
     """The task, with the head that the model has of it already, where it has one."""
     build = context.builders.get(share.task) or load_member(m5model.tasks, share.task, "task").build
-    task: AnyTask = build(share.settings, encoder, data)
-    if share.task in model.heads:
-        task.head.load_state_dict(dict(model.heads[share.task]))
+    labels = context.label_sets[share.labels] if share.labels else None
+    task: AnyTask = build(share.settings, encoder, replace(data, labels=labels))
+    task.name = share.key
+    if share.key in model.heads:
+        task.head.load_state_dict(dict(model.heads[share.key]))
     return task
+
+
+def _check_labels(shares: Iterable[TaskShare], context: RunContext) -> None:
+    """Refuse, all at once, shares whose label set is missing, of another kind than the task's, or not needed."""
+    rules = {}
+    for share in shares:
+        if share.task in context.builders:
+            continue
+        needed = getattr(load_member(m5model.tasks, share.task, "task"), "LABELS", "")
+        found = context.label_sets.get(share.labels)
+        if share.labels and not found:
+            rules[f"{share.key}: there is no label set {share.labels!r}"] = False
+        elif needed or share.labels:
+            kind = found.manifest.kind if found else "none"
+            rules[f"{share.key}: expected a label set of kind {needed or 'none'}, found {kind}"] = kind == needed
+    require("labels of the tasks", rules)
+
+
+def _freeze(encoder: TextEncoder, stage: LearnTasks) -> None:
+    names = [name for name, _ in encoder.named_parameters()]
+    rules = {f"the encoder has no weights {prefix}…": any(name.startswith(prefix) for name in names) for prefix in stage.frozen}
+    require(f"frozen weights of stage {stage.stage}", rules)
+    for name, parameter in encoder.named_parameters():
+        parameter.requires_grad_(not name.startswith(stage.frozen) if stage.frozen else True)
+
+
+def _mix(stage: LearnTasks, tasks: list[AnyTask], context: RunContext) -> Mixture:
+    """The stage's mixture; its schedule is said before it starts."""
+    steps = stage.mixing.steps(stage.tasks, [len(task.examples.keys) for task in tasks])
+    scales = [stage.mixing.scale(share, task) for share, task in zip(stage.tasks, tasks, strict=True)]
+    content_hash = context.training_set.manifest.content_hash
+    mixture = mix(list(zip(tasks, steps, strict=True)), content_hash, stage.training.seed, scales)
+    labels = {share.key: context.label_sets[share.labels].name for share in stage.tasks if share.labels}
+    for line in describe(mixture.plan(stage.training.steps, labels)):
+        say(f"{stage.stage}: {line}")
+    return mixture
 
 
 def _train(stage: LearnTasks, learner: Learner, mixture: Mixture, context: RunContext) -> TrainedStage:
@@ -220,16 +271,14 @@ def _measure(learner: Learner, tasks: Iterable[AnyTask]) -> dict[str, float]:
     return {task.name: task.measure(learner.encoder) for task in tasks}
 
 
-def _compare(
-    tasks: Iterable[AnyTask], before: Mapping[str, float], after: Mapping[str, float], rows: int
-) -> tuple[Measured, ...]:
+def _compare(tasks: Iterable[AnyTask], before: Mapping[str, float], after: Mapping[str, float]) -> tuple[Measured, ...]:
     return tuple(
         Measured(
             name=f"{task.name}_{task.metric}",
             lower_is_better=task.lower_is_better,
             before=before[task.name],
             after=after[task.name],
-            measured_on=f"{rows:,} held-out rows",
+            measured_on=task.measured_on,
         )
         for task in tasks
     )

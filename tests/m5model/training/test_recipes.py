@@ -8,7 +8,8 @@ from m5model.encoders.presets import PRESETS, TINY
 from m5model.tasks import mlm
 from m5model.training.config import TrainingConfig
 from m5model.training.recipes import PACES, Recipe, teacher
-from m5model.training.stages import RUNNERS, LearnTasks, LearnVocabulary, RunContext, TaskShare, run_stages
+from m5model.training.shares import TaskShare
+from m5model.training.stages import RUNNERS, LearnTasks, LearnVocabulary, RunContext, run_stages
 from schemas.errors import ConfigurationError
 from schemas.workspace import Workspace
 
@@ -27,7 +28,8 @@ def test_every_preset_has_a_pace_and_a_teacher() -> None:
 def test_the_canonical_json_of_a_recipe_says_all_and_nothing_of_the_machine() -> None:
     said = json.loads(teacher(TINY, steps=5, seed=3).canonical())
     assert [stage["stage"] for stage in said["stages"]] == ["vocabulary", "pretrain"]
-    assert said["stages"][1]["tasks"] == [{"task": "mlm", "steps": 1, "settings": {"token_budget": 2048, "mask_share": 0.15}}]
+    share = {"task": "mlm", "steps": 1, "labels": "", "scale": 1, "name": ""}
+    assert said["stages"][1]["tasks"] == [{**share, "settings": {"token_budget": 2048, "mask_share": 0.15}}]
     assert not {"device", "threads", "checkpoint_every"} & set(str(said).replace("'", " ").split())
 
 
