@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from jobs.flags import JobParser, number, whole_number
+from jobs.flags import JobParser, number, whole_number, whole_numbers
 from m5model.files import storage
 from m5model.files.streams import discard_stdout
 from schemas.checks import require_name
@@ -22,6 +22,7 @@ from spark.setup.failures import explain
 log = logging.getLogger("m5")
 
 MAX_THREADS = 1_024  # more than any machine's cores is a slip, and torch fails on it late
+MAX_LAYERS = 1_000
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
 
@@ -56,7 +57,7 @@ def add_training_flags(parser: argparse.ArgumentParser, default_preset: str) -> 
     from m5model.encoders.presets import PRESETS
 
     parser.add_argument("--training-set", metavar="NAME[/VERSION]", help="what to learn from; the newest there is otherwise")
-    parser.add_argument("--preset", choices=list(PRESETS), default=default_preset, help="size of the encoder")
+    parser.add_argument("--preset", choices=list(PRESETS), help=f"size of a new encoder; {default_preset} otherwise")
     parser.add_argument("--steps", type=whole_number(), help="optimiser steps; the preset's own number otherwise")
     parser.add_argument("--seed", type=whole_number(0), default=0, help="of weights, order, masks and dropout")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one")
@@ -69,6 +70,27 @@ def add_training_flags(parser: argparse.ArgumentParser, default_preset: str) -> 
         default=0,
         help="CPU threads; 0: as many as cores; 1 suits a shared machine",
     )
+
+
+def add_init_flags(parser: JobParser) -> None:
+    """The flags of a job that can begin with weights that exist."""
+    parser.add_argument(
+        "--init",
+        metavar="CHECKPOINT",
+        help='weights to begin with: "starter" (the extra m5[starter]), a bundle, a checkpoint folder, or a name of the hub',
+    )
+    parser.add_argument(
+        "--layers",
+        type=whole_numbers(0, MAX_LAYERS),
+        default=(),
+        metavar="0,2,4",
+        help="layers of --init to take; all otherwise",
+    )
+    parser.add_argument(
+        "--vocabulary-size", type=whole_number(), metavar="TOKENS", help="tokens of --init to keep, by use; all otherwise"
+    )
+    parser.require_with("--init", "--layers", "--vocabulary-size")
+    parser.refuse_with("--init", "--preset")
 
 
 @dataclass(kw_only=True)

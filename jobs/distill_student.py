@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from jobs.command_line import add_training_flags, log, new_parser, require_workspace, run_job, start_run
 from jobs.flags import number
 from m5model.bundles.find import find_bundle, read_manifest
+from m5model.bundles.geometry import preset_of
 from m5model.encoders.presets import STUDENT_70M, get_preset
 
 
@@ -23,7 +24,7 @@ def _work(argv: Sequence[str] | None) -> None:
     parser = new_parser("Distil a student: a teacher's judgements on pairs, then ONNX and int8 graphs that passed the gate.")
     add_training_flags(parser, STUDENT_70M.name)
     parser.add_argument("--teacher", metavar="ID-OR-PATH", help="teacher bundle; the newest of the workspace otherwise")
-    parser.add_argument("--start-from", metavar="ID-OR-PATH", help="bundle of that preset to begin with, instead of own MLM")
+    parser.add_argument("--start-from", metavar="ID-OR-PATH", help="bundle of that size to begin with, instead of own MLM")
     parser.add_argument(
         "--quantization",
         choices=("static", "dynamic"),
@@ -44,6 +45,7 @@ def _work(argv: Sequence[str] | None) -> None:
     from m5model.data.training_sets import open_training_set
     from m5model.distillation.recipe import StudentGate, student
     from m5model.distillation.student import distill_student
+    from m5model.runtime.rendering import Rendering
     from m5model.training.config import Machine
 
     run = start_run("distill_student", arguments)
@@ -51,16 +53,19 @@ def _work(argv: Sequence[str] | None) -> None:
     gate = StudentGate(min_correlation=arguments.min_correlation)
     teacher = find_bundle(run.workspace, arguments.teacher, "teacher")
     start_from = find_bundle(run.workspace, arguments.start_from, "student") if arguments.start_from else None
+    begun = read_manifest(start_from) if start_from else None
+    default = preset_of(begun) if begun else STUDENT_70M
     recipe = student(
-        get_preset(arguments.preset),
+        get_preset(arguments.preset) if arguments.preset else default,
         read_manifest(teacher),
-        start_from=read_manifest(start_from) if start_from else None,
+        start_from=begun,
         steps=arguments.steps,
         seed=arguments.seed,
         quantization=arguments.quantization,
     )
     log.info("recipe: %s", recipe.canonical())
-    training_set = open_training_set(find_training_set(run.workspace, arguments.training_set))
+    rendering = Rendering.from_json(read_manifest(teacher).rendering)
+    training_set = open_training_set(find_training_set(run.workspace, arguments.training_set), rendering)
     manifest = distill_student(run.workspace, training_set, teacher, recipe, gate=gate, machine=machine, start_from=start_from)
     run.run_id = f"distill-{manifest.id}"
     run.report(

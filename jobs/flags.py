@@ -3,7 +3,7 @@
 import argparse
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from schemas.checks import MAX_WHOLE, is_number, is_whole, require
@@ -21,6 +21,7 @@ class JobParser(argparse.ArgumentParser):
     """Names all flags whose number is broken, where argparse names the first one."""
 
     def __init__(self, description: str) -> None:
+        self._rules: list[Callable[[argparse.Namespace], Mapping[str, bool]]] = []
         super().__init__(
             description=description.strip(), formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
         )
@@ -32,8 +33,30 @@ class JobParser(argparse.ArgumentParser):
         rules = {
             f"--{name.replace('_', '-')} is {value.text!r}, expected {value.expected}": False for name, value in broken.items()
         }
+        for rule in self._rules:
+            rules |= rule(arguments)
         require("arguments", rules)
         return arguments
+
+    def require_with(self, owner: str, *flags: str) -> None:
+        """``flags`` mean something only beside ``owner``."""
+        self._rules.append(
+            lambda given: {f"{flag} needs {owner}": not _is_given(given, flag) or _is_given(given, owner) for flag in flags}
+        )
+
+    def refuse_with(self, owner: str, *flags: str) -> None:
+        """``flags`` mean nothing beside ``owner``."""
+        self._rules.append(
+            lambda given: {
+                f"{flag} means nothing beside {owner}": not (_is_given(given, flag) and _is_given(given, owner))
+                for flag in flags
+            }
+        )
+
+
+def _is_given(arguments: argparse.Namespace, flag: str) -> bool:
+    """Flags that are asked about have no default that says something."""
+    return getattr(arguments, flag.removeprefix("--").replace("-", "_")) not in (None, ())
 
 
 def whole_number(low: int = -MAX_WHOLE, high: int = MAX_WHOLE) -> Callable[[str], int | BrokenNumber]:
@@ -44,6 +67,18 @@ def whole_number(low: int = -MAX_WHOLE, high: int = MAX_WHOLE) -> Callable[[str]
         if value is None or not is_whole(value, low, high):
             return BrokenNumber(text, f"a whole number from {low} to {high}")
         return value
+
+    return parse
+
+
+def whole_numbers(low: int, high: int) -> Callable[[str], tuple[int, ...] | BrokenNumber]:
+    """The ``type`` of a flag that takes whole numbers from ``low`` to ``high``, separated by commas."""
+    one = whole_number(low, high)
+
+    def parse(text: str) -> tuple[int, ...] | BrokenNumber:
+        values = [one(part) for part in text.split(",")]
+        whole = tuple(value for value in values if isinstance(value, int))
+        return whole if len(whole) == len(values) else BrokenNumber(text, f"whole numbers from {low} to {high}, as in 0,2,4")
 
     return parse
 

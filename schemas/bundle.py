@@ -12,6 +12,7 @@ WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 ONNX_FP32_FILE = "onnx/model.onnx"
 ONNX_INT8_FILE = "onnx/model_int8.onnx"
+ORIGIN_FILE = "origin.json"  # beside a checkpoint that is no bundle yet: an Origin
 HEADS_FOLDER = "heads"  # one file a task: what was trained beside the encoder
 ONNX_ENGINE_FILE = "onnx/model_int8_engine.onnx"  # the vectors of model_int8.onnx in less time, see m5model.export.engine_graph
 
@@ -20,6 +21,16 @@ Precision = Literal["int8", "fp32"]
 ONNX_FILES = (ONNX_FP32_FILE, ONNX_INT8_FILE, ONNX_ENGINE_FILE)
 # What executors run: the first of these that a bundle has.
 EXECUTOR_GRAPHS: dict[Precision, tuple[str, ...]] = {"int8": (ONNX_ENGINE_FILE, ONNX_INT8_FILE), "fp32": (ONNX_FP32_FILE,)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Starting weights that others trained: what they are, under which licence, and which bytes."""
+
+    name: str  # as published, e.g. intfloat/multilingual-e5-small
+    licence: str  # SPDX identifier, or "not stated"
+    sha256: str  # of the file that the weights were read from
+    prefix: str = ""  # what their training put before every text; see m5model.runtime.rendering.Rendering
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,3 +70,4 @@ class BundleManifest:
     trained: tuple[TrainedStage, ...] = ()
     # What the recipe calls a label set → name, version, content_hash.
     label_sets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    origin: Origin | None = None  # of starting weights; None where training began with random ones

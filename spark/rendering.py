@@ -13,6 +13,7 @@ def render_listings(df: DataFrame, rendering: Rendering) -> DataFrame:
     """Adds ``text`` (what the encoder reads) and ``fingerprint`` (32 hexadecimal digits)."""
     parts = [F.nullif(_render_field(field, rendering), F.lit("")) for field in rendering.fields]
     text = F.left(F.concat_ws(rendering.separator, *parts), F.lit(rendering.max_characters))
+    text = F.concat(F.lit(rendering.prefix), text) if rendering.prefix else text
     prefixed = F.concat(F.lit(f"{rendering.rendering_id}\n"), F.col("text"))
     return df.withColumn("text", text).withColumn("fingerprint", F.left(F.sha2(prefixed, 256), F.lit(32)))
 

@@ -14,7 +14,7 @@ from m5model.encoders.encoder import count_parameters
 from m5model.runtime.rendering import DEFAULT_RENDERING, Rendering
 from m5model.training.recipes import Recipe
 from m5model.training.stages import Head, Model
-from schemas.bundle import HEADS_FOLDER, BundleManifest, Kind, TrainedStage
+from schemas.bundle import HEADS_FOLDER, BundleManifest, Kind, Origin, TrainedStage
 from schemas.errors import ConfigurationError
 from schemas.figure import Figure
 
@@ -43,6 +43,7 @@ class BundleDraft:
     parent: str | None = None
     recipe: Mapping[str, object] | None = None
     trained: tuple[TrainedStage, ...] = ()
+    origin: Origin | None = None
     gate: tuple[Figure, ...] = ()
     label_sets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -67,19 +68,21 @@ def draft_bundle(
         layers=preset.layers,
         vocabulary_size=model.tokenizer.get_vocab_size(),
         max_tokens=preset.max_tokens,
+        rendering=training_set.rendering,
         training_set=training_set.reference,
         recipe=recipe.as_json(),
         trained=model.trained,
-        gate=gate,
+        origin=model.origin,
+        gate=(*model.figures, *gate),
         label_sets={name: label_set.reference for name, label_set in (label_sets or {}).items()},
     )
 
 
-def write_checkpoint(folder: Path, model: Model, max_tokens: int) -> None:
+def write_checkpoint(folder: Path, model: Model, max_tokens: int, rendering: Rendering = DEFAULT_RENDERING) -> None:
     """The encoder as a Hugging Face checkpoint, its vocabulary, and the heads that there are, for those who train on."""
     if model.encoder is None or model.tokenizer is None:
         raise _unfinished(str(folder))
-    save_encoder(folder, model.encoder.cpu(), max_tokens)
+    save_encoder(folder, model.encoder.cpu(), max_tokens, rendering.prefix)
     save_vocabulary(folder, model.tokenizer, max_tokens)
     for task, head in model.heads.items():
         file = folder / HEADS_FOLDER / f"{task}.safetensors"

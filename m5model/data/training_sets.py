@@ -29,6 +29,7 @@ class TrainingSet:
     manifest: TrainingSetManifest
     learn: Dataset
     held_out: Dataset  # the same columns; never learned from
+    rendering: Rendering = DEFAULT_RENDERING  # of ``text``
 
     @property
     def reference(self) -> dict[str, str]:
@@ -47,7 +48,9 @@ def open_training_set(path: str, rendering: Rendering = DEFAULT_RENDERING) -> Tr
         )
     rendered = _render_rows(rows, manifest, rendering)
     held_out = held_out_mask(np.asarray(rendered["key"], np.int64))
-    return TrainingSet(manifest, rendered.select(np.flatnonzero(~held_out)), rendered.select(np.flatnonzero(held_out)))
+    return TrainingSet(
+        manifest, rendered.select(np.flatnonzero(~held_out)), rendered.select(np.flatnonzero(held_out)), rendering
+    )
 
 
 def _checked_files(path: str) -> tuple[TrainingSetManifest, list[str]]:

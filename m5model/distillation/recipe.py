@@ -5,8 +5,9 @@ student(TINY, teacher_manifest, steps=300)
 
 from dataclasses import dataclass, field
 
+from m5model.bundles.geometry import preset_of
 from m5model.distillation import judgements
-from m5model.encoders.presets import EncoderPreset, get_preset
+from m5model.encoders.presets import EncoderPreset
 from m5model.export.parity import ParityThresholds
 from m5model.export.quantization import QUANTIZATIONS, Quantization
 from m5model.training.config import TrainingConfig
@@ -73,7 +74,8 @@ def student(
 ) -> Recipe:
     """A student of that teacher. It begins with ``start_from``, or anew with a short pre-training of its own.
 
-    ``steps`` is the sum of both trainings (the preset's own number otherwise). Raises ConfigurationError for a bundle of
+    ``steps`` is the sum of both trainings (the preset's own number otherwise). Begun with its teacher and given no steps, it is
+    the teacher, exported. Raises ConfigurationError for a bundle of
     another size than the preset.
     """
     pace = pace_of(preset)
@@ -81,22 +83,29 @@ def student(
     own_steps = round(total * PRETRAIN_SHARE)
     training = TrainingConfig(steps=total - own_steps, learning_rate=pace.learning_rate, seed=seed)
     judging = TaskShare(task=judgements.NAME, settings=judgements.Settings(teacher=teacher.id))
+    learns = LearnTasks(stage="judgements", tasks=(judging,), training=training)
+    judges = () if _is_teacher(start_from, teacher, total) else (learns,)
     return Recipe(
         name="student",
         preset=preset,
         stages=(
             *(_begin_anew(preset, teacher, own_steps, seed) if start_from is None else _begin_with(preset, start_from)),
-            LearnTasks(stage="judgements", tasks=(judging,), training=training),
+            *judges,
             ExportGraphs(quantization=quantization),
         ),
     )
+
+
+def _is_teacher(start_from: BundleManifest | None, teacher: BundleManifest, steps: int) -> bool:
+    """Will the student have its teacher's weights?"""
+    return steps == 0 and start_from is not None and start_from.id == teacher.id
 
 
 def _begin_anew(preset: EncoderPreset, teacher: BundleManifest, steps: int, seed: int) -> tuple[object, ...]:
     """The teacher's vocabulary where it has the size that the preset asks for, else one learned; then a pre-training."""
     # Another seed: with the teacher's, a student of its size would begin with the teacher's weights.
     own_seed = seed + 1
-    takes = get_preset(teacher.preset).vocabulary_size == preset.vocabulary_size
+    takes = preset_of(teacher).vocabulary_size == preset.vocabulary_size
     learn = LearnVocabulary(size=preset.vocabulary_size, seed=own_seed)
     vocabulary = TakeVocabulary(bundle=teacher.id) if takes else learn
     return vocabulary, pretrain(pace_of(preset), steps=steps, seed=own_seed)

@@ -75,7 +75,7 @@ def distill_student(
         figures, f"the student does not judge like {teacher.manifest.id}", "give more steps; nothing was released"
     )
     with staging_folder(workspace) as folder:
-        write_checkpoint(folder, model, recipe.preset.max_tokens)
+        write_checkpoint(folder, model, recipe.preset.max_tokens, training_set.rendering)
         figures += export_student(folder, model, recipe.preset.max_tokens, export.quantization, gate.parity)
         draft = draft_bundle("student", model, recipe, training_set, figures)
         draft = replace(draft, parent=teacher.manifest.id, quantization=f"int8-{export.quantization}")
@@ -119,7 +119,7 @@ def _runners(teacher: Teacher, start_from: str | None) -> dict[type, StageRunner
             raise ConfigurationError(f"the recipe begins with {stage.bundle}", next_step="give start_from, its path")
         folder, manifest = open_bundle(start_from)
         _refuse_other_bundle(stage.bundle, manifest)
-        begun = replace(model, encoder=load_encoder(folder), heads=read_heads(folder, manifest))
+        begun = replace(model, encoder=load_encoder(folder), heads=read_heads(folder, manifest), origin=manifest.origin)
         return begun.with_vocabulary(load_vocabulary(folder), context.training_set, context.preset.max_tokens)
 
     return {**RUNNERS, TakeVocabulary: take_vocabulary, BeginWith: begin}

@@ -16,6 +16,8 @@ from m5model.encoders.loading import load_weights
 from m5model.encoders.presets import EncoderPreset
 from schemas.bundle import WEIGHTS_FILE
 
+PROMPT = "text"  # the name that sentence-transformers knows a prefix by
+
 
 class BertEncoder(TextEncoder, DistilBertModel):
     """DistilBertModel, seen through the protocol. Its weights keep the names that they have there."""
@@ -48,11 +50,14 @@ class BertEncoder(TextEncoder, DistilBertModel):
 def build_encoder(preset: EncoderPreset, vocabulary_size: int | None = None, seed: int = 0) -> BertEncoder:
     """A new encoder with weights that are a function of ``seed`` alone, and as many tokens as there really are."""
     torch.manual_seed(seed)
-    return BertEncoder(_config(preset, vocabulary_size or preset.vocabulary_size))
+    return BertEncoder(layout_config(preset, vocabulary_size or preset.vocabulary_size))
 
 
-def save_encoder(folder: Path, encoder: TextEncoder, max_tokens: int) -> None:
-    """Write config.json and model.safetensors, and what sentence-transformers reads beside them."""
+def save_encoder(folder: Path, encoder: TextEncoder, max_tokens: int, prefix: str = "") -> None:
+    """Write config.json and model.safetensors, and what sentence-transformers reads beside them.
+
+    ``prefix`` is what every text begins with; sentence-transformers puts it there, too.
+    """
     if not isinstance(encoder, BertEncoder):
         raise TypeError(f"{type(encoder).__name__} is no BertEncoder")
     encoder.config.architectures = [DistilBertModel.__name__]
@@ -60,6 +65,9 @@ def save_encoder(folder: Path, encoder: TextEncoder, max_tokens: int) -> None:
     weights = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
     save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})  # transformers refuses files without this format
     _write_sentence_transformers_files(folder, encoder.hidden_size, max_tokens)
+    if prefix:
+        prompts = {"prompts": {PROMPT: prefix}, "default_prompt_name": PROMPT}
+        _write_json(folder / "config_sentence_transformers.json", prompts)
 
 
 def load_encoder(folder: Path, attention: str = "sdpa") -> BertEncoder:
@@ -74,7 +82,8 @@ def load_encoder(folder: Path, attention: str = "sdpa") -> BertEncoder:
     return encoder.eval()
 
 
-def _config(preset: EncoderPreset, vocabulary_size: int) -> DistilBertConfig:
+def layout_config(preset: EncoderPreset, vocabulary_size: int) -> DistilBertConfig:
+    """The geometry as Hugging Face writes it down."""
     return DistilBertConfig(
         vocab_size=vocabulary_size,
         max_position_embeddings=preset.max_tokens,

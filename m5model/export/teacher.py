@@ -9,19 +9,23 @@ from m5model.gates.evidence import refuse_unless_all_hold
 from m5model.gates.learning import figures_that_must_improve
 from m5model.training.config import Machine
 from m5model.training.recipes import Recipe
-from m5model.training.stages import RUNNERS, RunContext, run_stages
+from m5model.training.stages import RunContext, run_stages
+from m5model.training.starting import Source, starting_runners
 from schemas.bundle import BundleManifest
 from schemas.workspace import Workspace
 
 
 def train_teacher(
-    workspace: Workspace, training_set: TrainingSet, recipe: Recipe, machine: Machine | None = None
+    workspace: Workspace,
+    training_set: TrainingSet,
+    recipe: Recipe,
+    machine: Machine | None = None,
+    source: Source | None = None,
 ) -> BundleManifest:
     """Train and publish a teacher, on the training set and the label sets that the recipe names.
 
-    A killed run started again with the same arguments goes on where it was.
-
-    Raises GateRefusedError where a task did not get better on held-out rows.
+    ``source`` is the checkpoint that the recipe begins with, if any. A killed run started again with the same arguments goes on
+    where it was. Raises GateRefusedError where a task did not get better on held-out rows.
     """
     label_sets = {name: open_label_set(find_label_set(workspace, name)) for name in recipe.label_sets}
     run = recipe.run_id(training_set, label_sets)
@@ -33,11 +37,11 @@ def train_teacher(
         checkpoints=f"{workspace.checkpoints}/{recipe.name}-{recipe.preset.name}-{run}",
         label_sets=label_sets,
     )
-    model = run_stages(recipe.stages, context, RUNNERS)
+    model = run_stages(recipe.stages, context, starting_runners(source))
     figures = figures_that_must_improve(model.measured)
     refuse_unless_all_hold(figures, "the model did not learn", "give more steps, or a lower learning rate")
     with staging_folder(workspace) as folder:
-        write_checkpoint(folder, model, recipe.preset.max_tokens)
+        write_checkpoint(folder, model, recipe.preset.max_tokens, training_set.rendering)
         manifest = publish_bundle(workspace, folder, draft_bundle("teacher", model, recipe, training_set, figures, label_sets))
     context.delete_checkpoints()
     return manifest

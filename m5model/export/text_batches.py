@@ -11,6 +11,9 @@ from m5model.data.token_rows import TokenRows
 from m5model.export.fp32 import INPUTS
 from m5model.runtime.batching import plan_batches
 
+# Ranges and similarities do not change with more, and twelve layers take a second for 2,000 tokens.
+TOKENS = 24_576
+
 
 @dataclass(frozen=True)
 class TextBatch:
@@ -24,7 +27,9 @@ class TextBatch:
 
 
 def runtime_batches(rows: TokenRows, max_tokens: int, at_most: int) -> list[TextBatch]:
-    """The first ``at_most`` rows in the order of their keys, batched just as executors do it."""
+    """The first ``at_most`` rows in the order of their keys, batched just as executors do it; fewer where they are long."""
     chosen = np.argsort(rows.keys, kind="stable")[:at_most]
     lengths = np.minimum(rows.lengths[chosen], max_tokens)
+    enough = max(1, int(np.searchsorted(np.cumsum(lengths), TOKENS, side="right")))
+    chosen, lengths = chosen[:enough], lengths[:enough]
     return [TextBatch(*rows.padded(chosen[batch.rows])) for batch in plan_batches(lengths)]

@@ -1,6 +1,6 @@
 """A listing becomes one text: the encoder's input. One definition, for Python here and for Spark in spark/rendering.py.
 
-    title | brand | category | name: value | ... | bullet | ... | description
+    [prefix] title | brand | category | name: value | ... | bullet | ... | description
 
 Most telling fields first, because what does not fit the model's length is cut from the end.
 """
@@ -29,14 +29,19 @@ class Rendering:
     attribute_separator: str = ": "
     # 512 tokens of Latin text are about 2,000 characters, of Japanese fewer; what lies behind 4,096 can never be read.
     max_characters: int = 4_096
+    # Stands before every text, plain strings too. Encoders that were trained with a prefix expect it ("query: " of E5).
+    prefix: str = ""
 
     @property
     def rendering_id(self) -> str:
         """12 hexadecimal digits of the canonical JSON of the fields."""
-        return identify(self)
+        return identify(self.as_json())
 
     def as_json(self) -> dict[str, JsonValue]:
+        """The fields as plain values. An empty prefix is left out: renderings without one keep the ids that they always had."""
         values = asdict(self)
+        if not self.prefix:
+            del values["prefix"]
         return {**values, "fields": list(self.fields)}
 
     @classmethod
@@ -61,7 +66,7 @@ def render(listing: Mapping[str, Any] | str, rendering: Rendering = DEFAULT_REND
         text = rendering.separator.join(parts)
     if not text:
         raise ModelInputError("nothing to encode: the text is empty", next_step="give a title or a non-empty string")
-    return _encodable(text[: rendering.max_characters])
+    return rendering.prefix + _encodable(text[: rendering.max_characters])
 
 
 def fingerprint(text: str, rendering: Rendering = DEFAULT_RENDERING) -> str:

@@ -1,6 +1,7 @@
 """Recipes: a whole training run as one value. Named recipes are functions that return one.
 
-    teacher(TINY, steps=300)     vocabulary → pretrain (masked language modelling)
+    teacher(TINY, steps=300)               vocabulary → pretrain (masked language modelling)
+    from_weights(geometry, origin, …)      weights → trim → pretrain, the last two where asked for
 
 What is not in a recipe cannot change its outcome: device, threads and checkpoints (training.config.Machine), and the
 thresholds of gates. The canonical JSON of a recipe decides the ids of runs and whether a checkpoint fits.
@@ -14,14 +15,14 @@ from typing import Any
 from m5model.data.label_sets import LabelSet
 from m5model.data.training_sets import TrainingSet
 from m5model.encoders.presets import EncoderPreset
-from m5model.runtime.rendering import DEFAULT_RENDERING
 from m5model.tasks import mlm
 from m5model.training.config import TrainingConfig
 from m5model.training.shares import TaskShare
 from m5model.training.stages import LearnTasks, LearnVocabulary
+from m5model.training.starting import TakeWeights, TrimVocabulary
+from schemas.bundle import Origin
 from schemas.canonical import canonical_json, identify
 from schemas.checks import require
-from schemas.errors import ConfigurationError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,10 @@ PACES = {
     "teacher-500m": Pace(steps=200_000, token_budget=131_072, learning_rate=2e-4),
     "xl-1.5b": Pace(steps=200_000, token_budget=131_072, learning_rate=1e-4),
 }
+
+
+# Of encoders that begin with weights that others trained: a lower rate, so that they do not forget.
+STARTED_PACE = Pace(steps=1_000, token_budget=4_096, learning_rate=5e-5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +83,7 @@ class Recipe:
         """12 hexadecimal digits of all that decides the outcome, so that equal runs share checkpoints."""
         data: dict[str, Any] = {
             "content_hash": training_set.manifest.content_hash,
-            "rendering": DEFAULT_RENDERING.rendering_id,
+            "rendering": training_set.rendering.rendering_id,
         }
         if label_sets:
             data["labels"] = {name: label_set.manifest.content_hash for name, label_set in label_sets.items()}
@@ -86,12 +91,8 @@ class Recipe:
 
 
 def pace_of(preset: EncoderPreset) -> Pace:
-    """How an encoder of that size learns. Raises ConfigurationError for one that has no entry."""
-    if preset.name not in PACES:
-        raise ConfigurationError(
-            f"no pace is known for preset {preset.name}", next_step="add one to PACES in m5model/training/recipes.py"
-        )
-    return PACES[preset.name]
+    """How an encoder of that size learns; one that is no named preset began with the weights of others."""
+    return PACES.get(preset.name, STARTED_PACE)
 
 
 def teacher(preset: EncoderPreset, *, steps: int | None = None, seed: int = 0) -> Recipe:
@@ -105,6 +106,24 @@ def teacher(preset: EncoderPreset, *, steps: int | None = None, seed: int = 0) -
             pretrain(pace, steps=pace.steps if steps is None else steps, seed=seed),
         ),
     )
+
+
+def from_weights(
+    preset: EncoderPreset,
+    origin: Origin,
+    *,
+    layers: tuple[int, ...] = (),
+    vocabulary_size: int | None = None,
+    steps: int = 0,
+    seed: int = 0,
+) -> Recipe:
+    """A teacher that begins with weights that others trained, its vocabulary cut to ``vocabulary_size`` tokens where given.
+
+    Without ``steps`` nothing is trained: sentence encoders lose their meaning where masked language modelling goes on alone.
+    """
+    trims = () if vocabulary_size is None else (TrimVocabulary(size=vocabulary_size, seed=seed),)
+    trains = (pretrain(STARTED_PACE, steps=steps, seed=seed),) if steps else ()
+    return Recipe(name="teacher", preset=preset, stages=(TakeWeights(origin=origin, layers=layers), *trims, *trains))
 
 
 def pretrain(pace: Pace, *, steps: int, seed: int) -> LearnTasks:

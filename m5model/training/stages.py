@@ -30,9 +30,10 @@ from m5model.training.loop import Run, train
 from m5model.training.mixture import Mixture, mix
 from m5model.training.progress import say
 from m5model.training.shares import Mixing, TaskShare, describe
-from schemas.bundle import TrainedStage
+from schemas.bundle import Origin, TrainedStage
 from schemas.checks import is_whole, require
 from schemas.errors import ConfigurationError
+from schemas.figure import Figure
 from schemas.registry import load_member
 
 # More texts hardly change a vocabulary, and its trainer holds them all in memory.
@@ -101,7 +102,9 @@ class Model:
     encoder: TextEncoder | None = None
     heads: Mapping[str, Head] = field(default_factory=dict)  # by task
     measured: tuple[Measured, ...] = ()
+    figures: tuple[Figure, ...] = ()  # what stages state beside what they measured
     trained: tuple[TrainedStage, ...] = ()
+    origin: Origin | None = None  # of weights that others trained
 
     def with_vocabulary(self, tokenizer: Tokenizer, training_set: TrainingSet, max_tokens: int) -> "Model":
         """The model with this vocabulary, and the set's rows as its tokens."""
@@ -178,7 +181,8 @@ def learn_tasks(stage: LearnTasks, model: Model, context: RunContext) -> Model:
     before = _measure(learner, mixture.tasks)
     trained = _train(stage, learner, mixture, context)
     encoder.requires_grad_(True)
-    measured = _compare(mixture.tasks, before, _measure(learner, mixture.tasks))
+    after = _measure(learner, mixture.tasks) if stage.training.steps else before
+    measured = _compare(mixture.tasks, before, after)
     for one in measured:
         say(f"{stage.stage} {context.preset.name}: {one.name} {one.before:.4f} before, {one.after:.4f} after")
     return replace(

@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 import m5model
+from m5model.bundles.find import list_bundles
+from m5model.bundles.geometry import preset_of
+from m5model.bundles.sources import open_source
 from m5model.cli import main
+from m5model.data.set_versions import find_training_set
+from m5model.data.training_sets import open_training_set
+from m5model.distillation.recipe import student
+from m5model.distillation.student import distill_student
+from m5model.encoders.huggingface import read_geometry
+from m5model.export.teacher import train_teacher
+from m5model.training.recipes import from_weights
+from schemas.workspace import Workspace
 
 TEXTS = ["red cotton shirt", "青 革 靴"]
 
@@ -78,3 +89,41 @@ def test_encode_says_what_is_wrong(trained, capsys, arguments: list[str], messag
 def test_a_teacher_has_no_graph_to_encode_with(trained, capsys) -> None:
     assert main(["encode", str(trained.teacher_folder), "a"]) == 2
     assert "distil it into a student" in capsys.readouterr().err
+
+
+def test_vocabulary_trim_makes_a_bundle_and_prints_what_it_costs_each_language(
+    trained, write_training_set, tmp_path: Path, capsys
+) -> None:
+    write_training_set(Workspace(str(tmp_path)))
+    arguments = ["--init", str(trained.teacher_folder), "--size", "300", "--workspace", str(tmp_path)]
+    assert main(["vocabulary", "trim", *arguments]) == 0
+    printed = capsys.readouterr().out
+    made = list_bundles(Workspace(str(tmp_path)))[0]
+    assert printed.startswith(f"{made.id}: 300 tokens")
+    assert [line.split()[0] for line in printed.splitlines()[2:]] == ["de", "en", "ja"]
+    assert (made.vocabulary_size, made.layers, made.origin.name) == (300, 2, trained.teacher.id)
+    assert main(["vocabulary", "trim", *arguments[:2], "--size", "0", "--workspace", str(tmp_path)]) == 2
+
+
+def test_a_prefix_stands_before_every_text_in_every_runtime(trained, write_training_set, tmp_path: Path) -> None:
+    """The rendering's prefix is part of the space; sentence-transformers puts it there, too."""
+    from sentence_transformers import SentenceTransformer
+
+    workspace = Workspace(str(tmp_path / "workspace"))
+    write_training_set(workspace)
+    begun = tmp_path / "begun"
+    shutil.copytree(trained.teacher_folder, begun)
+    (begun / "manifest.json").unlink()
+    (begun / "origin.json").write_text(json.dumps({"name": "x", "licence": "MIT", "sha256": "0" * 64, "prefix": "query: "}))
+    source = open_source(workspace, str(begun))
+    training_set = open_training_set(find_training_set(workspace, None), source.rendering)
+    teacher = train_teacher(workspace, training_set, from_weights(read_geometry(begun), source.origin), source=source)
+    path = workspace.bundle(teacher.id)
+    made = distill_student(
+        workspace, training_set, path, student(preset_of(teacher), teacher, start_from=teacher, steps=0), start_from=path
+    )
+    ours = m5model.load(workspace.bundle(made.id), precision="fp32")
+    plain = m5model.load(str(trained.teacher_folder.parent / trained.student.id), precision="fp32")
+    assert np.abs(ours.encode(TEXTS) - SentenceTransformer(workspace.bundle(made.id), device="cpu").encode(TEXTS)).max() <= 1e-4
+    assert (made.rendering["prefix"], made.origin.prefix, made.parent) == ("query: ", "query: ", teacher.id)
+    assert np.abs(ours.encode(TEXTS) - plain.encode(TEXTS)).max() > 1e-3

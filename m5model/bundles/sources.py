@@ -1,0 +1,24 @@
+"""What ``--init`` names: a bundle of the workspace, the starter, a checkpoint folder, or a model of the hub."""
+
+from m5model.bundles.find import find_bundle, open_bundle
+from m5model.encoders.sources import find_source
+from m5model.files import storage
+from m5model.runtime.rendering import Rendering
+from m5model.training.starting import Source
+from schemas.bundle import MANIFEST_FILE
+from schemas.checks import is_name
+from schemas.workspace import Workspace
+
+
+def open_source(workspace: Workspace, name: str) -> Source:
+    """The checkpoint that ``name`` names, on local disk; every byte of a bundle is checked.
+
+    A bundle brings its rendering, other checkpoints the prefix that their training put before every text. Raises
+    ConfigurationError where there is no such checkpoint.
+    """
+    places = (workspace.bundle(name), name) if is_name(name) else (name,)
+    if any(storage.exists(f"{place}/{MANIFEST_FILE}") for place in places):
+        folder, manifest = open_bundle(find_bundle(workspace, name, "teacher"))
+        source = Source.of(folder, manifest.id)
+        return Source(folder=folder, origin=source.origin, rendering=Rendering.from_json(manifest.rendering))
+    return Source.of(find_source(name), name)

@@ -1,0 +1,102 @@
+"""Stages that begin a run with weights that others trained: take them, and cut their vocabulary to a training set."""
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from m5model.data.randomness import generator_for
+from m5model.data.training_sets import TrainingSet
+from m5model.data.vocabulary_trim import LanguageCoverage, trim_vocabulary
+from m5model.encoders.huggingface import open_checkpoint, replace_rows
+from m5model.encoders.sources import read_origin
+from m5model.runtime.rendering import Rendering
+from m5model.training.progress import say
+from m5model.training.stages import RUNNERS, VOCABULARY_TEXTS, Model, RunContext, StageRunner
+from schemas.bundle import Origin
+from schemas.checks import is_whole, require
+from schemas.errors import ConfigurationError
+from schemas.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeWeights:
+    """Begin with the encoder and the vocabulary of a checkpoint."""
+
+    origin: Origin
+    layers: tuple[int, ...] = ()  # by number from 0; empty for all
+    stage: str = field(default="weights", init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrimVocabulary:
+    """Keep the pieces of the vocabulary that the rows to learn from use most."""
+
+    size: int  # tokens kept at most
+    seed: int = 0  # of the draw, where there are more texts than ``texts``
+    texts: int = VOCABULARY_TEXTS  # read at most
+    stage: str = field(default="trim", init=False)
+
+    def __post_init__(self) -> None:
+        require("stage trim", {f"size is {self.size}, expected above 0": is_whole(self.size, 1)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A checkpoint to begin with, and where it lies."""
+
+    folder: Path
+    origin: Origin
+    rendering: Rendering  # of the texts that its encoder reads
+
+    @classmethod
+    def of(cls, folder: Path, name: str) -> "Source":
+        """A checkpoint that is no bundle: our rendering, with the prefix of its training."""
+        origin = read_origin(folder, name)
+        return cls(folder=folder, origin=origin, rendering=Rendering(prefix=origin.prefix))
+
+
+def starting_runners(source: Source | None) -> dict[type, StageRunner]:
+    """The runners of all stages that need a training set and, perhaps, a checkpoint."""
+
+    def take_weights(stage: TakeWeights, model: Model, context: RunContext) -> Model:
+        if source is None or source.origin != stage.origin:
+            found = "none was given" if source is None else f"found {source.origin}"
+            raise ConfigurationError(f"the recipe begins with {stage.origin}, {found}", next_step="give --init that checkpoint")
+        taken = open_checkpoint(source.folder, stage.origin.name, stage.layers)
+        say(f"weights of {stage.origin.name}: {taken.report.describe()}")
+        begun = replace(model, encoder=taken.encoder, origin=stage.origin)
+        return begun.with_vocabulary(taken.tokenizer, context.training_set, context.preset.max_tokens)
+
+    return {**RUNNERS, TakeWeights: take_weights, TrimVocabulary: trim}
+
+
+def trim(stage: TrimVocabulary, model: Model, context: RunContext) -> Model:
+    """The model with at most ``stage.size`` tokens, and figures of what that costs each language."""
+    if model.tokenizer is None or model.encoder is None:
+        raise ConfigurationError("there is no vocabulary to trim", next_step="put a stage that takes weights before it")
+    trimmed = trim_vocabulary(model.tokenizer, _texts(context.training_set, stage), stage.size)
+    replace_rows(model.encoder, trimmed.rows)
+    smaller = replace(model, figures=(*model.figures, *_coverage_figures(trimmed.coverage)))
+    say(f"vocabulary: {len(trimmed.rows):,} tokens of {model.tokenizer.get_vocab_size():,} are kept")
+    return smaller.with_vocabulary(trimmed.tokenizer, context.training_set, context.preset.max_tokens)
+
+
+def _texts(training_set: TrainingSet, stage: TrimVocabulary) -> list[tuple[str, str]]:
+    """(language, text) of the rows to learn from, at most as many as the stage says."""
+    rows = training_set.learn.select_columns(["language", "text"])
+    if len(rows) > stage.texts:
+        drawn = generator_for("trim", training_set.manifest.content_hash, stage.seed).permutation(len(rows))
+        rows = rows.select(drawn[: stage.texts])
+    return [
+        (language, text) for batch in rows.iter(1_000) for language, text in zip(batch["language"], batch["text"], strict=True)
+    ]
+
+
+def _coverage_figures(coverage: tuple[LanguageCoverage, ...]) -> tuple[Figure, ...]:
+    figures = []
+    for values in map(asdict, coverage):
+        language, texts = values.pop("language"), values.pop("texts")
+        figures += [
+            Figure(name=f"vocabulary_{name}_{language}", value=value, measured_on=f"{texts:,} texts")
+            for name, value in values.items()
+        ]
+    return tuple(figures)
