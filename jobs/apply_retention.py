@@ -29,7 +29,7 @@ def _work(argv: Sequence[str] | None) -> None:
         nargs="+",
         default=[],
         metavar="WHAT",
-        help="only these, whatever their age: training_sets/NAME/VERSION, bundles/ID or spaces/ID",
+        help="only these, whatever their age: training_sets/NAME/VERSION, label_sets/NAME/VERSION, bundles/ID or spaces/ID",
     )
     arguments = parser.parse_args(argv)
     policies = _read_policies(arguments.policy)

@@ -9,7 +9,7 @@ from schemas.errors import ConfigurationError
 
 MAX_DAYS = 36_500  # a hundred years; Spark and Python count no further back than some thousand
 
-Subject = Literal["history", "rows", "space", "training_set", "bundle"]
+Subject = Literal["history", "rows", "space", "training_set", "label_set", "bundle"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +86,12 @@ RETENTION = (
         subject="training_set",
         keep_days=90,
         meaning="versions of training sets; the newest of each name stays",
+    ),
+    RetentionPolicy(
+        name="label_sets",
+        subject="label_set",
+        keep_days=90,
+        meaning="versions of label sets; the newest of each name stays",
     ),
     RetentionPolicy(
         name="bundles",

@@ -86,11 +86,6 @@ def find_label_set(workspace: Workspace, reference: str) -> str:
     return _find(root, known, reference, what="label set", made_by="jobs/import_labels.py")
 
 
-def list_version_names(workspace: Workspace) -> list[str]:
-    """NAME/VERSION of the folders in ``training_sets/`` that have a manifest, sorted."""
-    return version_names(workspace.training_sets)
-
-
 def version_names(root: str) -> list[str]:
     """NAME/VERSION of the folders below ``root`` that have a manifest, sorted."""
     pairs = [

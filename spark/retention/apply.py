@@ -19,7 +19,7 @@ def apply_drops(spark: SparkSession, workspace: Workspace, drops: Sequence[Drop]
 
 def _apply(spark: SparkSession, workspace: Workspace, drop: Drop) -> None:
     match drop.subject:
-        case "training_set" | "bundle":
+        case "training_set" | "label_set" | "bundle":
             folder = _folder(workspace, drop.what)
             # The manifest first: without it nothing takes the folder for a bundle or a set, even if deleting stops half-way.
             storage.delete_file(f"{folder}/manifest.json")
@@ -36,6 +36,7 @@ def _apply(spark: SparkSession, workspace: Workspace, drop: Drop) -> None:
 
 
 def _folder(workspace: Workspace, what: str) -> str:
-    """Where training_sets/NAME/VERSION or bundles/ID lies."""
+    """Where training_sets/NAME/VERSION, label_sets/NAME/VERSION or bundles/ID lies."""
     kind, *names = what.split("/")
-    return workspace.training_set(*names) if kind == "training_sets" else workspace.bundle(*names)
+    places = {"training_sets": workspace.training_set, "label_sets": workspace.label_set, "bundles": workspace.bundle}
+    return places[kind](*names)

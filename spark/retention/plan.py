@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from m5model.bundles.find import list_bundle_ids, list_bundles
-from m5model.data.set_versions import list_training_sets, list_version_names
+from m5model.data.set_versions import Named, list_label_sets, list_training_sets, version_names
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.report import JsonValue
 from schemas.retention import RetentionPolicy, Subject
@@ -18,7 +18,12 @@ from spark.features.publication import list_published
 from spark.retention.references import NEWEST, References
 
 MADE_BY = "jobs/ingest_catalog.py"
-SUBJECTS: dict[str, Subject] = {"training_sets": "training_set", "bundles": "bundle", "spaces": "space"}
+SUBJECTS: dict[str, Subject] = {
+    "training_sets": "training_set",
+    "label_sets": "label_set",
+    "bundles": "bundle",
+    "spaces": "space",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +65,14 @@ def plan_retention(
 ) -> list[Drop]:
     """Returns everything that is older than its policy allows, in the order of the policies."""
     clock = Clock(now=now)
-    finders = {"space": _spaces, "training_set": _training_sets, "bundle": _bundles, "rows": _rows, "history": _history}
+    finders = {
+        "space": _spaces,
+        "training_set": _sets,
+        "label_set": _sets,
+        "bundle": _bundles,
+        "rows": _rows,
+        "history": _history,
+    }
     return [drop for policy in policies for drop in finders[policy.subject](spark, workspace, policy, references, clock)]
 
 
@@ -75,7 +87,7 @@ def plan_drops(spark: SparkSession, workspace: Workspace, names: Sequence[str], 
         if kind not in SUBJECTS or not _is_there(spark, workspace, kind, rest):
             raise ConfigurationError(
                 f"there is no {name} in {workspace.root}",
-                next_step="name training_sets/NAME/VERSION, bundles/ID or spaces/ID as they lie there",
+                next_step="name training_sets/NAME/VERSION, label_sets/NAME/VERSION, bundles/ID or spaces/ID as they lie there",
             )
         drops.append(_judged(Drop(what=f"{kind}/{rest}", subject=SUBJECTS[kind], policy="--drop", reason="named"), references))
     kept = [drop for drop in drops if drop.kept_by]
@@ -94,26 +106,31 @@ def _is_there(spark: SparkSession, workspace: Workspace, kind: str, name: str) -
             return name in dict(_space_ages(spark, workspace))
         case "bundles":
             return name in list_bundle_ids(workspace)
+        case "label_sets":
+            return name in version_names(workspace.label_sets)
         case _:
-            return name in list_version_names(workspace)
+            return name in version_names(workspace.training_sets)
 
 
 def _judged(drop: Drop, references: References) -> Drop:
     return Drop(**{**drop.__dict__, "kept_by": references.chain(drop.what)})
 
 
-def _training_sets(
+def _sets(
     spark: SparkSession, workspace: Workspace, policy: RetentionPolicy, references: References, clock: Clock
 ) -> Iterator[Drop]:
-    sets = list_training_sets(workspace)
+    """Versions of training sets, or of label sets."""
+    is_labels = policy.subject == "label_set"
+    folder = "label_sets" if is_labels else "training_sets"
+    sets: Sequence[Named] = list_label_sets(workspace) if is_labels else list_training_sets(workspace)
     newest = {manifest.name: manifest.version for manifest in sets}  # oldest first
     for manifest in sets:
         made = datetime.fromisoformat(manifest.created_at)
         if made >= clock.limit(policy):
             continue
-        what = f"training_sets/{manifest.name}/{manifest.version}"
+        what = f"{folder}/{manifest.name}/{manifest.version}"
         reason = f"made {clock.days(made):.0f} days ago"
-        drop = _judged(Drop(what=what, subject="training_set", policy=policy.name, reason=reason), references)
+        drop = _judged(Drop(what=what, subject=policy.subject, policy=policy.name, reason=reason), references)
         if not drop.kept_by and newest[manifest.name] == manifest.version:
             drop = Drop(**{**drop.__dict__, "kept_by": (what, f"{NEWEST} of its name")})
         yield drop

@@ -1,7 +1,7 @@
-"""Finds what refers to what in a workspace: feature view → space → student → teacher → training set, and → versions of tables.
+"""Finds what refers to what in a workspace: feature view → space → student → teacher → sets, and → versions of tables.
 
-Things are named as they lie in the workspace: ``training_sets/NAME/VERSION``, ``bundles/ID``, ``spaces/ID``, ``features/VIEW``,
-``listings@VERSION``, ``runs/ID``.
+Things are named as they lie in the workspace: ``training_sets/NAME/VERSION``, ``label_sets/NAME/VERSION``, ``bundles/ID``,
+``spaces/ID``, ``features/VIEW``, ``listings@VERSION``, ``runs/ID``.
 """
 
 import json
@@ -74,6 +74,8 @@ def link(bundles: list[BundleManifest], views: dict[str, dict[str, object]], run
             users.setdefault(f"bundles/{bundle.parent}", []).append(name)
         if bundle.training_set:
             users.setdefault(f"training_sets/{bundle.training_set['name']}/{bundle.training_set['version']}", []).append(name)
+        for label_set in bundle.label_sets.values():
+            users.setdefault(f"label_sets/{label_set['name']}/{label_set['version']}", []).append(name)
     return References({thing: tuple(names) for thing, names in users.items()})
 
 

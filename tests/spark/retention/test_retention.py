@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from schemas.bundle import BundleManifest
 from schemas.errors import ConfigurationError, GateRefusedError
+from schemas.labels import LabelSetManifest
 from schemas.listing import LISTING_TOMBSTONES, LISTINGS
 from schemas.manifests import to_json
 from schemas.reject import LISTING_REJECTS
@@ -112,6 +113,32 @@ def test_old_bundles_and_sets_go_unless_a_chain_keeps_them(spark, workspace: Wor
     apply_drops(spark, workspace, drops)
     assert {path.name for path in Path(workspace.bundles).iterdir()} == {"t2", "s2", "t3", "s3"}
     assert {path.name for path in (Path(workspace.training_sets) / "base").iterdir()} == {"v2", "v3"}
+
+
+def test_old_label_sets_go_unless_a_live_bundle_learned_from_them(spark, workspace: Workspace) -> None:
+    used, unused, newest = (
+        LabelSetManifest(
+            name="pairs", version=version, kind="pairs", created_at=(NOW - timedelta(days=days)).isoformat(), source="",
+            listings_version=None, seed=0, shares={}, rows=1, rows_by_split={}, entities_by_split={}, rejected={},
+            content_hash="", files={},
+        )
+        for version, days in (("a", 300.0), ("b", 200.0), ("c", 100.0))
+    )  # fmt: skip
+    for manifest in (used, unused, newest):
+        folder = Path(workspace.label_set("pairs", manifest.version))
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(to_json(manifest))
+    learned = replace(BUNDLES[-2], label_sets={"pairs": {"name": "pairs", "version": "a", "content_hash": ""}})
+    references = link([*BUNDLES[:-2], learned, BUNDLES[-1]], VIEWS, {})
+    drops = [drop for drop in plan_retention(spark, workspace, RETENTION, references, NOW) if drop.subject == "label_set"]
+    assert {drop.what: drop.kept_by[-1] if drop.kept_by else "" for drop in drops} == {
+        "label_sets/pairs/a": "the newest teacher",
+        "label_sets/pairs/b": "",
+        "label_sets/pairs/c": "the newest of its name",
+    }
+    apply_drops(spark, workspace, drops)
+    assert {path.name for path in (Path(workspace.label_sets) / "pairs").iterdir()} == {"a", "c"}
+    assert plan_drops(spark, workspace, ["label_sets/pairs/c"], references)[0].subject == "label_set"
 
 
 def test_naming_what_is_referred_to_is_refused_with_the_chain(spark, workspace: Workspace) -> None:
