@@ -50,7 +50,10 @@ class Examples:
 
 
 class TaskBatch(Protocol):
-    """The tensors of one step; what else they are is between a task and itself."""
+    """The tensors of one step; what else they are is between a task and itself.
+
+    A class that has TARGETS, names of its fields (B, …) that say what is true of each row, lets guards look at these.
+    """
 
     @property
     def tokens(self) -> int:

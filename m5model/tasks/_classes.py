@@ -5,7 +5,7 @@ Tensor suffixes: B rows, D hidden size, C classes.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -69,6 +69,7 @@ class ClassRows:
 class ClassBatch:
     """Texts and their classes."""
 
+    TARGETS: ClassVar = ("classes_B",)
     texts: TextBatch
     classes_B: np.ndarray  # int64
 

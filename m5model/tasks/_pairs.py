@@ -9,7 +9,7 @@ Tensor suffixes: B pairs, D hidden size.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -69,6 +69,7 @@ class LabelledPairs:
 class PairBatch:
     """Texts of B pairs (the left ones, then the right ones; one of both for "cross") and what is true of them."""
 
+    TARGETS: ClassVar = ("targets_B",)
     texts: TextBatch
     targets_B: np.ndarray
     weights_B: np.ndarray

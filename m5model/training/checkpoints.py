@@ -84,6 +84,11 @@ class Checkpoints:
         optimizer.load_state_dict(torch.load(local / OPTIMIZER_FILE, weights_only=True, map_location="cpu"))
         return manifest
 
+    @property
+    def is_begun(self) -> bool:
+        """Is there a checkpoint to go on from?"""
+        return bool(self._whole())
+
     def delete(self) -> None:
         """Drop them all: the run ended and its bundle is written."""
         if self._folder is not None:

@@ -5,6 +5,20 @@ from dataclasses import dataclass
 from m5model.encoders.device import DEVICES
 from schemas.checks import MAX_WHOLE, is_number, is_whole, require
 
+# What is checked before a stage trains, see training.guards.
+GUARDS = (
+    "weights",
+    "leakage",
+    "targets",
+    "padding",
+    "gradients",
+    "chance",
+    "logits",
+    "overfit",
+    "learning_rate",
+    "shuffled_labels",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -44,6 +58,7 @@ class Machine:
     # other fell from 41,000 to 1,600 tokens/s (tiny preset, 2 cores, load 4), one thread stayed at 28,000.
     threads: int = 0
     checkpoint_every: int = 200  # steps
+    without_guards: tuple[str, ...] = ()  # guards that are turned off, by name
 
     def __post_init__(self) -> None:
         require(
@@ -51,6 +66,8 @@ class Machine:
             {
                 f"device is {self.device!r}, expected one of {', '.join(DEVICES)}": self.device in DEVICES,
                 f"threads is {self.threads}, expected 0 or more": is_whole(self.threads),
+                f"without_guards is {', '.join(self.without_guards)}, expected of {', '.join(GUARDS)}": set(self.without_guards)
+                <= set(GUARDS),
                 f"checkpoint_every is {self.checkpoint_every}, expected 1 or more steps": is_whole(self.checkpoint_every, 1),
             },
         )

@@ -25,6 +25,7 @@ from m5model.encoders.presets import EncoderPreset
 from m5model.tasks import AnyTask, TaskData
 from m5model.training.checkpoints import Checkpoints
 from m5model.training.config import Machine, TrainingConfig
+from m5model.training.guards import Guarded, timed_guards
 from m5model.training.learner import Learner
 from m5model.training.loop import Run, train
 from m5model.training.mixture import Mixture, mix
@@ -179,6 +180,7 @@ def learn_tasks(stage: LearnTasks, model: Model, context: RunContext) -> Model:
     _freeze(encoder, stage)
     mixture = _mix(stage, tasks, context)
     before = _measure(learner, mixture.tasks)
+    _guard(stage, learner, mixture, model, context, before)
     trained = _train(stage, learner, mixture, context)
     encoder.requires_grad_(True)
     after = _measure(learner, mixture.tasks) if stage.training.steps else before
@@ -232,6 +234,32 @@ def _check_labels(shares: Iterable[TaskShare], context: RunContext) -> None:
             kind = found.manifest.kind if found else "none"
             rules[f"{share.key}: expected a label set of kind {needed or 'none'}, found {kind}"] = kind == needed
     require("labels of the tasks", rules)
+
+
+def _guard(
+    stage: LearnTasks, learner: Learner, mixture: Mixture, model: Model, context: RunContext, measured: Mapping[str, float]
+) -> None:
+    """Stop the stage before its first step where a guard does not hold. A run that goes on has been here before."""
+    if (
+        not stage.training.steps
+        or context.checkpoints_of(stage.stage).is_begun
+        or model.learn is None
+        or model.held_out is None
+    ):
+        return
+    guarded = Guarded(
+        stage=stage.stage,
+        learner=learner,
+        mixture=mixture,
+        config=stage.training,
+        learn=model.learn,
+        held_out=model.held_out,
+        was_trained=model.encoder is not None and (not model.trained or any(one.steps for one in model.trained)),
+        frozen=stage.frozen,
+        label_sets={share.key: context.label_sets[share.labels] for share in stage.tasks if share.labels},
+        measured=measured,
+    )
+    say(f"{stage.stage}: {timed_guards(guarded, context.machine.without_guards)}")
 
 
 def _freeze(encoder: TextEncoder, stage: LearnTasks) -> None:
