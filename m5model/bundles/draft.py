@@ -13,7 +13,8 @@ from m5model.encoders.bert import save_encoder
 from m5model.encoders.encoder import count_parameters
 from m5model.runtime.rendering import DEFAULT_RENDERING, Rendering
 from m5model.training.recipes import Recipe
-from m5model.training.stages import Head, Model
+from m5model.training.stages import Model
+from m5model.training.task_setup import Head
 from schemas.bundle import HEADS_FOLDER, BundleManifest, Kind, Origin, TrainedStage
 from schemas.errors import ConfigurationError
 from schemas.figure import Figure

@@ -27,7 +27,7 @@ def train_teacher(
     ``source`` is the checkpoint that the recipe begins with, if any. A killed run started again with the same arguments goes on
     where it was. Raises GateRefusedError where a task did not get better on held-out rows.
     """
-    label_sets = {name: open_label_set(find_label_set(workspace, name)) for name in recipe.label_sets}
+    label_sets = {name: open_label_set(find_label_set(workspace, name), training_set.rendering) for name in recipe.label_sets}
     run = recipe.run_id(training_set, label_sets)
     context = RunContext(
         training_set=training_set,

@@ -10,10 +10,7 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
 
-import m5model.tasks
-from m5model.data.label_sets import LabelSet
 from m5model.data.randomness import generator_for, seed_for
 from m5model.data.token_rows import TokenRows, tokenize_rows
 from m5model.data.training_sets import TrainingSet
@@ -28,20 +25,26 @@ from m5model.training.config import Machine, TrainingConfig
 from m5model.training.guards import Guarded, timed_guards
 from m5model.training.learner import Learner
 from m5model.training.loop import Run, train
-from m5model.training.mixture import Mixture, mix
+from m5model.training.mixture import Mixture
 from m5model.training.progress import say
 from m5model.training.shares import Mixing, TaskShare, describe
+from m5model.training.task_setup import (
+    Head,
+    LabelSets,
+    TaskBuilders,
+    build_task,
+    check_labels,
+    freeze,
+    heads_of,
+    mix_shares,
+)
 from schemas.bundle import Origin, TrainedStage
 from schemas.checks import is_whole, require
 from schemas.errors import ConfigurationError
 from schemas.figure import Figure
-from schemas.registry import load_member
 
 # More texts hardly change a vocabulary, and its trainer holds them all in memory.
 VOCABULARY_TEXTS = 1_000_000
-
-TaskBuilder = Callable[[Any, TextEncoder, TaskData], AnyTask]
-Head = Mapping[str, Tensor]  # a head's weights by name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +127,8 @@ class RunContext:
     machine: Machine = field(default_factory=Machine)
     run: str = ""  # decides whether a checkpoint may be gone on from, see Recipe.run_id
     checkpoints: str | None = None  # a folder, local or on S3; None: keep none
-    builders: Mapping[str, TaskBuilder] = field(default_factory=dict)  # of tasks that are no members of m5model.tasks
-    label_sets: Mapping[str, LabelSet] = field(default_factory=dict)  # by what shares call them
+    builders: TaskBuilders = field(default_factory=dict)  # of tasks that are no members of m5model.tasks
+    label_sets: LabelSets = field(default_factory=dict)
 
     def checkpoints_of(self, stage: str) -> Checkpoints:
         return Checkpoints(None if self.checkpoints is None else f"{self.checkpoints}/{stage}", self.run)
@@ -145,7 +148,8 @@ def run_stages(stages: Iterable[object], context: RunContext, runners: Mapping[t
     if unknown:
         there = ", ".join(kind.__name__ for kind in runners)
         raise ConfigurationError(f"nothing runs the stages {', '.join(unknown)}", next_step=f"use the stages: {there}")
-    _check_labels([share for stage in listed if isinstance(stage, LearnTasks) for share in stage.tasks], context)
+    shares = [share for stage in listed if isinstance(stage, LearnTasks) for share in stage.tasks]
+    check_labels(shares, context.label_sets, context.builders)
     model = Model()
     for stage in listed:
         model = runners[type(stage)](stage, model, context)
@@ -165,6 +169,26 @@ def learn_vocabulary(stage: LearnVocabulary, model: Model, context: RunContext) 
 
 def learn_tasks(stage: LearnTasks, model: Model, context: RunContext) -> Model:
     """Train encoder and heads, measuring every task on held-out rows before and after."""
+    learner, mixture = prepare(stage, model, context)
+    before = _measure(learner, mixture.tasks)
+    _guard(stage, learner, mixture, model, context, before)
+    trained = _train(stage, learner, mixture, context)
+    learner.encoder.requires_grad_(True)
+    after = _measure(learner, mixture.tasks) if stage.training.steps else before
+    measured = _compare(stage.stage, mixture.tasks, before, after, {one.name for one in model.measured})
+    for one in measured:
+        say(f"{stage.stage} {context.preset.name}: {one.name} {one.before:.4f} before, {one.after:.4f} after")
+    return replace(
+        model,
+        encoder=learner.encoder,
+        heads={**model.heads, **heads_of(mixture.tasks)},
+        measured=(*model.measured, *measured),
+        trained=(*model.trained, trained),
+    )
+
+
+def prepare(stage: LearnTasks, model: Model, context: RunContext) -> tuple[Learner, Mixture]:
+    """Encoder and heads on the device that computes, and the mixture to train them on; its schedule is said."""
     if model.tokenizer is None or model.learn is None or model.held_out is None:
         raise ConfigurationError(f"stage {stage.stage} has no vocabulary", next_step="put a vocabulary stage before it")
     encoder = _start_encoder(stage, model, context)
@@ -174,26 +198,17 @@ def learn_tasks(stage: LearnTasks, model: Model, context: RunContext) -> Model:
         seed=stage.training.seed,
         tokenizer=model.tokenizer,
         max_tokens=context.preset.max_tokens,
+        rendering=context.training_set.rendering,
     )
-    tasks = [_build_task(share, encoder, data, model, context) for share in stage.tasks]
+    tasks = [build_task(share, encoder, data, context.label_sets, context.builders, model.heads) for share in stage.tasks]
     learner = Learner(encoder, tasks).to(choose_device(context.machine.device, context.machine.threads))
-    _freeze(encoder, stage)
-    mixture = _mix(stage, tasks, context)
-    before = _measure(learner, mixture.tasks)
-    _guard(stage, learner, mixture, model, context, before)
-    trained = _train(stage, learner, mixture, context)
-    encoder.requires_grad_(True)
-    after = _measure(learner, mixture.tasks) if stage.training.steps else before
-    measured = _compare(mixture.tasks, before, after)
-    for one in measured:
-        say(f"{stage.stage} {context.preset.name}: {one.name} {one.before:.4f} before, {one.after:.4f} after")
-    return replace(
-        model,
-        encoder=encoder,
-        heads={**model.heads, **_heads(mixture.tasks)},
-        measured=(*model.measured, *measured),
-        trained=(*model.trained, trained),
-    )
+    freeze(encoder, stage.frozen)
+    content_hash = context.training_set.manifest.content_hash
+    mixture = mix_shares(stage.tasks, tasks, stage.mixing, content_hash, stage.training.seed)
+    labels = {share.key: context.label_sets[share.labels].name for share in stage.tasks if share.labels}
+    for line in describe(mixture.plan(stage.training.steps, labels)):
+        say(f"{stage.stage}: {line}")
+    return learner, mixture
 
 
 # The stages that need nothing but a training set.
@@ -207,33 +222,6 @@ def _start_encoder(stage: LearnTasks, model: Model, context: RunContext) -> Text
         return model.encoder
     size = model.tokenizer.get_vocab_size() if model.tokenizer else None
     return build_encoder(context.preset, size, seed_for("weights", stage.training.seed))
-
-
-def _build_task(share: TaskShare, encoder: TextEncoder, data: TaskData, model: Model, context: RunContext) -> AnyTask:
-    """The task, with the head that the model has of it already, where it has one."""
-    build = context.builders.get(share.task) or load_member(m5model.tasks, share.task, "task").build
-    labels = context.label_sets[share.labels] if share.labels else None
-    task: AnyTask = build(share.settings, encoder, replace(data, labels=labels))
-    task.name = share.key
-    if share.key in model.heads:
-        task.head.load_state_dict(dict(model.heads[share.key]))
-    return task
-
-
-def _check_labels(shares: Iterable[TaskShare], context: RunContext) -> None:
-    """Refuse, all at once, shares whose label set is missing, of another kind than the task's, or not needed."""
-    rules = {}
-    for share in shares:
-        if share.task in context.builders:
-            continue
-        needed = getattr(load_member(m5model.tasks, share.task, "task"), "LABELS", "")
-        found = context.label_sets.get(share.labels)
-        if share.labels and not found:
-            rules[f"{share.key}: there is no label set {share.labels!r}"] = False
-        elif needed or share.labels:
-            kind = found.manifest.kind if found else "none"
-            rules[f"{share.key}: expected a label set of kind {needed or 'none'}, found {kind}"] = kind == needed
-    require("labels of the tasks", rules)
 
 
 def _guard(
@@ -262,26 +250,6 @@ def _guard(
     say(f"{stage.stage}: {timed_guards(guarded, context.machine.without_guards)}")
 
 
-def _freeze(encoder: TextEncoder, stage: LearnTasks) -> None:
-    names = [name for name, _ in encoder.named_parameters()]
-    rules = {f"the encoder has no weights {prefix}…": any(name.startswith(prefix) for name in names) for prefix in stage.frozen}
-    require(f"frozen weights of stage {stage.stage}", rules)
-    for name, parameter in encoder.named_parameters():
-        parameter.requires_grad_(not name.startswith(stage.frozen) if stage.frozen else True)
-
-
-def _mix(stage: LearnTasks, tasks: list[AnyTask], context: RunContext) -> Mixture:
-    """The stage's mixture; its schedule is said before it starts."""
-    steps = stage.mixing.steps(stage.tasks, [len(task.examples.keys) for task in tasks])
-    scales = [stage.mixing.scale(share, task) for share, task in zip(stage.tasks, tasks, strict=True)]
-    content_hash = context.training_set.manifest.content_hash
-    mixture = mix(list(zip(tasks, steps, strict=True)), content_hash, stage.training.seed, scales)
-    labels = {share.key: context.label_sets[share.labels].name for share in stage.tasks if share.labels}
-    for line in describe(mixture.plan(stage.training.steps, labels)):
-        say(f"{stage.stage}: {line}")
-    return mixture
-
-
 def _train(stage: LearnTasks, learner: Learner, mixture: Mixture, context: RunContext) -> TrainedStage:
     outcome = train(
         Run(
@@ -303,10 +271,14 @@ def _measure(learner: Learner, tasks: Iterable[AnyTask]) -> dict[str, float]:
     return {task.name: task.measure(learner.encoder) for task in tasks}
 
 
-def _compare(tasks: Iterable[AnyTask], before: Mapping[str, float], after: Mapping[str, float]) -> tuple[Measured, ...]:
+def _compare(
+    stage: str, tasks: Iterable[AnyTask], before: Mapping[str, float], after: Mapping[str, float], taken: set[str]
+) -> tuple[Measured, ...]:
+    """The tasks' metrics; one that a stage before has measured is named by its stage as well."""
+    names = {task.name: f"{task.name}_{task.metric}" for task in tasks}
     return tuple(
         Measured(
-            name=f"{task.name}_{task.metric}",
+            name=f"{stage}_{names[task.name]}" if names[task.name] in taken else names[task.name],
             lower_is_better=task.lower_is_better,
             before=before[task.name],
             after=after[task.name],
@@ -314,9 +286,3 @@ def _compare(tasks: Iterable[AnyTask], before: Mapping[str, float], after: Mappi
         )
         for task in tasks
     )
-
-
-def _heads(tasks: Iterable[AnyTask]) -> dict[str, Head]:
-    """The weights of those heads that have any."""
-    states = {task.name: task.head.state_dict() for task in tasks}
-    return {name: {key: tensor.cpu() for key, tensor in state.items()} for name, state in states.items() if state}
