@@ -38,5 +38,6 @@ def _apply(spark: SparkSession, workspace: Workspace, drop: Drop) -> None:
 def _folder(workspace: Workspace, what: str) -> str:
     """Where training_sets/NAME/VERSION, label_sets/NAME/VERSION or bundles/ID lies."""
     kind, *names = what.split("/")
-    places = {"training_sets": workspace.training_set, "label_sets": workspace.label_set, "bundles": workspace.bundle}
-    return places[kind](*names)
+    if kind == "bundles":
+        return workspace.bundle(*names)
+    return workspace.training_set(*names) if kind == "training_sets" else workspace.label_set(*names)
