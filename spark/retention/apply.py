@@ -38,6 +38,6 @@ def _apply(spark: SparkSession, workspace: Workspace, drop: Drop) -> None:
 def _folder(workspace: Workspace, what: str) -> str:
     """Where training_sets/NAME/VERSION, label_sets/NAME/VERSION or bundles/ID lies."""
     kind, *names = what.split("/")
-    if kind == "bundles":
-        return workspace.bundle(*names)
-    return workspace.training_set(*names) if kind == "training_sets" else workspace.label_set(*names)
+    if kind == "training_sets":
+        return workspace.training_set(*names)
+    return workspace.label_set(*names) if kind == "label_sets" else workspace.bundle(*names)
