@@ -3,22 +3,36 @@
     python jobs/train_model.py --workspace workspace --training-set catalogue --preset tiny --steps 300
     python jobs/train_model.py --workspace workspace --training-set catalogue --init starter --vocabulary-size 32000
 
-The second begins with weights that exist; without --steps it trains nothing.
+The second begins with weights that exist; without --steps it trains nothing. More recipes:
+
+    … --recipe multitask --labels product_type=types duplicates=pairs --finetune duplicates
+    … --recipe mine.json --dry-run
+
+The first goes on with a mixture of tasks on label sets (jobs/import_labels.py) and ends with one of them; the second reads a
+recipe (m5model/training/recipe_files.py) and says what its stages would take.
 
 No Spark. Killed and started again with the same flags, it goes on from its last checkpoint.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from jobs.command_line import add_init_flags, add_training_flags, log, new_parser, require_workspace, run_job, start_run
+from jobs.flags import JobParser, number, whole_number
 from m5model.encoders.presets import TEACHER_500M, get_preset
+from m5model.files import storage
+from schemas.checks import require
+from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from m5model.training.recipes import Recipe
+    from m5model.training.rehearsal import StageEstimate
     from m5model.training.starting import Source
+    from schemas.report import JsonValue
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,23 +44,33 @@ def _work(argv: Sequence[str] | None) -> None:
     parser = new_parser("Train a teacher: a training set becomes a vocabulary, an encoder and a teacher bundle.")
     add_training_flags(parser, TEACHER_500M.name)
     add_init_flags(parser)
+    _add_recipe_flags(parser)
     arguments = parser.parse_args(argv)
     require_workspace(arguments)
 
     from m5model.bundles.sources import open_source
     from m5model.data.set_versions import find_training_set
     from m5model.data.training_sets import open_training_set
-    from m5model.export.teacher import train_teacher
+    from m5model.export.teacher import rehearse_teacher, train_teacher
     from m5model.runtime.rendering import DEFAULT_RENDERING
     from m5model.training.config import Machine
 
     run = start_run("train_model", arguments)
-    machine = Machine(device=arguments.device, threads=arguments.threads, checkpoint_every=arguments.checkpoint_every)
+    machine = Machine(
+        device=arguments.device,
+        threads=arguments.threads,
+        checkpoint_every=arguments.checkpoint_every,
+        without_guards=tuple(arguments.without_guard),
+    )
     source = open_source(run.workspace, arguments.init) if arguments.init else None
     recipe = _recipe(arguments, source)
     log.info("recipe: %s", recipe.canonical())
     rendering = source.rendering if source else DEFAULT_RENDERING
     training_set = open_training_set(find_training_set(run.workspace, arguments.training_set), rendering)
+    if arguments.dry_run:
+        estimates = rehearse_teacher(run.workspace, training_set, recipe, machine, source)
+        run.report({"recipe": recipe.name, "bundles_made": 0, "stages": [_as_json(estimate) for estimate in estimates]})
+        return
     manifest = train_teacher(run.workspace, training_set, recipe, machine, source)
     run.run_id = f"train-{manifest.id}"
     run.report(
@@ -60,7 +84,59 @@ def _work(argv: Sequence[str] | None) -> None:
     )
 
 
+def _add_recipe_flags(parser: JobParser) -> None:
+    parser.add_argument("--recipe", default="teacher", metavar="NAME|FILE", help="teacher, multitask, or a JSON file")
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        default=[],
+        metavar="TASK=SET",
+        help="tasks of multitask, and their label sets",
+    )
+    parser.add_argument("--finetune", metavar="TASK", help="the task that multitask ends with")
+    parser.add_argument("--task-steps", type=whole_number(0), help="steps of multitask's mixture; the size's own otherwise")
+    parser.add_argument("--temperature", type=number(0), default=2.0, help="of the mixture: 1 by rows, higher less so, 0 alike")
+    parser.add_argument("--scaling", choices=("fixed", "log_labels"), default="fixed", help="of the mixture's losses")
+    parser.add_argument("--dry-run", action="store_true", help="say what the stages would take, timed by a few steps of each")
+    parser.add_argument("--without-guard", nargs="+", default=[], metavar="NAME", help="checks before training to leave out")
+
+
+def _as_json(estimate: "StageEstimate") -> "JsonValue":
+    values: JsonValue = json.loads(json.dumps(asdict(estimate)))
+    return values
+
+
 def _recipe(arguments: argparse.Namespace, source: "Source | None") -> "Recipe":
+    """The recipe that the flags name."""
+    from m5model.encoders.huggingface import read_geometry
+    from m5model.training.recipe_files import read_recipe
+    from m5model.training.recipes import multitask
+    from m5model.training.shares import Mixing
+
+    if arguments.recipe == "teacher":
+        return _teacher(arguments, source)
+    if arguments.recipe == "multitask":
+        pairs = [text.partition("=") for text in arguments.labels]
+        bad = {f"--labels {''.join(pair)!r} is no TASK=SET": all(pair) for pair in pairs}
+        require("arguments", bad | {"multitask needs --labels": bool(pairs)})
+        return multitask(
+            _teacher(arguments, source),
+            {task: labels for task, _, labels in pairs},
+            finetune=arguments.finetune,
+            steps=arguments.task_steps,
+            mixing=Mixing(temperature=arguments.temperature, scaling=arguments.scaling),
+            seed=arguments.seed,
+        )
+    if not storage.exists(arguments.recipe):
+        raise ConfigurationError(f"there is no recipe {arguments.recipe}", next_step="give teacher, multitask, or a JSON file")
+    text = storage.read_bytes(arguments.recipe).decode("utf-8", errors="replace")
+    if source is None:
+        return read_recipe(text, arguments.recipe)
+    geometry = read_geometry(source.folder, arguments.layers, arguments.vocabulary_size)
+    return read_recipe(text, arguments.recipe, preset=geometry, origin=source.origin)
+
+
+def _teacher(arguments: argparse.Namespace, source: "Source | None") -> "Recipe":
     from m5model.encoders.huggingface import read_geometry
     from m5model.training.recipes import from_weights, teacher
 

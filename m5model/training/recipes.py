@@ -2,6 +2,7 @@
 
     teacher(TINY, steps=300)               vocabulary → pretrain (masked language modelling)
     from_weights(geometry, origin, …)      weights → trim → pretrain, the last two where asked for
+    multitask(either, {task: labels}, …)   … → prefinetune (a mixture) → finetune (one of its tasks)
 
 What is not in a recipe cannot change its outcome: device, threads and checkpoints (training.config.Machine), and the
 thresholds of gates. The canonical JSON of a recipe decides the ids of runs and whether a checkpoint fits.
@@ -9,20 +10,22 @@ thresholds of gates. The canonical JSON of a recipe decides the ids of runs and 
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import m5model.tasks
 from m5model.data.label_sets import LabelSet
 from m5model.data.training_sets import TrainingSet
 from m5model.encoders.presets import EncoderPreset
 from m5model.tasks import mlm
 from m5model.training.config import TrainingConfig
-from m5model.training.shares import TaskShare
+from m5model.training.shares import Mixing, TaskShare
 from m5model.training.stages import LearnTasks, LearnVocabulary
 from m5model.training.starting import TakeWeights, TrimVocabulary
 from schemas.bundle import Origin
 from schemas.canonical import canonical_json, identify
 from schemas.checks import require
+from schemas.registry import load_member
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +127,39 @@ def from_weights(
     trims = () if vocabulary_size is None else (TrimVocabulary(size=vocabulary_size, seed=seed),)
     trains = (pretrain(STARTED_PACE, steps=steps, seed=seed),) if steps else ()
     return Recipe(name="teacher", preset=preset, stages=(TakeWeights(origin=origin, layers=layers), *trims, *trains))
+
+
+def multitask(
+    start: Recipe,
+    tasks: Mapping[str, str],
+    *,
+    finetune: str | None = None,
+    steps: int | None = None,
+    mixing: Mixing | None = None,
+    seed: int = 0,
+) -> Recipe:
+    """What ``start`` does, then multi-task pre-fine-tuning, then fine-tuning on one of the tasks, where one is named.
+
+    ``tasks`` are names of tasks and the label sets that they learn from; ``steps`` those of the pre-fine-tuning (the size's own
+    number otherwise), fine-tuning has half as many. Source: Aghajanyan et al. 2021 (Muppet).
+    """
+    require("recipe multitask", {f"finetune is {finetune!r}, expected one of {', '.join(tasks)}": finetune in (None, *tasks)})
+    pace = pace_of(start.preset)
+    shares = {task: _share_of(task, labels) for task, labels in tasks.items()}
+    steps = pace.steps if steps is None else steps
+    training = TrainingConfig(steps=steps, learning_rate=pace.learning_rate, seed=seed)
+    mixed = LearnTasks(
+        stage="prefinetune", tasks=tuple(shares.values()), training=training, mixing=mixing or Mixing(temperature=2.0)
+    )
+    last: tuple[LearnTasks, ...] = ()
+    if finetune is not None:
+        last = (LearnTasks(stage="finetune", tasks=(shares[finetune],), training=replace(training, steps=max(1, steps // 2))),)
+    return Recipe(name="multitask", preset=start.preset, stages=(*start.stages, mixed, *last))
+
+
+def _share_of(task: str, labels: str) -> TaskShare:
+    """The task with its own settings."""
+    return TaskShare(task=task, settings=load_member(m5model.tasks, task, "task").Settings(), labels=labels)
 
 
 def pretrain(pace: Pace, *, steps: int, seed: int) -> LearnTasks:
