@@ -58,6 +58,13 @@ def first_rows(task: AnyTask, most: int = ROWS) -> np.ndarray:
     return np.argsort(task.examples.keys, kind="stable")[:most]
 
 
+def short_rows(task: AnyTask, count: int) -> np.ndarray:
+    """The shortest of the first rows, for trials of many steps; the same ones every time."""
+    pool = first_rows(task, 16 * count)
+    rows: np.ndarray = pool[np.argsort(task.examples.lengths[pool], kind="stable")[:count]]
+    return rows
+
+
 def loss_of(task: AnyTask, learner: Learner, batch: Any) -> tuple[Tensor, Tensor]:
     with mixed_precision(learner.encoder.device):
         logits = task.logits(learner.encoder, batch)

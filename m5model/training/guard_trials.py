@@ -12,13 +12,15 @@ from torch import nn
 
 from m5model.data.randomness import generator_for, seed_for
 from m5model.tasks import AnyTask
-from m5model.training.guard_subject import ROWS, Guarded, at_most, first_rows, loss_of
+from m5model.training.guard_subject import ROWS, Guarded, at_most, loss_of, short_rows
 from m5model.training.learner import Learner
 from m5model.training.schedule import build_optimizer
 from schemas.figure import Figure
 
 STEPS = 50
 WARMUP = 10  # steps
+SETTLED = 5  # steps that a low loss must hold for
+SHUFFLED_STEPS = 25
 # The loss falls to this share of the first one or below. A sane rate gets there in a few steps.
 OVERFIT_SHARE = 0.9
 # A rate is too high where losses rise by so much of the first one and end above so much of it. Sane rates end far below, and
@@ -65,22 +67,22 @@ def check_shuffled_labels(guarded: Guarded) -> Iterator[Figure]:
 
 
 def _rows_of_steps(task: AnyTask) -> Iterator[np.ndarray]:
-    """A few other rows for each step of a trial."""
-    order = np.argsort(task.examples.keys, kind="stable")
-    for step in range(STEPS):
+    """A few other rows for each step of a trial, short ones."""
+    order = short_rows(task, SHUFFLED_STEPS * ROWS)
+    for step in range(SHUFFLED_STEPS):
         yield np.take(order, np.arange(step * ROWS, (step + 1) * ROWS), mode="wrap")[: len(order)]
 
 
 def _trial(guarded: Guarded, task: AnyTask) -> np.ndarray:
-    """Losses (STEPS + 1,) on the same few rows, at the run's own learning rate and without dropout."""
+    """Losses on the same few rows, at the run's own learning rate and without dropout, until they are learned by heart."""
     if task.name not in guarded.losses:
-        batch = task.batch(0, first_rows(task))
+        batch = task.batch(0, short_rows(task, ROWS))
         with _restored(guarded.learner):
-            guarded.losses[task.name] = _fit(guarded, task, [batch] * (STEPS + 1))
+            guarded.losses[task.name] = _fit(guarded, task, [batch] * (STEPS + 1), ends_early=True)
     return guarded.losses[task.name]
 
 
-def _fit(guarded: Guarded, task: AnyTask, batches: Sequence[Any]) -> np.ndarray:
+def _fit(guarded: Guarded, task: AnyTask, batches: Sequence[Any], *, ends_early: bool = False) -> np.ndarray:
     learner = guarded.learner.eval()
     optimizer = build_optimizer(learner, guarded.config)
     losses = []
@@ -93,6 +95,8 @@ def _fit(guarded: Guarded, task: AnyTask, batches: Sequence[Any]) -> np.ndarray:
         loss.backward()
         nn.utils.clip_grad_norm_(learner.parameters(), guarded.config.clip_norm)
         optimizer.step()
+        if ends_early and step > WARMUP and max(losses[-SETTLED:]) <= END_SHARE * losses[0]:
+            break
     return np.asarray(losses)
 
 
