@@ -14,6 +14,7 @@ from m5model.files import storage
 from m5model.files.streams import discard_stdout
 from schemas.checks import require_name
 from schemas.errors import ConfigurationError, M5Error, StorageFullError
+from schemas.flags import MAX_THREADS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting, JobReport, JsonValue, new_start, report_name
 from schemas.workspace import Workspace
 from spark.setup.charset import check_arguments
@@ -21,7 +22,6 @@ from spark.setup.failures import explain
 
 log = logging.getLogger("m5")
 
-MAX_THREADS = 1_024  # more than any machine's cores is a slip, and torch fails on it late
 MAX_LAYERS = 1_000
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 

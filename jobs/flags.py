@@ -1,20 +1,12 @@
-"""Flags that take numbers: every broken one is named at once, and only then does a job end with exit code 2."""
+"""The parser of jobs: argparse, but it names all broken numbers, and flags that do not fit each other, at once."""
 
 import argparse
-import math
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-from schemas.checks import MAX_WHOLE, is_number, is_whole, require
+from schemas.checks import require
+from schemas.flags import number, number_rules, whole_number, whole_numbers
 
-
-@dataclass(frozen=True)
-class BrokenNumber:
-    """Stands for what a flag was given, where that is no number that it takes."""
-
-    text: str
-    expected: str
+__all__ = ["JobParser", "number", "whole_number", "whole_numbers"]
 
 
 class JobParser(argparse.ArgumentParser):
@@ -29,10 +21,7 @@ class JobParser(argparse.ArgumentParser):
     def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]  # as argparse has it
         """Raises ConfigurationError for broken numbers."""
         arguments = super().parse_args(args, namespace)
-        broken = {name: value for name, value in vars(arguments).items() if isinstance(value, BrokenNumber)}
-        rules = {
-            f"--{name.replace('_', '-')} is {value.text!r}, expected {value.expected}": False for name, value in broken.items()
-        }
+        rules = number_rules(arguments)
         for rule in self._rules:
             rules |= rule(arguments)
         require("arguments", rules)
@@ -57,40 +46,3 @@ class JobParser(argparse.ArgumentParser):
 def _is_given(arguments: argparse.Namespace, flag: str) -> bool:
     """Flags that are asked about have no default that says something."""
     return getattr(arguments, flag.removeprefix("--").replace("-", "_")) not in (None, ())
-
-
-def whole_number(low: int = -MAX_WHOLE, high: int = MAX_WHOLE) -> Callable[[str], int | BrokenNumber]:
-    """The ``type`` of a flag that takes whole numbers from ``low`` to ``high``."""
-
-    def parse(text: str) -> int | BrokenNumber:
-        value = int(text) if re.fullmatch(r"[+-]?[0-9]{1,20}", text.strip()) else None
-        if value is None or not is_whole(value, low, high):
-            return BrokenNumber(text, f"a whole number from {low} to {high}")
-        return value
-
-    return parse
-
-
-def whole_numbers(low: int, high: int) -> Callable[[str], tuple[int, ...] | BrokenNumber]:
-    """The ``type`` of a flag that takes whole numbers from ``low`` to ``high``, separated by commas."""
-    one = whole_number(low, high)
-
-    def parse(text: str) -> tuple[int, ...] | BrokenNumber:
-        values = [one(part) for part in text.split(",")]
-        whole = tuple(value for value in values if isinstance(value, int))
-        return whole if len(whole) == len(values) else BrokenNumber(text, f"whole numbers from {low} to {high}, as in 0,2,4")
-
-    return parse
-
-
-def number(low: float = -MAX_WHOLE, high: float = MAX_WHOLE) -> Callable[[str], float | BrokenNumber]:
-    """The ``type`` of a flag that takes numbers from ``low`` to ``high``."""
-
-    def parse(text: str) -> float | BrokenNumber:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        return value if is_number(value, low, high) else BrokenNumber(text, f"a number from {low:g} to {high:g}")
-
-    return parse

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from m5model import commands
 from m5model.files.streams import discard_stdout
 from schemas.errors import ExitCode, M5Error, explain_os_error
+from schemas.flags import require_numbers
 from schemas.registry import load_member, load_members
 
 
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     try:
+        require_numbers(arguments)
         load_member(commands, arguments.command, "command").run(arguments)
     except M5Error as error:
         return _fail(f"m5 {arguments.command}", error)

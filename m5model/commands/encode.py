@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from m5model.commands._bundle import add_bundle, find_bundle_path
 from schemas.errors import BadDataError, ConfigurationError, explain_os_error
+from schemas.flags import MAX_THREADS, whole_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,12 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="*", metavar="TEXT", help="texts to encode; without any, the lines of standard input")
     parser.add_argument("--out", metavar="FILE.npy", help="write a float32 array (texts, dimensions) instead of JSON Lines")
     parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="which graph runs (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=1, help="calls side by side; changes no vector (default: %(default)s)")
+    parser.add_argument(
+        "--threads",
+        type=whole_number(1, MAX_THREADS),
+        default=1,
+        help="calls side by side; changes no vector (default: %(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if arguments.threads < 1:
-        raise ConfigurationError(f"--threads is {arguments.threads}, expected 1 or more", next_step="give a number of threads")
     from m5model import toolkit
 
     encoder = toolkit.load(find_bundle_path(arguments), arguments.precision, arguments.threads)

@@ -1,3 +1,4 @@
+import argparse
 import io
 import json
 import shutil
@@ -10,7 +11,7 @@ import m5model
 from m5model.bundles.find import list_bundles
 from m5model.bundles.geometry import preset_of
 from m5model.bundles.sources import open_source
-from m5model.cli import main
+from m5model.cli import _parser, main
 from m5model.data.set_versions import find_training_set
 from m5model.data.training_sets import open_training_set
 from m5model.distillation.recipe import student
@@ -76,14 +77,26 @@ def test_encode_reads_lines_and_writes_an_array(trained, tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a", "--threads", "0"], "--threads is 0"),
+        *((["a", f"--threads={text}"], f"--threads is '{text}'") for text in ("0", "-1", "two", "2.0", "1000000", "9" * 30)),
         (["a", "--out", "/nowhere/at/all.npy"], "cannot write"),
         ([""], "text is empty"),
     ],
 )
 def test_encode_says_what_is_wrong(trained, capsys, arguments: list[str], message: str) -> None:
-    assert main(["encode", str(trained.student_folder), *arguments]) != 0
-    assert message in capsys.readouterr().err
+    assert main(["encode", str(trained.student_folder), *arguments]) in (2, 3)
+    errors = capsys.readouterr().err
+    assert message in errors and "What to do: " in errors
+
+
+def test_every_number_that_a_command_takes_is_checked_by_schemas_flags() -> None:
+    parsers = [_parser()]
+    types = []
+    while parsers:
+        for action in parsers.pop()._actions:
+            types.append(action.type)
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += action.choices.values()
+    assert {kind.__module__ for kind in types if kind is not None} == {"schemas.flags"}
 
 
 def test_a_teacher_has_no_graph_to_encode_with(trained, capsys) -> None:
