@@ -1,6 +1,6 @@
 """Reads a table's log with delta-rs, in milliseconds: no Spark session, no Spark job."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deltalake.exceptions import TableNotFoundError
@@ -29,6 +29,12 @@ def look_up(path: str) -> TableState | None:
 def count_rows(path: str) -> int:
     """Rows of the table as it is now, from the statistics in its log."""
     return int(open_delta(path).count())
+
+
+def has_partition(path: str, column: str, values: Sequence[str], *, made_by: str) -> bool:
+    """Are there data files whose partition ``column`` is one of ``values``? As for an absent table, see ``require_table``."""
+    require_table(path, made_by=made_by)
+    return bool(open_delta(path).partitions([(column, "in", list(values))]))
 
 
 def require_table(path: str, *, made_by: str) -> TableState:

@@ -20,7 +20,7 @@ from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.workspace import Workspace
-from spark.delta.tables import create_table, merge_rows
+from spark.delta.tables import append_rows, create_table, is_untouched, merge_rows
 from spark.ingest.deciding.absence import Absence, find_complete_locales
 from spark.ingest.deciding.changes import decide_changes, write_changes
 from spark.ingest.judging.rules import Limits
@@ -95,8 +95,12 @@ def write_rejects(bad: DataFrame, workspace: Workspace, run_id: str, lease: Leas
         F.count(F.lit(1)).alias("occurrences"),
     )
     rows = rows.withColumn("rejected_at", F.lit(datetime.now(UTC))).withColumn("run_id", F.lit(run_id))
+    path = workspace.table(LISTING_REJECTS.name)
     lease.check()
-    merge_rows(rows, workspace.table(LISTING_REJECTS.name), LISTING_REJECTS, update_when=None)
+    if is_untouched(path):
+        append_rows(rows, path, LISTING_REJECTS)
+    else:
+        merge_rows(rows, path, LISTING_REJECTS, update_when=None)
 
 
 def write_listings(
@@ -111,7 +115,7 @@ def write_listings(
     """Compare the staged records with the tables, commit what changes, and account for every record."""
     absence, files = absence or Absence(), files or FeedFiles()
     with decide_changes(stage, workspace, complete=absence.locales) as changes:
-        languages = write_changes(stage, changes, workspace, run_id, lease)
+        write_changes(stage, changes, workspace, run_id, lease)
     inserted, updated, deleted = (changes.outcomes.get(name, 0) for name in ("inserted", "updated", "deleted"))
     accounting = Accounting(
         rows_in=stage.rows_in,
@@ -129,7 +133,7 @@ def write_listings(
         deleted_as_absent=changes.absent_count,
         unknown_keys=dict(sorted(stage.tally.unknown_keys.items())),
         repairs=dict(sorted(stage.tally.repairs.items())),
-        languages=languages,
+        languages=changes.languages,
         files=files.count,
         left_out=files.left_out,
         warnings=(*files.warnings, *absence.warnings),

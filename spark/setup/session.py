@@ -31,6 +31,8 @@ SETTINGS: Mapping[str, str] = {
     "spark.ui.showConsoleProgress": "false",
 }
 
+DEFAULT_LOG_LEVEL = "ERROR"
+
 # What these log when a task fails, the driver raises as an exception, once instead of once an attempt.
 REPEATING_LOGGERS = (
     "org.apache.spark.executor.Executor",
@@ -87,6 +89,7 @@ def build_session(
         builder = builder.master(LOCAL_MASTER)
     for key, value in chosen.items():
         builder = builder.config(key, value)
+    _silence_start()
     session = builder.getOrCreate()
     _set_log_level(session)
     _check_delta(session)
@@ -111,10 +114,23 @@ def s3_settings(paths: Iterable[str]) -> dict[str, str]:
     return s3.spark_settings()
 
 
+def _log_level() -> str | None:
+    return os.environ.get("M5_SPARK_LOG_LEVEL")
+
+
+def _silence_start() -> None:
+    """Sets the log level before Spark starts, which logs some forty lines: a session's own setLogLevel comes after them."""
+    jvm: Any = SparkContext._jvm
+    with suppress(Py4JError):  # these are no public functions: another Spark, which has not got them, logs its lines
+        utils = jvm.java.lang.Class.forName("org.apache.spark.util.Utils$").getField("MODULE$").get(None)  # a Scala object
+        utils.initializeLogIfNecessary(False)  # else Spark sets its own level as soon as it logs a line
+        utils.setLogLevel(jvm.org.apache.logging.log4j.Level.toLevel(_log_level() or DEFAULT_LOG_LEVEL))
+
+
 def _set_log_level(session: SparkSession) -> None:
     """``$M5_SPARK_LOG_LEVEL``, else errors alone, each of them once."""
-    level = os.environ.get("M5_SPARK_LOG_LEVEL")
-    session.sparkContext.setLogLevel(level or "ERROR")
+    level = _log_level()
+    session.sparkContext.setLogLevel(level or DEFAULT_LOG_LEVEL)
     if level is None:
         log4j: Any = session.sparkContext._jvm.org.apache.logging.log4j  # type: ignore[union-attr]
         for logger in REPEATING_LOGGERS:

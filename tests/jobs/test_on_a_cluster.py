@@ -1,6 +1,8 @@
 """A real standalone cluster (master, two workers) with its workspace on a real S3 server; the code comes by --py-files."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,24 @@ from benchmarks.inputs.cluster import LocalCluster
 from m5model.files import storage
 
 ROWS = 40
+SMALL = {
+    "spark.executor.extraJavaOptions": os.environ["SPARK_SUBMIT_OPTS"],
+    "spark.sql.shuffle.partitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "1",
+}
+
+# Both jobs in one application: two of them would start two drivers and four executors.
+STAGES = """
+import sys
+from jobs import embed_catalog, ingest_catalog
+from spark.embedding.engine import engine_settings
+from spark.setup.session import build_session
+
+workspace, feed = sys.argv[1:]
+build_session("stages", paths=[workspace], settings=engine_settings)
+shared = ["--workspace", workspace]
+sys.exit(ingest_catalog.main([*shared, "--feed", feed]) or embed_catalog.main(shared))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +50,11 @@ def workspace(s3: str, trained) -> str:
 def test_every_stage_runs_on_a_cluster_and_the_vectors_are_those_of_the_toolkit(
     workspace: str, trained, tmp_path: Path
 ) -> None:
+    (tmp_path / "stages.py").write_text(STAGES)
     with LocalCluster(tmp_path) as cluster:
-        ingested = run(
-            cluster,
-            "jobs/ingest_catalog.py",
-            "--workspace",
-            workspace,
-            "--feed",
-            workspace.replace("/workspace", "/feed.jsonl"),
+        ingested, embedded = run(
+            cluster, str(tmp_path / "stages.py"), workspace, workspace.replace("/workspace", "/feed.jsonl")
         )
-        embedded = run(cluster, "jobs/embed_catalog.py", "--workspace", workspace)
     assert ingested["accounting"]["written"] == ROWS
     assert embedded["accounting"]["written"] == ROWS
     from deltalake import DeltaTable
@@ -53,7 +68,10 @@ def test_every_stage_runs_on_a_cluster_and_the_vectors_are_those_of_the_toolkit(
     assert table.num_rows == ROWS
 
 
-def run(cluster: LocalCluster, job: str, *arguments: str) -> dict:
-    process = cluster.submit(job, *arguments)
+def run(cluster: LocalCluster, script: str, *arguments: str) -> list[dict]:
+    """The reports that the application prints."""
+    process = cluster.submit(script, *arguments, settings=SMALL)
     assert process.wait(timeout=300) == 0, (cluster.folder / "job.err").read_text()[-3_000:]
-    return json.loads((cluster.folder / "job.out").read_text().splitlines()[-1])
+    logged = (cluster.folder / "job.err").read_text().splitlines()
+    assert [line for line in logged if re.match(r"\d\d/\d\d/\d\d .* INFO ", line)] == [], "Spark starts without a word"
+    return list(map(json.loads, (cluster.folder / "job.out").read_text().splitlines()))

@@ -3,12 +3,13 @@
 Killed in between and run again, the outcome is the same: tombstones that are known already change nothing.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from m5model.files.lease import Lease
@@ -16,10 +17,10 @@ from schemas.listing import LISTING_KEY, LISTING_TOMBSTONES, LISTINGS
 from schemas.staging import LISTING
 from schemas.workspace import Workspace
 from spark.delta.files import adopt_files
+from spark.delta.log import has_partition
 from spark.delta.tables import (
     add_new_columns,
     append_rows,
-    count_by,
     create_table,
     is_untouched,
     merge_rows,
@@ -31,6 +32,7 @@ from spark.ingest.staging.stage import Stage
 
 MADE_BY = "jobs/ingest_catalog.py"
 IDENTITY = (*LISTING_KEY, "content_hash")
+WRITTEN = ("inserted", "updated")  # the outcomes of which a row comes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,7 @@ class Changes:
 
     entries: DataFrame | None
     outcomes: Mapping[str, int]
+    languages: Mapping[str, int]  # of the rows that are inserted or updated
     has_copies: bool = False  # several entries of one key have the same content
     new_tombstones: int = 0
     absent: DataFrame | None = None  # listings that a complete feed lacks
@@ -46,7 +49,7 @@ class Changes:
 
     @property
     def upserted(self) -> int:
-        return self.outcomes.get("inserted", 0) + self.outcomes.get("updated", 0)
+        return sum(self.outcomes.get(name, 0) for name in WRITTEN)
 
     @property
     def removed(self) -> int:
@@ -57,32 +60,29 @@ class Changes:
 def decide_changes(stage: Stage, workspace: Workspace, *, complete: Collection[str] = ()) -> Iterator[Changes]:
     """Compare the feed's entries with the tables. What the feed lacks of the locales ``complete`` is to be deleted."""
     spark = stage.records.sparkSession
-    here = F.col("locale").isin(*sorted(stage.tally.locales))
-    listings = read_table(spark, workspace.table(LISTINGS.name), made_by=MADE_BY).where(here)
-    tombstones_path = workspace.table(LISTING_TOMBSTONES.name)
-    tombstones = (
-        read_table(spark, tombstones_path, made_by=MADE_BY).where(here) if table_exists(spark, tombstones_path) else None
-    )
-    all_new = stage.repeated is None and not stage.tally.tombstones and tombstones is None
-    if all_new and (is_untouched(workspace.table(LISTINGS.name)) or listings.isEmpty()):
-        yield Changes(entries=None, outcomes={"inserted": stage.tally.listings})
+    listings_path, tombstones_path = (workspace.table(table.name) for table in (LISTINGS, LISTING_TOMBSTONES))
+    has_tombstones = table_exists(spark, tombstones_path)
+    locales = sorted(stage.tally.locales)
+    is_simple = stage.repeated is None and not stage.tally.tombstones and not has_tombstones
+    if is_simple and not has_partition(listings_path, "locale", locales, made_by=MADE_BY):
+        outcomes = {"inserted": stage.tally.listings}
+        yield Changes(entries=None, outcomes=outcomes, languages=dict(sorted(stage.tally.languages.items())))
         return
+    here = F.col("locale").isin(*locales)
+    listings = read_table(spark, listings_path, made_by=MADE_BY).where(here)
+    tombstones = read_table(spark, tombstones_path, made_by=MADE_BY).where(here) if has_tombstones else None
     ranked = mark_single(stage.good) if stage.repeated is None else rank_entries(stage.good, stage.repeated)
     entries = decide_outcomes(ranked, listings, tombstones).persist(StorageLevel.DISK_ONLY)
     absent = None
     try:
-        counted = entries.groupBy("outcome").agg(
-            F.count(F.lit(1)).alias("rows"),
-            F.coalesce(F.bool_or("is_copied"), F.lit(False)).alias("has_copies"),
-            F.count_if("is_new_tombstone").alias("new_tombstones"),
-        )
-        rows = counted.collect()
+        rows = _count_outcomes(entries)
         if complete:
             candidates = listings.where(F.col("locale").isin(*sorted(complete)))
             absent = find_absent(candidates, stage.keys).persist(StorageLevel.DISK_ONLY)
         yield Changes(
             entries=entries,
-            outcomes={row["outcome"]: row["rows"] for row in rows},
+            outcomes=_sum_by(rows, "outcome"),
+            languages=_sum_by([row for row in rows if row["outcome"] in WRITTEN], "language"),
             has_copies=any(row["has_copies"] for row in rows),
             new_tombstones=sum(row["new_tombstones"] for row in rows),
             absent=absent,
@@ -94,25 +94,39 @@ def decide_changes(stage: Stage, workspace: Workspace, *, complete: Collection[s
             absent.unpersist()
 
 
-def write_changes(stage: Stage, changes: Changes, workspace: Workspace, run_id: str, lease: Lease) -> Mapping[str, int]:
-    """Commit the changes: only rows whose content changed are touched. Returns rows written by language."""
+def _count_outcomes(entries: DataFrame) -> list[Row]:
+    counted = entries.groupBy("outcome", "language").agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.coalesce(F.bool_or("is_copied"), F.lit(False)).alias("has_copies"),
+        F.count_if("is_new_tombstone").alias("new_tombstones"),
+    )
+    return counted.collect()
+
+
+def _sum_by(rows: Sequence[Row], column: str) -> dict[str, int]:
+    sums = Counter[str]()
+    for row in rows:
+        sums[row[column]] += row["rows"]
+    return dict(sorted(sums.items()))
+
+
+def write_changes(stage: Stage, changes: Changes, workspace: Workspace, run_id: str, lease: Lease) -> None:
+    """Commits the changes: only rows whose content changed are touched."""
     path = workspace.table(LISTINGS.name)
     if changes.new_tombstones or changes.absent_count:
         _write_tombstones(stage, changes, workspace, run_id, lease)
     if not changes.upserted and not changes.removed:
-        return {}
+        return
     lease.check()
     if not changes.removed and changes.outcomes.get("inserted") == stage.tally.listings:
         adopt_files(stage.path, path, LISTINGS, where={"state": LISTING})
-        return dict(sorted(stage.tally.languages.items()))
+        return
     rows = _select_changed(stage, changes).select(*LISTINGS.column_names)
     if not changes.removed and not changes.outcomes.get("updated"):
         append_rows(rows, path, LISTINGS)
     else:
         source = rows.withColumn("_delete", F.lit(False)).unionByName(_deletions(changes), allowMissingColumns=True)
         merge_rows(source, path, LISTINGS, update_when="s.content_hash <> t.content_hash", delete_marker="_delete")
-    written = read_table(stage.records.sparkSession, path, made_by=MADE_BY).where(F.col("run_id") == run_id)
-    return count_by(written, "language") if changes.upserted else {}
 
 
 def _select_changed(stage: Stage, changes: Changes) -> DataFrame:
@@ -120,7 +134,7 @@ def _select_changed(stage: Stage, changes: Changes) -> DataFrame:
     others = sum(changes.outcomes.values()) - changes.upserted
     if changes.entries is None or (not others and not changes.has_copies):
         return stage.rows
-    wanted = F.col("outcome").isin("inserted", "updated")
+    wanted = F.col("outcome").isin(*WRITTEN)
     is_anti = others < changes.upserted and not changes.has_copies
     how, entries = ("left_anti", ~wanted) if is_anti else ("left_semi", wanted)
     selected = stage.rows.join(changes.entries.where(entries).select(*IDENTITY), list(IDENTITY), how)
@@ -140,15 +154,25 @@ def _write_tombstones(stage: Stage, changes: Changes, workspace: Workspace, run_
     """A tombstone without a time is as of now; a listing that was absent takes its own time along."""
     if changes.entries is None:
         return
-    path = workspace.table(LISTING_TOMBSTONES.name)
-    lease.check()
-    create_table(changes.entries.sparkSession, path, LISTING_TOMBSTONES)
-    add_new_columns(changes.entries.sparkSession, path, LISTING_TOMBSTONES)
     recorded_at = F.lit(stage.started_at)
     deleted_at = F.coalesce("updated_at", "received_at", recorded_at).alias("deleted_at")
     rows = changes.entries.where("is_new_tombstone").select(*LISTING_KEY, deleted_at)
     if changes.absent is not None:
         rows = rows.unionByName(changes.absent.withColumnRenamed("stored_at", "deleted_at"))
+    lease.check()
+    _add_tombstones(
+        rows.withColumn("run_id", F.lit(run_id)).withColumn("recorded_at", recorded_at),
+        workspace.table(LISTING_TOMBSTONES.name),
+    )
+
+
+def _add_tombstones(rows: DataFrame, path: str) -> None:
+    """Adds tombstones of unique keys; of a key that has one already, the later one is kept."""
+    spark = rows.sparkSession
+    create_table(spark, path, LISTING_TOMBSTONES)
+    if is_untouched(path):
+        append_rows(rows, path, LISTING_TOMBSTONES)
+        return
+    add_new_columns(spark, path, LISTING_TOMBSTONES)
     newer = "s.deleted_at > t.deleted_at OR (t.deleted_at IS NULL AND s.deleted_at IS NOT NULL)"
-    rows = rows.withColumn("run_id", F.lit(run_id)).withColumn("recorded_at", recorded_at)
     merge_rows(rows, path, LISTING_TOMBSTONES, update_when=newer)

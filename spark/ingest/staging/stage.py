@@ -31,7 +31,7 @@ from spark.ingest.staging.tally import Tally
 from spark.ingest.staging.workers import TASK_ROWS, judge_batches, judge_rows, judge_splits
 
 KEYS_PER_PARTITION = 1_000_000  # sorted at once: 8 bytes each
-ENTRY = (*LISTING_KEY, "updated_at", "content_hash", *ORIGIN)
+ENTRY = (*LISTING_KEY, "language", "updated_at", "content_hash", *ORIGIN)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The engine: exact, restartable, and only what is missing."""
 
 import math
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from m5model.runtime.rendering import DEFAULT_RENDERING, render
 from schemas.errors import BadDataError, ConfigurationError
 from schemas.listing import LISTINGS
 from schemas.workspace import Workspace
-from spark.delta.tables import create_table, merge_rows, spark_schema
+from spark.delta.tables import append_rows, create_table, is_untouched, merge_rows, spark_schema
 from spark.embedding import embed as embed_module
 from spark.embedding.embed import EmbedResult, EmbedSettings, embed_catalog, plan_catalog
 from spark.embedding.engine import encode_batches
@@ -43,7 +44,10 @@ def _write_listings(spark, workspace: Workspace, rows: list[dict]) -> None:
     full = [{**dict.fromkeys(LISTINGS.column_names), **fixed, "content_hash": row["title"], **row} for row in rows]
     create_table(spark, workspace.table("listings"), LISTINGS)
     frame = spark.createDataFrame(full, spark_schema(LISTINGS))
-    merge_rows(frame, workspace.table("listings"), LISTINGS, update_when="s.content_hash <> t.content_hash")
+    if is_untouched(workspace.table("listings")):
+        append_rows(frame, workspace.table("listings"), LISTINGS)
+    else:
+        merge_rows(frame, workspace.table("listings"), LISTINGS, update_when="s.content_hash <> t.content_hash")
 
 
 def _rows(count: int = ROWS) -> list[dict]:
@@ -65,6 +69,18 @@ def _vectors(workspace: Workspace) -> dict[str, bytes]:
     rows = DeltaTable(workspace.table("embeddings")).to_pyarrow_table().to_pylist()
     assert len({(row["locale"], row["item_id"]) for row in rows}) == len(rows)
     return {row["item_id"]: np.asarray(row["vector"], np.float32).tobytes() for row in rows}
+
+
+def _copy(workspace: Workspace, folder: Path) -> Workspace:
+    """A workspace of the same tables: a Delta log names files by paths within the table."""
+    shutil.copytree(workspace.root, folder, dirs_exist_ok=True)
+    return Workspace(str(folder))
+
+
+def _copy_listings(workspace: Workspace, folder: Path) -> Workspace:
+    """A workspace of the same listings that was never embedded."""
+    shutil.copytree(workspace.table("listings"), folder / "listings")
+    return Workspace(str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +110,7 @@ def test_a_second_run_writes_nothing_and_sends_no_model_to_the_executors(
 def test_a_run_killed_between_waves_and_started_again_does_only_what_is_missing(
     spark, trained, embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace = Workspace(str(tmp_path))
-    _write_listings(spark, workspace, _rows())
+    workspace = _copy_listings(embedded[0], tmp_path)
     written: list[int] = []
     write = Target.write
 
@@ -114,19 +129,19 @@ def test_a_run_killed_between_waves_and_started_again_does_only_what_is_missing(
     assert _vectors(workspace) == _vectors(embedded[0])
 
 
-def test_only_changed_listings_are_embedded_again_and_removed_ones_lose_their_vector(spark, trained, tmp_path: Path) -> None:
+def test_only_changed_listings_are_embedded_again_and_removed_ones_lose_their_vector(
+    spark, trained, embedded, tmp_path: Path
+) -> None:
     from delta.tables import DeltaTable as SparkTable
 
-    workspace = Workspace(str(tmp_path))
-    _write_listings(spark, workspace, _rows(6))
-    _embed(spark, workspace, trained)
+    workspace = _copy(embedded[0], tmp_path)
     before = _vectors(workspace)
-    changed = {**_rows(6)[2], "title": "something else"}
-    same_text = {**_rows(6)[3], "seller": "another", "content_hash": "changed"}
+    changed = {**_rows()[2], "title": "something else"}
+    same_text = {**_rows()[3], "seller": "another", "content_hash": "changed"}
     _write_listings(spark, workspace, [changed, same_text])
     SparkTable.forPath(spark, workspace.table("listings")).delete(F.col("item_id") == "i5")
     result = _embed(spark, workspace, trained)
-    assert (result.accounting.written, result.accounting.unchanged, result.removed) == (1, 4, 1)
+    assert (result.accounting.written, result.accounting.unchanged, result.removed) == (1, ROWS - 2, 1)
     after = _vectors(workspace)
     assert set(before) - set(after) == {"i5"}
     assert [k for k in after if after[k] != before[k]] == ["i2"]
@@ -247,22 +262,20 @@ def test_a_model_that_fails_on_too_many_texts_ends_the_run_with_the_reasons() ->
         refuse_many_failures([failure], tried=10, max_share=0.05)
 
 
-def test_a_plan_counts_what_is_pending_and_writes_no_vector(spark, trained, tmp_path: Path) -> None:
-    workspace = Workspace(str(tmp_path))
-    _write_listings(spark, workspace, _rows(12))
+def test_a_plan_counts_what_is_pending_and_writes_no_vector(spark, trained, embedded, tmp_path: Path) -> None:
+    workspace = _copy_listings(embedded[0], tmp_path)
     folder, manifest = open_bundle(str(trained.student_folder))
     plan = plan_catalog(spark, workspace, read_model(folder, manifest, "int8"), EmbedSettings(threads=2))
-    expected = m5model.load(str(trained.student_folder)).encode_texts([row["title"] for row in _rows(12)]).token_counts.sum()
-    assert (plan.rows, plan.waves, plan.tokens) == (12, 1, expected)
+    expected = m5model.load(str(trained.student_folder)).encode_texts([row["title"] for row in _rows()]).token_counts.sum()
+    assert (plan.rows, plan.waves, plan.tokens) == (ROWS, 1, expected)
     assert plan.seconds > 0
     assert DeltaTable(workspace.table("embeddings")).to_pyarrow_table().num_rows == 0
 
 
 def test_two_runs_at_once_on_one_local_table_both_finish_right(spark, trained, embedded, tmp_path: Path) -> None:
-    workspace = Workspace(str(tmp_path))
-    _write_listings(spark, workspace, _rows())
+    workspace = _copy_listings(embedded[0], tmp_path)
     with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(_embed, spark, workspace, trained, rows_per_wave=ROWS // 4) for _ in range(2)]
+        runs = [pool.submit(_embed, spark, workspace, trained, rows_per_wave=ROWS // 2) for _ in range(2)]
         assert [run.result().accounting.rows_in for run in runs] == [ROWS, ROWS]
     assert _vectors(workspace) == _vectors(embedded[0])
 

@@ -17,6 +17,7 @@ from schemas.reject import REASONS
 from schemas.workspace import Workspace
 from spark.ingest.ingest import IngestResult, ingest_feed
 from spark.ingest.replay import replay_rejects
+from spark.ingest.staging.hashing import hash_contents
 
 SOUND = {"locale": "US", "language": "en", "title": "a sound title"}
 
@@ -194,7 +195,7 @@ def test_records_that_python_looks_at_come_out_alike_in_every_format(spark, tmp_
     time = "2025-03-01T12:00:00.123456Z"
     broken = "Café crème brûlée".encode().decode("latin-1")
     text = "Roestvrijstalen waterkoker met temperatuurregeling voor thee"
-    records = [
+    values = [
         {
             "locale": "FR",
             "item_id": "1",
@@ -215,25 +216,30 @@ def test_records_that_python_looks_at_come_out_alike_in_every_format(spark, tmp_
     schema = pa.schema([("locale", pa.string()), ("item_id", pa.string()), ("language", pa.string()), ("title", pa.string())])
     schema = schema.append(pa.field("updated_at", pa.timestamp("us", tz="UTC")))
     schema = schema.append(pa.field("attributes", pa.map_(pa.string(), pa.string())))
-    typed = [{**r, "updated_at": datetime.fromisoformat(time), "attributes": list(r["attributes"].items())} for r in records]
-    pq.write_table(pa.Table.from_pylist(typed, schema=schema), tmp_path / "feed.parquet")
-    (tmp_path / "feed.jsonl").write_text("\n".join(json.dumps(record) for record in records))
-    with (tmp_path / "feed.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(records[0]))
+    records = {name: [{**r, "item_id": f"{name}{r['item_id']}"} for r in values] for name in ("jsonl", "csv", "parquet")}
+    typed = [
+        {**r, "updated_at": datetime.fromisoformat(time), "attributes": [*r["attributes"].items()]} for r in records["parquet"]
+    ]
+    (tmp_path / "feed").mkdir()
+    pq.write_table(pa.Table.from_pylist(typed, schema=schema), tmp_path / "feed" / "feed.parquet")
+    (tmp_path / "feed" / "feed.jsonl").write_text("\n".join(json.dumps(record) for record in records["jsonl"]))
+    with (tmp_path / "feed" / "feed.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(values[0]))
         writer.writeheader()
-        writer.writerows({**record, "attributes": json.dumps(record["attributes"])} for record in records)
-    found = []
-    for name in ("feed.jsonl", "feed.csv", "feed.parquet"):
-        workspace = Workspace(str(tmp_path / name.replace(".", "-")))
-        ingest_feed(spark, workspace, [str(tmp_path / name)], run_id="one")
-        rows = _listings(workspace)
-        of_the_run = ("source_file", "ingested_at", "run_id")
-        found.append({key: {k: v for k, v in row.items() if k not in of_the_run} for key, row in rows.items()})
-    assert found[0] == found[1] == found[2]
-    assert found[0]["1"]["repairs"] == ["mojibake", "units"]
-    assert found[0]["1"]["title"] == "Café crème brûlée"
-    assert found[0]["2"]["language"] == "nl"
-    assert {row["updated_at"].microsecond for row in found[0].values()} == {123456}
+        writer.writerows({**record, "attributes": json.dumps(record["attributes"])} for record in records["csv"])
+    workspace = Workspace(str(tmp_path / "w"))
+    assert ingest_feed(spark, workspace, [str(tmp_path / "feed")], run_id="one").inserted == 6
+    listings = _listings(workspace)
+    others = ("item_id", "content_hash", "source_file", "ingested_at", "run_id")
+    found = {key: {k: v for k, v in row.items() if k not in others} for key, row in listings.items()}
+    (batch,) = DeltaTable(workspace.table("listings")).to_pyarrow_table().combine_chunks().to_batches()
+    assert batch.column("content_hash").to_pylist() == [digest.hex() for digest in hash_contents(batch)]
+    for number in "12":
+        assert found[f"jsonl{number}"] == found[f"csv{number}"] == found[f"parquet{number}"]
+    assert found["jsonl1"]["repairs"] == ["mojibake", "units"]
+    assert found["jsonl1"]["title"] == "Café crème brûlée"
+    assert found["jsonl2"]["language"] == "nl"
+    assert {row["updated_at"].microsecond for row in found.values()} == {123456}
 
 
 def test_a_csv_header_may_hold_any_names(spark, tmp_path: Path) -> None:

@@ -15,13 +15,18 @@ from spark.ingest.replay import replay_rejects
 STRICT = Limits(title=12)
 
 
-def _rows(tmp_path: Path, table: str) -> list[dict[str, object]]:
-    return DeltaTable(str(tmp_path / "workspace" / table)).to_pyarrow_table().to_pylist()
+def _rows(workspace: Workspace, table: str) -> list[dict]:
+    return DeltaTable(workspace.table(table)).to_pyarrow_table().to_pylist()
 
 
-@pytest.fixture
-def workspace(spark, tmp_path: Path) -> Workspace:
-    """Two sound records; rejected under STRICT: two by their titles, one for good, in JSON Lines and in CSV."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("replay")
+
+
+@pytest.fixture(scope="module")
+def workspace(spark, folder: Path) -> Workspace:
+    """One sound record, and under STRICT five rejects: three by their titles, two for good, in JSON Lines and in CSV."""
     records = [
         {"locale": "US", "item_id": "short", "title": "red shirt", "language": "en", "updated_at": "2021-01-01T00:00:00Z"},
         {"locale": "US", "item_id": "long", "title": "a comfortable red shirt", "language": "en", "bullets": ["soft"]},
@@ -34,22 +39,22 @@ def workspace(spark, tmp_path: Path) -> Workspace:
         },
         {"locale": "XX", "item_id": "bad", "title": "red shirt"},
     ]
-    (tmp_path / "feed").mkdir()
-    (tmp_path / "feed" / "a.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    (folder / "feed").mkdir()
+    (folder / "feed" / "a.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
     rows = [
         "locale,item_id,language,title,bullets",
         'DE,csv,de,"Stehlampe, Messing","[""dimmbar"",""hoch""]"',
         "DE,odd,de,Lampe,[1",
     ]
-    (tmp_path / "feed" / "b.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    workspace = Workspace(str(tmp_path / "workspace"))
-    result = ingest_feed(spark, workspace, [str(tmp_path / "feed")], run_id="first", max_reject_share=1, limits=STRICT)
+    (folder / "feed" / "b.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    workspace = Workspace(str(folder / "workspace"))
+    result = ingest_feed(spark, workspace, [str(folder / "feed")], run_id="first", max_reject_share=1, limits=STRICT)
     assert (result.inserted, result.accounting.rejected) == (1, 5)
     return workspace
 
 
-def test_rejects_that_pass_now_become_listings_and_the_others_stay(spark, workspace: Workspace, tmp_path: Path) -> None:
-    before = {row["reject_id"]: row for row in _rows(tmp_path, "listing_rejects")}
+def test_rejects_that_pass_now_become_listings_and_the_others_stay(spark, workspace: Workspace) -> None:
+    before = {row["reject_id"]: row for row in _rows(workspace, "listing_rejects")}
     result = replay_rejects(spark, workspace, run_id="again")
     result.accounting.verify("replay_rejects")
     assert (result.accounting.rows_in, result.inserted, result.accounting.superseded, result.accounting.rejected) == (
@@ -58,22 +63,22 @@ def test_rejects_that_pass_now_become_listings_and_the_others_stay(spark, worksp
         1,
         2,
     )
-    listings = {row["item_id"]: row for row in _rows(tmp_path, "listings")}
+    listings = {row["item_id"]: row for row in _rows(workspace, "listings")}
     assert {name: row["title"] for name, row in listings.items()} == {
         "short": "red shirt",
         "long": "a comfortable red shirt",
         "csv": "Stehlampe, Messing",
     }
     assert (listings["long"]["bullets"], listings["csv"]["bullets"]) == (["soft"], ["dimmbar", "hoch"])
-    kept = _rows(tmp_path, "listing_rejects")
+    kept = _rows(workspace, "listing_rejects")
     assert sorted(row["reasons"] for row in kept) == [["unknown_locale"], ["wrong_type"]]
     assert all(row == before[row["reject_id"]] for row in kept), "raw bytes, file and time of the first rejection are kept"
-    again = replay_rejects(spark, workspace, run_id="third")
-    assert (again.accounting.rejected, again.accounting.written) == (2, 0)
 
 
-def test_only_the_reasons_asked_for_are_replayed(spark, workspace: Workspace, tmp_path: Path) -> None:
-    assert replay_rejects(spark, workspace, run_id="again", reasons=["unknown_locale"]).accounting.rows_in == 1
-    assert len(_rows(tmp_path, "listing_rejects")) == 5
+def test_only_the_reasons_asked_for_are_replayed_and_what_is_rejected_again_stays(spark, workspace: Workspace) -> None:
+    before = {row["reject_id"]: row for row in _rows(workspace, "listing_rejects")}
+    replayed = replay_rejects(spark, workspace, run_id="again", reasons=["unknown_locale"]).accounting
+    assert (replayed.rows_in, replayed.rejected, replayed.written) == (1, 1, 0)
+    assert {row["reject_id"]: row for row in _rows(workspace, "listing_rejects")} == before
     with pytest.raises(ConfigurationError, match="title_too_long"):
         replay_rejects(spark, workspace, run_id="again", reasons=["too_long"])

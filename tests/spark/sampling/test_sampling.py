@@ -14,6 +14,7 @@ from delta.tables import DeltaTable
 from schemas.errors import GateRefusedError
 from schemas.training_set import DATA_FOLDER
 from schemas.workspace import Workspace
+from spark.delta.tables import vacuum_table
 from spark.ingest.ingest import ingest_feed
 from spark.sampling import sample as sample_module
 from spark.sampling.draw import draw_rows, shape_training_rows
@@ -83,9 +84,7 @@ def test_a_training_set_survives_what_happens_to_the_listings(spark, tmp_path: P
     before = {file.name: file.read_bytes() for file in data.glob("*.parquet")}
     listings = DeltaTable.forPath(spark, workspace.table("listings"))
     listings.update(set={"title": "'overwritten'"})
-    spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
-    listings.vacuum(0)
-    spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
+    vacuum_table(spark, workspace.table("listings"), 0)
     assert {file.name: file.read_bytes() for file in data.glob("*.parquet")} == before
     opened = load_dataset("parquet", data_files=[str(file) for file in data.glob("*.parquet")], cache_dir=str(tmp_path / "hf"))
     rows = opened["train"]
