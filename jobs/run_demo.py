@@ -1,4 +1,4 @@
-"""The whole flow on a sample catalogue of 15 locales: feeds go in, partner feature tables come out.
+"""Runs the whole flow on a sample catalogue of 15 locales: feeds go in, partner feature tables come out.
 
     make demo            (or, in the activated environment: python jobs/run_demo.py)
 
@@ -83,7 +83,7 @@ def run_stage(name: str, command: list[str], workspace: Workspace) -> str:
 
 
 def _setup_seconds() -> int | None:
-    """How long `make setup` took when it last had to install; None in an environment that it did not make."""
+    """Seconds that `make setup` took when it last had to install; None in an environment that it did not make."""
     path = f"{Path(sys.executable).parent.parent}/.setup-seconds"
     return int(storage.read_bytes(path)) if storage.exists(path) else None
 

@@ -1,4 +1,4 @@
-"""The ``m5`` command: the toolkit without Spark. Its subcommands are the files of m5model/commands.
+"""The ``m5`` command runs the toolkit without Spark. Its subcommands are the files of m5model/commands.
 
 m5 inspect BUNDLE            check every byte, say what it is and what it passed
 m5 encode BUNDLE "a text"    vectors as JSON Lines, or into a .npy file

@@ -1,4 +1,4 @@
-"""Canonical JSON: equal values give equal text. Ids of runs and of renderings come from it."""
+"""Writes canonical JSON: equal values give equal text. Ids of runs and of renderings come from it."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Errors that a person can act on, and the exit code that each one ends a command with."""
+"""Defines the errors that a person can act on, and the exit code that each one ends a command with."""
 
 import errno
 import re

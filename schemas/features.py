@@ -1,4 +1,4 @@
-"""What a feature view declares to the partners that read it. The views themselves are the files of spark/features/recipes.
+"""Defines what a feature view declares to the partners that read it. The views are the files of spark/features/recipes.
 
 Each is published as a Delta table that holds its declaration as a property.
 """

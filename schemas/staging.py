@@ -1,4 +1,4 @@
-"""Where the records of a feed lie, judged and ready, between the one pass over it and the commit: gone when the ingest ends.
+"""The staging table holds the judged records of a feed from the one pass over it until the commit; then it is deleted.
 
 A listing's row is what ``listings`` gets: where a feed brings nothing but new listings, the files themselves move there. So
 they lack the columns that only rejects need, which then read as null.

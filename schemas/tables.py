@@ -1,4 +1,4 @@
-"""How a table is declared: columns with type, unit and meaning. Spark and Arrow schemas both derive from this."""
+"""Declares tables: columns with type, unit and meaning. Spark and Arrow schemas both derive from this."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

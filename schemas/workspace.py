@@ -1,4 +1,4 @@
-"""Where everything lies under a workspace's root. The one place that knows a path.
+"""Says where everything lies under a workspace's root. No other module knows a path.
 
 Names become paths here: each method raises ConfigurationError for a name that is not one part of a path, see schemas.checks.
 """

@@ -1,4 +1,4 @@
-"""Where torch computes: device, threads, precision. Nothing here is part of a recipe."""
+"""Chooses the device, threads and precision that torch computes with. Nothing here is part of a recipe."""
 
 import torch
 

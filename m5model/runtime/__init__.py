@@ -1,4 +1,5 @@
-"""What executors need to turn texts into vectors: onnxruntime, tokenizers and numpy, no torch."""
+"""Turns texts into vectors with onnxruntime, tokenizers and numpy: all that an executor needs, and no torch."""
 
-# How texts are cut into calls and calls are computed. Part of the vector space: a change that alters a byte takes a new name.
+# Names how texts are cut into calls and calls are computed. It is part of the vector space: a change that alters a byte takes a
+# new name.
 RUNTIME = "exact-lengths-v2"

@@ -1,4 +1,4 @@
-"""Which rows go into one model call: equal length, so that nothing is ever padded, as many as a token budget allows."""
+"""Cuts rows into model calls: rows of equal length, so that nothing is ever padded, as many as a token budget allows."""
 
 from dataclasses import dataclass
 

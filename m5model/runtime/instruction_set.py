@@ -1,4 +1,4 @@
-"""Which instructions this machine's int8 products use. Families differ in the last bits, so a report says which wrote."""
+"""Names the instructions that this machine's int8 products use. Families differ in the last bits, so reports name it."""
 
 import platform
 from pathlib import Path

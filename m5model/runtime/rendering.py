@@ -1,4 +1,4 @@
-"""A listing becomes one text: the encoder's input. One definition, for Python here and for Spark in spark/rendering.py.
+"""Renders a listing as one text, the encoder's input. Spark does the same in spark/rendering.py.
 
     [prefix] title | brand | category | name: value | ... | bullet | ... | description
 

@@ -1,4 +1,4 @@
-"""The whole sample catalogue: feeds, labels, and a manifest that says what is in them."""
+"""Writes the whole sample catalogue: feeds, labels, and a manifest that says what is in them."""
 
 import hashlib
 import json

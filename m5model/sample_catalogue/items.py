@@ -1,4 +1,4 @@
-"""What is sold: items, and which listings show them. The n-th listing is a pure function of (seed, n, earlier ones)."""
+"""Draws the items that are sold and the listings that show them. Listing n is a pure function of (seed, n, earlier ones)."""
 
 import random
 from collections import deque

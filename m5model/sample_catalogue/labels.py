@@ -1,4 +1,4 @@
-"""What partners learn from: which listings are duplicates, what a query means, what was viewed, bought and clicked."""
+"""Makes the labels that partners learn from: duplicates, the meaning of queries, and what was viewed, bought and clicked."""
 
 import hashlib
 import math

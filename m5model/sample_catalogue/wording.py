@@ -1,4 +1,4 @@
-"""An offer in words: title, bullets, description, category and attributes in the offer's language."""
+"""Puts an offer into words: title, bullets, description, category and attributes in the offer's language."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Training tasks, one file each: a file that is put beside these is a task by its own name.
+"""Holds the training tasks, one file each: a file that is put beside these is a task by its own name.
 
 A task's module holds
 

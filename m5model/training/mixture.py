@@ -1,4 +1,4 @@
-"""Which task a step trains, and on which rows: a pure function of (seed, step), so that a restart needs no saved state.
+"""Says which task a step trains, and on which rows: a pure function of (seed, step), so that a restart needs no saved state.
 
 Tasks take turns in cycles. In every cycle each task has as many steps as its share says; their order is drawn anew per cycle.
 With one task, step N is its batch N.

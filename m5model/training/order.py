@@ -1,4 +1,4 @@
-"""Which rows a step learns from: a pure function of (content hash, seed, step)."""
+"""Says which rows a step learns from: a pure function of (content hash, seed, step)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Recipes: a whole training run as one value. Named recipes are functions that return one.
+"""A recipe is a whole training run as one value. Named recipes are functions that return one.
 
     teacher(TINY, steps=300)               vocabulary → pretrain (masked language modelling)
     from_weights(geometry, origin, …)      weights → trim → pretrain, the last two where asked for

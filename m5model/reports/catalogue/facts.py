@@ -1,4 +1,4 @@
-"""What the report says, as plain values: ``spark.reports.catalogue_facts`` gathers them, ``page`` shows them."""
+"""Holds the facts of the report as plain values: ``spark.reports.catalogue_facts`` gathers them, ``page`` shows them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
