@@ -69,9 +69,9 @@ def test_every_stage_runs_on_a_cluster_and_the_vectors_are_those_of_the_toolkit(
 
 
 def run(cluster: LocalCluster, script: str, *arguments: str) -> list[dict]:
-    """The reports that the application prints."""
+    """The reports that the application prints, among lines of the log."""
     process = cluster.submit(script, *arguments, settings=SMALL)
     assert process.wait(timeout=300) == 0, (cluster.folder / "job.err").read_text()[-3_000:]
-    logged = (cluster.folder / "job.err").read_text().splitlines()
+    logged = (cluster.folder / "job.err").read_text().splitlines()  # the JVM's; the driver's own log is in job.out
     assert [line for line in logged if re.match(r"\d\d/\d\d/\d\d .* INFO ", line)] == [], "Spark starts without a word"
-    return list(map(json.loads, (cluster.folder / "job.out").read_text().splitlines()))
+    return [json.loads(line) for line in (cluster.folder / "job.out").read_text().splitlines() if line.startswith("{")]

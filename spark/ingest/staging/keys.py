@@ -10,6 +10,8 @@ from xxhash import xxh64_intdigest
 
 from schemas.listing import LISTING_KEY
 
+KEYS_PER_PARTITION = 1_000_000  # sorted at once: 8 bytes each
+FEW_KEYS = 200_000  # so many are sorted in the driver: sooner done than a shuffle is planned
 SPARK_SEED = 42  # of Spark's xxhash64
 
 
@@ -25,9 +27,18 @@ def hash_key() -> Column:
     return F.xxhash64(*LISTING_KEY)
 
 
-def find_repeated_keys(hashes: DataFrame, partitions: int) -> DataFrame:
-    """Returns the hashes of keys that occur more than once (plus rare hash collisions), given one hash per entry."""
-    return hashes.repartition(partitions, "key_hash").mapInArrow(_find_repeated, "key_hash long")
+def find_repeated_keys(hashes: DataFrame, entries: int) -> DataFrame | None:
+    """Returns the hashes of keys that occur more than once (plus rare hash collisions), given one hash per entry.
+
+    None where every key occurs once.
+    """
+    spark = hashes.sparkSession
+    if entries <= FEW_KEYS:
+        (found,) = _find_repeated(iter(hashes.toArrow().to_batches()))
+        return spark.createDataFrame(pa.Table.from_batches([found])) if found.num_rows else None
+    partitions = max(spark.sparkContext.defaultParallelism, entries // KEYS_PER_PARTITION)
+    repeated = hashes.repartition(partitions, "key_hash").mapInArrow(_find_repeated, "key_hash long")
+    return None if repeated.isEmpty() else repeated
 
 
 def _find_repeated(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

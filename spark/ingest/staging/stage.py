@@ -30,7 +30,6 @@ from spark.ingest.staging.keys import find_repeated_keys
 from spark.ingest.staging.tally import Tally
 from spark.ingest.staging.workers import TASK_ROWS, judge_batches, judge_rows, judge_splits
 
-KEYS_PER_PARTITION = 1_000_000  # sorted at once: 8 bytes each
 ENTRY = (*LISTING_KEY, "language", "updated_at", "content_hash", *ORIGIN)
 
 
@@ -80,13 +79,12 @@ def stage_records(feed: Feed, workspace: Workspace, run_id: str, limits: Limits)
     try:
         files, tally = _collect_reports(task_rows)
         found_table(path, STAGED_RECORDS, files)
-        partitions = max(feed.spark.sparkContext.defaultParallelism, (tally.listings + tally.tombstones) // KEYS_PER_PARTITION)
-        repeated = find_repeated_keys(task_rows.select("key_hash").where("key_hash IS NOT NULL"), partitions)
+        hashes = task_rows.select("key_hash").where("key_hash IS NOT NULL")
         yield Stage(
             path=path,
             started_at=started_at,
             records=read_table(feed.spark, path, made_by="an ingest"),
-            repeated=None if repeated.isEmpty() else repeated,
+            repeated=find_repeated_keys(hashes, tally.listings + tally.tombstones),
             tally=tally,
         )
     finally:

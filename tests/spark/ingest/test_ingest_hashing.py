@@ -3,11 +3,13 @@
 from hashlib import sha256
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.listing import DECLARED, DETECTED, FEED_COLUMNS
 from schemas.tables import INSTANT, TEXT_MAP, TEXTS
+from spark.ingest.staging import keys as keys_module
 from spark.ingest.staging.arrow_columns import as_array, hex_array
 from spark.ingest.staging.hashing import hash_contents, hash_texts
 from spark.ingest.staging.keys import find_repeated_keys, hash_key, hash_keys
@@ -58,8 +60,11 @@ def test_keys_are_hashed_as_spark_hashes_them(spark) -> None:
     assert hash_keys(*zip(*keys, strict=True)).to_pylist() == [row[0] for row in rows]
 
 
-def test_repeated_keys_are_found_wherever_they_are(spark) -> None:
+@pytest.mark.parametrize("few", [0, 100], ids=["in the executors", "in the driver"])
+def test_repeated_keys_are_found_wherever_they_are(spark, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys_module, "FEW_KEYS", few)
     hashes = [5, -7, 5, 2**62, 9, 9, 9, -7, 0]
     rows = spark.createDataFrame([(value,) for value in hashes], "key_hash long").repartition(4)
-    assert sorted(row[0] for row in find_repeated_keys(rows, 3).collect()) == [-7, 5, 9]
-    assert find_repeated_keys(rows.where("key_hash = 0"), 3).isEmpty()
+    assert sorted(row[0] for row in find_repeated_keys(rows, len(hashes)).collect()) == [-7, 5, 9]
+    assert find_repeated_keys(rows.where("key_hash = 0"), 1) is None
+    assert find_repeated_keys(rows.where("key_hash = 1"), 0 if few else 1) is None
