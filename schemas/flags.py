@@ -58,8 +58,10 @@ def number(low: float = -MAX_WHOLE, high: float = MAX_WHOLE) -> Callable[[str], 
 
 def require_numbers(arguments: argparse.Namespace) -> None:
     """Raise ConfigurationError naming all flags of parsed ``arguments`` whose number is broken."""
+    require("arguments", number_rules(arguments))
+
+
+def number_rules(arguments: argparse.Namespace) -> dict[str, bool]:
+    """The rules of schemas.checks that the broken numbers of parsed ``arguments`` break."""
     broken = {name: value for name, value in vars(arguments).items() if isinstance(value, BrokenNumber)}
-    rules = {
-        f"--{name.replace('_', '-')} is {value.text!r}, expected {value.expected}": False for name, value in broken.items()
-    }
-    require("arguments", rules)
+    return {f"--{name.replace('_', '-')} is {value.text!r}, expected {value.expected}": False for name, value in broken.items()}

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from schemas.checks import is_whole, require
+from schemas.flags import whole_number
 from schemas.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trim = commands.add_parser("trim", help=summary, description=summary, allow_abbrev=False)
     trim.add_argument("--init", required=True, metavar="CHECKPOINT", help='"starter", a bundle, a folder, or a name of the hub')
     trim.add_argument("--training-set", metavar="NAME[/VERSION]", help="whose texts choose (default: the newest)")
-    trim.add_argument("--size", required=True, type=int, metavar="TOKENS", help="tokens to keep at most, e.g. 32000")
+    tokens = whole_number(1)
+    trim.add_argument("--size", required=True, type=tokens, metavar="TOKENS", help="tokens to keep at most, e.g. 32000")
     trim.add_argument("--workspace", help="where sets and bundles lie (default: $M5_WORKSPACE, else ./workspace)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    require("arguments", {f"--size is {arguments.size}, expected 1 or more": is_whole(arguments.size, 1)})
     from m5model.bundles.sources import open_source
     from m5model.data.set_versions import find_training_set
     from m5model.data.training_sets import open_training_set
