@@ -1,5 +1,6 @@
 """Files that are adopted are rows of the table for every reader; an adoption that is killed leaves the table as it was."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,15 +31,23 @@ GOOD = [("US", "1", "red shirt"), ("US", "2", "blue shirt"), ("DE", "1", "rotes 
 
 
 @pytest.fixture
-def tables(spark, tmp_path: Path) -> tuple[str, str]:
+def tables(made: Path, tmp_path: Path) -> tuple[str, str]:
+    """A copy of the tables that were made."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return str(tmp_path / "source"), str(tmp_path / "target")
+
+
+@pytest.fixture(scope="module")
+def made(spark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A staging table with good and bad rows, and the table that they go to, which holds one row already."""
-    source, target = str(tmp_path / "source"), str(tmp_path / "target")
+    folder = tmp_path_factory.mktemp("tables")
+    source, target = str(folder / "source"), str(folder / "target")
     rows = [(*row, "good", "n") for row in GOOD] + [("US", "9", "bad", "bad", "n")]
     create_table(spark, source, STAGED)
     append_rows(spark.createDataFrame(rows, list(STAGED.column_names)), source, STAGED)
     create_table(spark, target, TARGET)
     append_rows(spark.createDataFrame([("US", "0", "first")], list(TARGET.column_names)), target, TARGET)
-    return source, target
+    return folder
 
 
 def _rows(path: str) -> list[tuple]:

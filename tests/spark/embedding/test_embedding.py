@@ -275,7 +275,7 @@ def test_a_plan_counts_what_is_pending_and_writes_no_vector(spark, trained, embe
 def test_two_runs_at_once_on_one_local_table_both_finish_right(spark, trained, embedded, tmp_path: Path) -> None:
     workspace = _copy_listings(embedded[0], tmp_path)
     with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(_embed, spark, workspace, trained, rows_per_wave=ROWS // 2) for _ in range(2)]
+        runs = [pool.submit(_embed, spark, workspace, trained) for _ in range(2)]
         assert [run.result().accounting.rows_in for run in runs] == [ROWS, ROWS]
     assert _vectors(workspace) == _vectors(embedded[0])
 

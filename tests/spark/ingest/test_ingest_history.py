@@ -41,7 +41,7 @@ def _tombstone(item_id: str, day: int | None = None) -> dict[str, object]:
 # What each feed holds, case by case.
 FIRST: Feed = (
     *(_record(f"change-{name}", 1) for name in "abc"),
-    *(_record(f"return-{name}", 3) for name in "ab"),
+    *(_record(f"return-{name}", 3) for name in "abc"),
     *(_record(f"late-{name}", 5) for name in "ab"),
     _tombstone("early-a", 5),
     *(_record("order-a", 1), _tombstone("order-a", 2), _tombstone("order-b", 1), _record("order-b", 2)),
@@ -51,18 +51,17 @@ FIRST: Feed = (
 )
 SECOND: Feed = (
     *(_record("change-a", 1), _record("change-b", 2, title="new"), _tombstone("change-c", 2), _record("change-d", 2)),
-    _tombstone("return-a", 5),
+    *(_tombstone("return-a", 5), _tombstone("return-c", 5)),
     *(_tombstone("late-a", 4), _tombstone("late-b")),
     _record("early-a", 4),
 )
-THIRD: Feed = (_record("return-a", 4), _record("return-b", 3), _record("late-b", 6))
-FOURTH: Feed = (_record("return-a", 6, title="back"),)
+THIRD: Feed = (_record("return-a", 4), _record("return-b", 3), _record("return-c", 6, title="back"), _record("late-b", 6))
 FULL: Feed = (
     *(_british("full-a", 1), _british("full-c", 2, title="t" * 2_001)),
     *(_german("spared-a", 1), {**_german("spared-b", 1), "item_id": 7.5}),
 )
 UNREADABLE: Feed = (_british("full-a", 1), _british("full-b", 1), b'{"locale":"UK","item_id":"full-c"')
-FEEDS = (FIRST, SECOND, THIRD, FOURTH, FULL, UNREADABLE)
+FEEDS = (FIRST, SECOND, THIRD, FULL, UNREADABLE)
 IS_FULL = (FULL, UNREADABLE)
 
 
@@ -127,7 +126,7 @@ def _of(case: str, step: Step) -> set[str]:
 def test_only_rows_whose_content_changed_are_in_the_change_feed(steps) -> None:
     second = steps[1]
     counts = (second.result.inserted, second.result.updated, second.result.deleted, second.result.accounting.unchanged)
-    assert counts == (1, 1, 3, 1)
+    assert counts == (1, 1, 4, 1)
     assert {(kind, item) for kind, item in second.changes if item.startswith("change")} == {
         ("delete", "change-c"),
         ("insert", "change-d"),
@@ -138,17 +137,17 @@ def test_only_rows_whose_content_changed_are_in_the_change_feed(steps) -> None:
 
 
 def test_a_record_older_than_its_deletion_stays_out_and_a_newer_one_returns(steps) -> None:
-    assert ("delete", "return-a") in steps[1].changes
-    assert (steps[2].result.accounting.superseded, steps[2].result.accounting.unchanged) == (2, 1)
-    assert _of("return", steps[2]) == {"return-b"}
-    assert steps[3].changes == {("insert", "return-a")}
-    assert steps[3].titles["return-a"] == "back"
+    assert {("delete", "return-a"), ("delete", "return-c")} <= steps[1].changes
+    third = steps[2].result
+    assert (third.inserted, third.accounting.superseded, third.accounting.unchanged) == (1, 2, 1)
+    assert steps[2].changes == {("insert", "return-c")}
+    assert _of("return", steps[2]) == {"return-b", "return-c"}
+    assert steps[2].titles["return-c"] == "back"
 
 
 def test_a_late_tombstone_does_not_delete_a_newer_listing_and_one_without_a_time_does(steps) -> None:
     assert _of("late", steps[1]) == {"late-a"}
     assert _of("late", steps[2]) == {"late-a"}, "a tombstone without a time is as of now"
-    assert steps[2].changes == set()
 
 
 def test_a_deletion_that_comes_before_its_listing_is_remembered(steps) -> None:
@@ -159,27 +158,27 @@ def test_a_deletion_that_comes_before_its_listing_is_remembered(steps) -> None:
 def test_within_a_feed_the_newest_of_records_and_tombstones_stands_and_twins_count_once(steps) -> None:
     assert _of("order", steps[0]) == {"order-b", "order-c", "order-d"}
     first = steps[0].result
-    assert (first.inserted, first.accounting.superseded, first.accounting.unchanged) == (15, 3, 2)
-    assert first.languages == {"de": 2, "en": 13}
+    assert (first.inserted, first.accounting.superseded, first.accounting.unchanged) == (16, 3, 2)
+    assert first.languages == {"de": 2, "en": 14}
 
 
 def test_a_full_feed_deletes_what_it_lacks_of_its_own_locales(steps) -> None:
-    full = steps[4]
+    full = steps[3]
     assert (full.result.deleted_as_absent, full.result.accounting.written) == (1, 0)
     assert full.changes == {("delete", "full-b")}
     assert _of("full", full) == {"full-a", "full-c"}, "a rejected record is no absent listing"
-    assert steps[5].result.accounting.superseded == 1, "what was deleted as absent stays out"
+    assert steps[4].result.accounting.superseded == 1, "what was deleted as absent stays out"
 
 
 def test_a_full_feed_with_unreadable_records_deletes_nothing_and_says_so(steps) -> None:
-    unreadable = steps[5]
+    unreadable = steps[4]
     assert (unreadable.result.deleted_as_absent, unreadable.changes) == (0, set())
     assert "the locales of 1 rejected records of the full feed could not be made out" in unreadable.result.warnings[0]
     assert _of("full", unreadable) == {"full-a", "full-c"}
 
 
 def test_a_full_feed_spares_the_locales_of_rejects_whose_item_is_unknown(steps) -> None:
-    full = steps[4]
+    full = steps[3]
     assert dict(full.result.unknown_keys) == {"DE": 1}
     assert full.result.warnings == (
         "nothing of DE was deleted as absent: the items of 1 rejected records could not be made out",
