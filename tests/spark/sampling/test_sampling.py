@@ -21,7 +21,7 @@ from spark.sampling.draw import draw_rows, shape_training_rows
 from spark.sampling.duplicates import EXACT, NEAR, label_duplicates
 from spark.sampling.minhash import signatures
 from spark.sampling.plans import BalancePlan
-from spark.sampling.sample import SampleResult, SampleSettings, sample_training_set
+from spark.sampling.sample import SampleResult, SampleSettings, sample_training_set, take_stock
 from spark.sampling.versions import hash_content
 
 PLAN = BalancePlan(name="p", cap=0.5, floor=0.2)
@@ -33,6 +33,7 @@ def name(locale: str, number: int) -> str:
 
 
 def _feed(folder: Path) -> str:
+    """Listings of three locales, and one more that repeats the text of another."""
     shares = {("US", "en"): 60, ("DE", "de"): 25, ("JP", "ja"): 12}
     fixed = {"attributes": {"b": "2", "a": "1"}}
     lines = [
@@ -40,6 +41,7 @@ def _feed(folder: Path) -> str:
         for (locale, language), count in shares.items()
         for i in range(count)
     ]
+    lines.append(json.dumps({"locale": "US", "language": "en", "item_id": "copy", "title": name("US", 0), **fixed}))
     file = folder / "feed.jsonl"
     file.write_text("\n".join(lines))
     return str(file)
@@ -71,6 +73,7 @@ def test_rows_and_hash_do_not_depend_on_how_the_table_is_laid_out(spark, workspa
     listings = spark.read.format("delta").load(workspace.table("listings"))
     wanted = {("en", "US"): 30, ("de", "DE"): 18, ("ja", "JP"): 12}
     available = {("en", "US"): 60, ("de", "DE"): 25, ("ja", "JP"): 12}
+    listings = listings.where("item_id <> 'copy'")
     drawn = [shape_training_rows(draw_rows(listings.repartition(n), wanted, available, seed=3)) for n in (1, 2, 7)]
     assert drawn[0].count() == 60
     assert hash_content(drawn[0]) == hash_content(drawn[1]) == hash_content(drawn[2])
@@ -118,6 +121,15 @@ def test_shares_can_be_counted_in_tokens(spark, workspace: Workspace) -> None:
     manifest = _sample(spark, workspace, plan=plan).manifest
     longest = len(name("US", 1)) + 20
     assert all(500 - longest <= tokens <= 500 for tokens in manifest.tokens_by_language.values())
+
+
+def test_duplicates_are_left_out_of_the_stock_unless_they_are_to_be_kept(spark, workspace: Workspace) -> None:
+    listings = spark.read.format("delta").load(workspace.table("listings"))
+    for keep, rows in ((False, 60), (True, 61)):
+        stock = take_stock(listings, SampleSettings(name="set", plan=PLAN, keep_duplicates=keep))
+        assert stock.available("rows")["en", "US"] == rows
+        assert stock.counts.get(("en", "US", EXACT), 0) == 61 - rows
+        stock.labelled.unpersist()
 
 
 def test_exact_and_near_duplicates_are_left_out_by_name_and_one_of_each_group_stays(spark) -> None:
