@@ -37,6 +37,8 @@ def _identity(manifest: BundleManifest) -> Iterator[tuple[str, str]]:
     yield "quantization", manifest.quantization
     training_set = manifest.training_set
     yield "training set", f"{training_set['name']}/{training_set['version']}" if training_set else "none"
+    if manifest.label_sets:
+        yield "label sets", ", ".join(f"{one['name']}/{one['version']}" for one in manifest.label_sets.values())
     yield "parent", manifest.parent or "none"
     for stage in manifest.trained:
         yield f"stage {stage.stage}", f"{stage.steps:,} steps"

@@ -21,6 +21,7 @@ CHANCE_FACTOR, CHANCE_ROOM = 1.5, 0.5
 LEAST_MASKED, LEAST_KEPT, ENOUGH_TOKENS = 0.5, 0.04, 200
 # Two ways to compute the same hidden state differ by rounding; attended padding changes it by more than this.
 PADDING_TOLERANCE = 1e-3
+STRETCH = 100.0  # of a head's weights
 # The attention's key bias shifts all scores of a row alike, which softmax ignores: it may never move.
 NEVER_MOVES = ("k_lin.bias", "key.bias")
 
@@ -134,16 +135,25 @@ def check_chance(guarded: Guarded) -> Iterator[Figure]:
 
 @torch.no_grad()
 def check_logits(guarded: Guarded) -> Iterator[Figure]:
-    """Numbers that all lie from 0 to 1 are probabilities: logits lie on both sides of 0."""
+    """Numbers that all lie from 0 to 1, however large the head's weights are, are probabilities."""
     for task in guarded.mixture.tasks:
-        logits = loss_of(task, guarded.learner, task.batch(0, first_rows(task, 4 * ROWS)))[1].float()
-        if logits.numel() >= 2 * ROWS:
-            outside = float(((logits < 0) | (logits > 1)).float().mean())
-            yield Figure(
-                name=f"guard_logits_{task.name}_outside_0_to_1",
-                value=outside,
-                bound="above",
-                threshold=0,
-                holds=outside > 0,
-                measured_on="share; probabilities have none",
-            )
+        batch = task.batch(0, first_rows(task, 4 * ROWS))
+        outside = _share_outside(loss_of(task, guarded.learner, batch)[1])
+        if not outside:  # so may a new head's be; those of one a hundred times as large are not, but probabilities are
+            before = {name: weight.clone() for name, weight in task.head.state_dict().items()}
+            for weight in task.head.parameters():
+                weight.mul_(STRETCH)
+            outside = _share_outside(loss_of(task, guarded.learner, batch)[1])
+            task.head.load_state_dict(before)
+        yield Figure(
+            name=f"guard_logits_{task.name}_outside_0_to_1",
+            value=outside,
+            bound="above",
+            threshold=0,
+            holds=outside > 0,
+            measured_on="share; probabilities have none",
+        )
+
+
+def _share_outside(logits: Tensor) -> float:
+    return float(((logits < 0) | (logits > 1)).float().mean())

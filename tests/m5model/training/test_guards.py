@@ -157,6 +157,15 @@ def test_softmax_applied_twice_is_named(train, monkeypatch) -> None:
         train(TYPES)
 
 
+def test_logits_that_happen_to_lie_from_0_to_1_are_no_probabilities(train, monkeypatch) -> None:
+    once = _classes.Classification.logits
+    monkeypatch.setattr(
+        _classes.Classification, "logits", lambda task, encoder, batch: once(task, encoder, batch).clamp(-0.5, 9) + 0.5
+    )
+    monkeypatch.setattr(BertEncoder, "initial_deviation", 1e-3)
+    train(TYPES, without_guards=("overfit", "learning_rate", "shuffled_labels"))
+
+
 def test_masked_targets_shifted_by_one_are_named(train, monkeypatch) -> None:
     sound = mlm.mask_tokens
 
