@@ -236,7 +236,10 @@ def spark() -> "Iterator[SparkSession]":
         "spark.master": "local[2,4]",
         "spark.sql.shuffle.partitions": "1",
         "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.sql.codegen.cache.maxEntries": "10000",
+        # Most queries of a test run once: to generate and compile code for them takes longer than to interpret them. The JVMs of
+        # the cluster, of the quick start and of commands keep the defaults.
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.ui.enabled": "false",
         "spark.driver.host": "127.0.0.1",
     }
