@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 # For every JVM of the suite, those of jobs too. The quick compiler alone has room for 48 MB of code, which a session of many
-# tests fills in a minute: what it compiled is then thrown away and compiled again, which took a third of the suite's CPU time.
+# tests fills within minutes: what it compiled is then thrown away and compiled again.
 ROOMY = "-XX:ReservedCodeCacheSize=256m -XX:MetaspaceSize=400m -Xmn400m"
 os.environ.setdefault("SPARK_SUBMIT_OPTS", f"{SHORT_LIVED} {ROOMY}")
 
@@ -236,8 +236,8 @@ def spark() -> "Iterator[SparkSession]":
         "spark.master": "local[2,4]",
         "spark.sql.shuffle.partitions": "1",
         "spark.databricks.delta.snapshotPartitions": "1",
-        # Most queries of a test run once: to generate and compile code for them takes longer than to interpret them. The JVMs of
-        # the cluster, of the quick start and of commands keep the defaults.
+        # Most queries of a test run once: to generate and compile code for them takes longer than to interpret them. The JVMs
+        # of the cluster, of the quick start and of commands keep the defaults.
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.ui.enabled": "false",
