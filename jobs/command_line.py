@@ -89,7 +89,10 @@ def add_init_flags(parser: JobParser) -> None:
     parser.add_argument(
         "--vocabulary-size", type=whole_number(), metavar="TOKENS", help="tokens of --init to keep, by use; all otherwise"
     )
-    parser.require_with("--init", "--layers", "--vocabulary-size")
+    parser.add_argument(
+        "--pairs", metavar="LABEL-SET", help="labelled pairs to learn from, for --steps: offers of one product near, others far"
+    )
+    parser.require_with("--init", "--layers", "--vocabulary-size", "--pairs")
     parser.refuse_with("--init", "--preset")
 
 

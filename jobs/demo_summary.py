@@ -5,11 +5,14 @@ The tables are read with delta-rs, as a partner without Spark would.
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from deltalake import DeltaTable
 
+from jobs.demo_judgement import judge_demo
 from m5model.bundles.find import list_bundles
+from m5model.encoders.starter import has_starter
 from m5model.files import storage
 from schemas.features import DECLARATION_PROPERTY, FOLDER
 from schemas.workspace import Workspace
@@ -19,6 +22,7 @@ NEXT = """  source .venv/bin/activate
   spark-submit jobs/ingest_catalog.py --feed YOUR-FEEDS    your own listings: JSON Lines, CSV or Parquet
   m5 inspect {bundle}
   m5 encode {bundle} "red cotton shirt"
+  python jobs/train_model.py --init starter --pairs LABELS --steps 300   learns from pairs (jobs/import_labels.py)
   python -c "from deltalake import DeltaTable; print(DeltaTable('{workspace}/features/brands').to_pandas().head())\""""
 
 
@@ -30,6 +34,7 @@ def print_summary(workspace: Workspace, lines: Mapping[str, str], *, run_seconds
     _print_models(workspace)
     _print_vectors(reports["embed"], workspace)
     _print_views(workspace)
+    _print_judgement(workspace)
     student = list_bundles(workspace)[-1]
     setup = "" if setup_seconds is None else f"setup with downloads {setup_seconds} s when it was done, "
     _heading("Where everything lies")
@@ -95,6 +100,19 @@ def _print_views(workspace: Workspace) -> None:
         print(f"  {name:<12}{table.num_rows:>8,} rows   {declaration['description']}")
         for row in table.slice(table.num_rows // 2, 1).to_pylist():
             print("      " + ", ".join(f"{column}={_shorten(value)}" for column, value in row.items()))
+
+
+def _print_judgement(workspace: Workspace) -> None:
+    """What the vectors are worth: the sample's labels say."""
+    _heading("Judged by the sample's own labels, beside the strongest simple rival on the same rows")
+    for one in judge_demo(workspace, Path(f"{workspace.root}/sample_catalogue/labels")):
+        figures = f"{one.ours:.3f}   {one.rival} {one.theirs:.3f}"
+        print(f"  {one.task:<24}{one.metric:<18}{figures:<36}{one.low:+.3f} to {one.high:+.3f}  {one.verdict}")
+        if one.beside:
+            print("      " + ", ".join(f"{name} {value:.3f}" for name, value in one.beside.items()))
+    print("  The interval is of the difference, 95%, over resampled items or queries; level: it holds zero.")
+    if not has_starter():
+        print("  Trained from nothing in a minute, vectors say little. Install the extra m5[starter] and run the demo again.")
 
 
 def _shorten(value: object) -> str:

@@ -24,7 +24,11 @@ def _work(argv: Sequence[str] | None) -> None:
     parser = new_parser("Distil a student: a teacher's judgements on pairs, then ONNX and int8 graphs that passed the gate.")
     add_training_flags(parser, STUDENT_70M.name)
     parser.add_argument("--teacher", metavar="ID-OR-PATH", help="teacher bundle; the newest of the workspace otherwise")
-    parser.add_argument("--start-from", metavar="ID-OR-PATH", help="bundle of that size to begin with, instead of own MLM")
+    parser.add_argument(
+        "--start-from",
+        metavar="ID-OR-PATH",
+        help='"teacher" for the teacher itself; or a bundle of that size to begin with, instead of own MLM',
+    )
     parser.add_argument(
         "--quantization",
         choices=("static", "dynamic"),
@@ -52,7 +56,9 @@ def _work(argv: Sequence[str] | None) -> None:
     machine = Machine(device=arguments.device, threads=arguments.threads, checkpoint_every=arguments.checkpoint_every)
     gate = StudentGate(min_correlation=arguments.min_correlation)
     teacher = find_bundle(run.workspace, arguments.teacher, "teacher")
-    start_from = find_bundle(run.workspace, arguments.start_from, "student") if arguments.start_from else None
+    start_from = teacher if arguments.start_from == "teacher" else None
+    if arguments.start_from and start_from is None:
+        start_from = find_bundle(run.workspace, arguments.start_from, "student")
     begun = read_manifest(start_from) if start_from else None
     default = preset_of(begun) if begun else STUDENT_70M
     recipe = student(

@@ -15,9 +15,12 @@ from pathlib import Path
 from jobs.command_line import new_parser, run_job
 from jobs.demo_summary import print_summary
 from jobs.flags import whole_number
+from m5model.encoders.starter import STARTER, has_starter
 from m5model.files import storage
 from schemas.errors import BadDataError, ConfigurationError, GateRefusedError, M5Error
 from schemas.workspace import Workspace
+
+VOCABULARY = 16_000  # tokens: all pieces that the sample's texts use, and the commonest others
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,12 +37,14 @@ def _work(argv: Sequence[str] | None) -> None:
         default=12_000,
         help="listings of the sample catalogue, damaged records aside",
     )
-    parser.add_argument("--steps", type=whole_number(0), default=120, help="optimiser steps of the teacher, and of the student")
+    parser.add_argument(
+        "--steps", type=whole_number(0), default=120, help="optimiser steps of teacher and student, without the starter"
+    )
     arguments = parser.parse_args(argv)
     workspace = Workspace.resolve(arguments.workspace)
     started = time.monotonic()
     reports: dict[str, str] = {}
-    stages = demo_stages(workspace, arguments.rows, arguments.steps)
+    stages = demo_stages(workspace, arguments.rows, arguments.steps, with_starter=has_starter())
     for number, (name, command) in enumerate(stages.items(), start=1):
         print(f"\n[{number}/{len(stages)}] {' '.join(command)}", flush=True)
         began = time.monotonic()
@@ -48,16 +53,22 @@ def _work(argv: Sequence[str] | None) -> None:
     print_summary(workspace, reports, run_seconds=time.monotonic() - started, setup_seconds=_setup_seconds())
 
 
-def demo_stages(workspace: Workspace, rows: int, steps: int) -> dict[str, list[str]]:
-    """Name → the command as a user would type it, in the order of the flow."""
+def demo_stages(workspace: Workspace, rows: int, steps: int, *, with_starter: bool) -> dict[str, list[str]]:
+    """Name → the command as a user would type it, in the order of the flow.
+
+    With the starter the student is the starter with the pieces that the sample uses; without it a tiny one is trained from
+    nothing.
+    """
     sample = f"{workspace.root}/sample_catalogue"
     tiny = ["--preset", "tiny", "--steps", str(steps)]
+    begin = ["--init", STARTER, "--vocabulary-size", str(VOCABULARY)] if with_starter else tiny
+    export = ["--start-from", "teacher", "--steps", "0"] if with_starter else tiny
     return {
         "catalogue": ["python", "jobs/make_sample_catalog.py", "--out", sample, "--rows", str(rows)],
         "ingest": ["spark-submit", "jobs/ingest_catalog.py", "--feed", f"{sample}/feeds"],
         "sample": ["spark-submit", "jobs/sample_training_set.py", "--name", "demo", "--plan", "cap-floor"],
-        "train": ["python", "jobs/train_model.py", "--training-set", "demo", *tiny],
-        "distill": ["python", "jobs/distill_student.py", "--training-set", "demo", *tiny],
+        "train": ["python", "jobs/train_model.py", "--training-set", "demo", *begin],
+        "distill": ["python", "jobs/distill_student.py", "--training-set", "demo", *export],
         "embed": ["spark-submit", "jobs/embed_catalog.py"],
         "publish": ["spark-submit", "jobs/publish_features.py"],
     }

@@ -2,8 +2,9 @@
 
     python jobs/train_model.py --workspace workspace --training-set catalogue --preset tiny --steps 300
     python jobs/train_model.py --workspace workspace --training-set catalogue --init starter --vocabulary-size 32000
+    python jobs/train_model.py --workspace workspace --training-set catalogue --init starter --pairs LABEL-SET --steps 300
 
-The second begins with weights that exist; without --steps it trains nothing. More recipes:
+The second begins with weights that exist and trains nothing; the third goes on from there with labelled pairs. More recipes:
 
     … --recipe multitask --labels product_type=types duplicates=pairs --finetune duplicates
     … --recipe mine.json --dry-run
@@ -147,6 +148,7 @@ def _teacher(arguments: argparse.Namespace, source: "Source | None") -> "Recipe"
         source.origin,
         layers=arguments.layers,
         vocabulary_size=arguments.vocabulary_size,
+        pairs=arguments.pairs or "",
         steps=arguments.steps or 0,
         seed=arguments.seed,
     )

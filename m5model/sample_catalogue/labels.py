@@ -45,6 +45,7 @@ def _key(offer: Offer) -> dict[str, object]:
 
 def _describe(offer: Offer, record: Record) -> Iterator[LabelRow]:
     item, key = offer.item, _key(offer)
+    yield "items", {**key, "item": item.number}
     yield "brands", {**key, "brand": record["brand"]}
     path = category_path(item, offer.language)
     yield "categories", {**key, "product_type": item.type_name, "category": path, "product_line": item.line}

@@ -15,6 +15,8 @@ LABELS: Mapping[str, pa.Schema] = {
     "duplicates": pa.schema(
         [*_KEY, ("other_item_id", pa.string()), ("label", pa.int8()), ("product_line", pa.string()), ("split", pa.string())]
     ),
+    # Listings of one item, whatever their locale, language and seller.
+    "items": pa.schema([*_KEY, ("item", pa.int64())]),
     "brands": pa.schema([*_KEY, ("brand", pa.string())]),
     "categories": pa.schema([*_KEY, ("product_type", pa.string()), ("category", pa.string()), ("product_line", pa.string())]),
     "attributes": pa.schema([*_KEY, ("attribute", pa.string()), ("value", pa.string()), ("declared", pa.bool_())]),

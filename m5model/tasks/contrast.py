@@ -53,6 +53,7 @@ class Settings:
     negatives: Literal["given", "mined", "both", "none"] = "given"  # hard ones, beside those of the batch
     hard_negatives: int = 1  # of each product and step
     mined_from: int = 16  # nearest offers of other products that negatives are drawn from
+    max_tokens: int = 0  # of a text, the rest is not read while it learns; 0: all that the encoder reads
 
     def __post_init__(self) -> None:
         require(
@@ -65,6 +66,8 @@ class Settings:
                 f"negatives is {self.negatives!r}, expected one of {', '.join(NEGATIVES)}": self.negatives in NEGATIVES,
                 f"hard_negatives is {self.hard_negatives}, expected 0 or more": is_whole(self.hard_negatives),
                 f"mined_from is {self.mined_from}, expected 1 or more": is_whole(self.mined_from, 1),
+                f"max_tokens is {self.max_tokens}, expected 0 or 8 or more": self.max_tokens == 0
+                or is_whole(self.max_tokens, 8),
             },
         )
 
@@ -171,7 +174,7 @@ def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> Contrast:
     chosen = validate.select(sample_rows(np.asarray(validate["key"][:], np.int64), EVALUATION_ROWS))
     indexed = Indexed.of(learn["left_text"][:], learn["right_text"][:], chosen["left_text"][:], chosen["right_text"][:])
     left, right, validate_left, validate_right = indexed.places
-    pool = open_pool(indexed.texts, data)
+    pool = open_pool(indexed.texts, replace(data, max_tokens=min(data.max_tokens, settings.max_tokens or data.max_tokens)))
     names = Indexed.of(learn["left_entity"][:], learn["right_entity"][:])
     offers = _group(left, right, names, np.asarray(learn["is_match"][:], bool), settings)
     require_rows(NAME, [texts for texts in offers.texts_of.values() if len(texts) > 1], "learn", labels)

@@ -1,7 +1,7 @@
 """A recipe is a whole training run as one value. Named recipes are functions that return one.
 
     teacher(TINY, steps=300)               vocabulary → pretrain (masked language modelling)
-    from_weights(geometry, origin, …)      weights → trim → pretrain, the last two where asked for
+    from_weights(geometry, origin, …)      weights → trim → contrast over pairs, or pretrain; the last two where asked for
     multitask(either, {task: labels}, …)   … → prefinetune (a mixture) → finetune (one of its tasks)
 
 What is not in a recipe cannot change its outcome: device, threads and checkpoints (training.config.Machine), and the
@@ -17,7 +17,7 @@ import m5model.tasks
 from m5model.data.label_sets import LabelSet
 from m5model.data.training_sets import TrainingSet
 from m5model.encoders.presets import EncoderPreset
-from m5model.tasks import mlm
+from m5model.tasks import contrast, mlm
 from m5model.training.config import TrainingConfig
 from m5model.training.shares import Mixing, TaskShare
 from m5model.training.stages import LearnTasks, LearnVocabulary
@@ -49,6 +49,10 @@ PACES = {
 
 # Of encoders that begin with weights that others trained: a lower rate, so that they do not forget.
 STARTED_PACE = Pace(steps=1_000, token_budget=4_096, learning_rate=5e-5)
+
+
+CONTRAST_RATE = 1e-4  # peak learning rate, AdamW
+CONTRAST = contrast.Settings(batch_rows=24, max_tokens=64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,16 +121,32 @@ def from_weights(
     *,
     layers: tuple[int, ...] = (),
     vocabulary_size: int | None = None,
+    pairs: str = "",
     steps: int = 0,
     seed: int = 0,
 ) -> Recipe:
     """A teacher that begins with weights that others trained, its vocabulary cut to ``vocabulary_size`` tokens where given.
 
-    Without ``steps`` nothing is trained: sentence encoders lose their meaning where masked language modelling goes on alone.
+    Then ``steps`` of contrast over labelled pairs, where ``pairs`` names a label set of that kind; else of masked language
+    modelling. Without steps nothing is trained.
     """
     trims = () if vocabulary_size is None else (TrimVocabulary(size=vocabulary_size, seed=seed),)
-    trains = (pretrain(STARTED_PACE, steps=steps, seed=seed),) if steps else ()
+    trains: tuple[LearnTasks, ...] = ()
+    if steps:
+        trains = (contrast_pairs(preset, pairs, steps, seed) if pairs else pretrain(STARTED_PACE, steps=steps, seed=seed),)
     return Recipe(name="teacher", preset=preset, stages=(TakeWeights(origin=origin, layers=layers), *trims, *trains))
+
+
+def contrast_pairs(preset: EncoderPreset, pairs: str, steps: int, seed: int) -> LearnTasks:
+    """Offers of one product near, others far. Only the upper third of the layers is trained, on the beginning of each text:
+    that is most of the gain for a third of the time."""
+    lower = preset.layers - max(1, preset.layers // 3)
+    return LearnTasks(
+        stage="contrast",
+        tasks=(TaskShare(task=contrast.NAME, settings=CONTRAST, labels=pairs),),
+        training=TrainingConfig(steps=steps, learning_rate=CONTRAST_RATE, seed=seed),
+        frozen=("embeddings.", *(f"transformer.layer.{layer}." for layer in range(lower))),
+    )
 
 
 def multitask(
