@@ -93,6 +93,7 @@ def add_init_flags(parser: JobParser) -> None:
         "--pairs", metavar="LABEL-SET", help="labelled pairs to learn from, for --steps: offers of one product near, others far"
     )
     parser.require_with("--init", "--layers", "--vocabulary-size", "--pairs")
+    parser.require_with("--steps", "--pairs")
     parser.refuse_with("--init", "--preset")
 
 

@@ -16,6 +16,7 @@ import m5model
 from jobs import distill_student, embed_catalog, make_sample_catalog, run_demo, sample_training_set, train_model
 from jobs.command_line import print_line, run_job
 from schemas.errors import ConfigurationError, DamagedFileError
+from schemas.workspace import Workspace
 from spark.setup.java import USER_LINES, parse_java_version
 from spark.setup.requirements import check_python
 
@@ -124,6 +125,29 @@ def test_every_broken_number_is_named_at_once(main, flags: dict[str, str], capsy
     assert main([f"{flag}={value}" for flag, value in flags.items()]) == 2
     errors = capsys.readouterr().err
     assert [flag for flag, value in flags.items() if f"{flag} is {value!r}, expected a" not in errors] == []
+
+
+def test_flags_that_mean_nothing_together_are_named_at_once(trained, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = ["--workspace", trained.workspace.root]
+    assert train_model.main([*workspace, "--layers", "0,1", "--pairs", "labels", "--vocabulary-size", "x"]) == 2
+    errors = capsys.readouterr().err
+    for expected in ("--layers needs --init", "--pairs needs --init", "--pairs needs --steps", "--vocabulary-size is 'x'"):
+        assert expected in errors
+    assert train_model.main([*workspace, "--init", "starter", "--preset", "tiny", "--layers", "0,-1"]) == 2
+    errors = capsys.readouterr().err
+    assert "--preset means nothing beside --init" in errors
+    assert "--layers is '0,-1', expected whole numbers from 0" in errors
+
+
+def test_the_demo_begins_with_the_starter_where_it_is_installed() -> None:
+    with_it, without = (
+        {name: " ".join(command) for name, command in run_demo.demo_stages(Workspace("w"), 9, 5, with_starter=starter).items()}
+        for starter in (True, False)
+    )
+    assert list(with_it) == list(without)
+    assert "--init starter" in with_it["train"]
+    assert "--start-from teacher --steps 0" in with_it["distill"]
+    assert "--preset tiny --steps 5" in without["train"]
 
 
 def test_ctrl_c_ends_a_job_quietly_with_130(capsys: pytest.CaptureFixture[str]) -> None:
