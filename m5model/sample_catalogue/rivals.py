@@ -3,6 +3,7 @@
 Shape suffixes: N texts, P pairs, Q queries, B groups.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -65,6 +66,8 @@ class TfIdf:
 def bm25_scores(texts: Sequence[str], queries: Sequence[str]) -> np.ndarray:
     """BM25 of every query on every text (Q, N), over words."""
     import bm25s
+
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # importing it sets DEBUG
 
     def tokenize(listed: Sequence[str]) -> list[list[str]]:
         tokens: list[list[str]] = bm25s.tokenize(
