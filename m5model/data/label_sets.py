@@ -1,7 +1,8 @@
 """A label set as Hugging Face datasets, one a split, every file's hash checked first and every listing with its text.
 
 Rows keep the columns of their kind. What a key names comes from the set's own files, so that a rendering can be applied when
-the set is opened; ``SIDElisting`` is the row of ``listings`` that the key names, -1 where the label brought a text.
+the set is opened; ``listing`` (``left_listing`` and ``right_listing`` of pairs) is the row of ``listings`` that the key names,
+-1 where the label brought a text.
 """
 
 from collections.abc import Mapping
