@@ -1,4 +1,4 @@
-"""Checkpoints of others become our encoders: BERT's family in the DistilBERT layout, any other model as a teacher as it is.
+"""Checkpoints of others become our encoders: BERT's family in the DistilBERT layout.
 
 BERT, XLM-R, RoBERTa and MiniLM-shaped encoders have the blocks of DistilBERT; what differs is names, token types (the row of
 type 0 is added to every position) and where positions begin. Every conversion is compared with the original model.
@@ -114,7 +114,7 @@ def open_checkpoint(folder: Path, name: str, layers: Sequence[int] = ()) -> Chec
         raise ConfigurationError(
             f"{name} does not fit the DistilBERT layout: its vectors would differ by {difference:.1e}, at most {TOLERANCE:.0e} "
             f"is allowed (layer norms add {getattr(config, 'layer_norm_eps', 1e-12)}, the layout 1e-12)",
-            next_step="use it as a teacher, as it is; or begin with a checkpoint whose layer_norm_eps is 1e-12",
+            next_step="begin with a checkpoint whose layer_norm_eps is 1e-12, such as BERT, MiniLM or multilingual E5",
         )
     tables = ("vocabulary rows without an original",) if (arranged.rows == NEW_ROW).any() else ()
     report = LoadReport(came=report.came, new=tables, unused=report.unused, difference=difference)
