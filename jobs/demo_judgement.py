@@ -29,11 +29,12 @@ from m5model.toolkit import load
 from schemas.bundle import BundleManifest
 from schemas.features import FOLDER
 from schemas.workspace import Workspace
+from spark.features.recipes.attributes import AttributeSettings
+from spark.features.recipes.brands import BrandSettings
 
 FIELDS = ("title", "brand", "category", "attributes", "bullets", "description")
-# What features/attributes asks of neighbours; its rival asks the same.
-NEIGHBOURS, MIN_VOTES, MIN_CONFIDENCE = 10, 2, 0.5
-MIN_BRAND_LISTINGS = 3
+# The rivals are held to the rules of the views.
+ATTRIBUTES, BRANDS = AttributeSettings(), BrandSettings()
 Key = tuple[str, str]
 
 
@@ -56,7 +57,7 @@ class Judged:
 
     @cached_property
     def texts(self) -> list[str]:
-        """What the encoder reads of a listing, without the prefix that only it needs."""
+        """Texts as the encoder reads them, without the prefix that only it needs."""
         rendering = Rendering.from_json({**self.student.rendering, "prefix": ""})
         return [render(row, rendering) for row in self.listings]
 
@@ -125,7 +126,7 @@ def _judge_duplicates(judged: Judged) -> Comparison:
 def _judge_brands(judged: Judged) -> Comparison:
     """Is the nearest brand the declared one? A brand's centroid is taken without the listing itself."""
     declared = [" ".join((row["brand"] or "").lower().split()) for row in judged.listings]
-    names = sorted(name for name, count in Counter(declared).items() if name and count >= MIN_BRAND_LISTINGS)
+    names = sorted(name for name, count in Counter(declared).items() if name and count >= BRANDS.min_listings)
     place = {name: number for number, name in enumerate(names)}
     brand_N = np.asarray([place.get(name, -1) for name in declared])
     ours_N = np.zeros(len(brand_N), bool)
@@ -212,7 +213,7 @@ def _vote(judged: Judged, tfidf: TfIdf) -> dict[tuple[int, str], str]:
     elected: dict[tuple[int, str], str] = {}
     for locale in np.unique(locales):
         rows = np.flatnonzero(locales == locale)
-        for row, near, cosines in zip(rows, *tfidf.neighbours(rows, NEIGHBOURS), strict=True):
+        for row, near, cosines in zip(rows, *tfidf.neighbours(rows, ATTRIBUTES.neighbours), strict=True):
             votes: dict[str, Counter[str]] = defaultdict(Counter)
             voters: Counter[str] = Counter()
             for neighbour, cosine in zip(rows[near], cosines, strict=True):
@@ -221,7 +222,7 @@ def _vote(judged: Judged, tfidf: TfIdf) -> dict[tuple[int, str], str]:
                     voters[name] += 1
             for name in votes.keys() - judged.listings[row]["attributes"].keys():
                 value, weight = max(votes[name].items(), key=lambda entry: (entry[1], entry[0]))
-                if voters[name] >= MIN_VOTES and weight >= MIN_CONFIDENCE * sum(votes[name].values()):
+                if voters[name] >= ATTRIBUTES.min_votes and weight >= ATTRIBUTES.min_confidence * sum(votes[name].values()):
                     elected[int(row), name] = value
     return elected
 

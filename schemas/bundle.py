@@ -12,6 +12,8 @@ WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 ONNX_FP32_FILE = "onnx/model.onnx"
 ONNX_INT8_FILE = "onnx/model_int8.onnx"
+PROMPTS_FILE = "config_sentence_transformers.json"  # prefixes of texts, by name, as sentence-transformers has them
+LICENCE_NOT_STATED = "not stated"
 ORIGIN_FILE = "origin.json"  # beside a checkpoint that is no bundle yet: an Origin
 HEADS_FOLDER = "heads"  # one file a task: what was trained beside the encoder
 ONNX_ENGINE_FILE = "onnx/model_int8_engine.onnx"  # the vectors of model_int8.onnx in less time, see m5model.export.engine_graph
@@ -28,7 +30,7 @@ class Origin:
     """Starting weights that others trained: what they are, under which licence, and which bytes."""
 
     name: str  # as published, e.g. intfloat/multilingual-e5-small
-    licence: str  # SPDX identifier, or "not stated"
+    licence: str  # SPDX identifier, or LICENCE_NOT_STATED
     sha256: str  # of the file that the weights were read from
     prefix: str = ""  # what their training put before every text; see m5model.runtime.rendering.Rendering
 

@@ -1,11 +1,13 @@
-"""What ``--init`` names: a bundle of the workspace, the starter, a checkpoint folder, or a model of the hub."""
+"""Opens what ``--init`` names: a bundle of the workspace, the starter, a checkpoint folder, or a model of the hub."""
+
+import os
 
 from m5model.bundles.find import find_bundle, open_bundle
 from m5model.encoders.sources import find_source
 from m5model.files import storage
 from m5model.runtime.rendering import Rendering
 from m5model.training.starting import Source
-from schemas.bundle import MANIFEST_FILE
+from schemas.bundle import LICENCE_NOT_STATED, MANIFEST_FILE, WEIGHTS_FILE, Origin
 from schemas.checks import is_name
 from schemas.workspace import Workspace
 
@@ -16,9 +18,16 @@ def open_source(workspace: Workspace, name: str) -> Source:
     A bundle brings its rendering, other checkpoints the prefix that their training put before every text. Raises
     ConfigurationError where there is no such checkpoint.
     """
+    name = os.path.expanduser(name)
     places = (workspace.bundle(name), name) if is_name(name) else (name,)
     if any(storage.exists(f"{place}/{MANIFEST_FILE}") for place in places):
         folder, manifest = open_bundle(find_bundle(workspace, name, "teacher"))
-        source = Source.of(folder, manifest.id)
-        return Source(folder=folder, origin=source.origin, rendering=Rendering.from_json(manifest.rendering))
+        rendering = Rendering.from_json(manifest.rendering)
+        origin = Origin(
+            name=manifest.id,
+            licence=manifest.origin.licence if manifest.origin else LICENCE_NOT_STATED,
+            sha256=str(manifest.files[WEIGHTS_FILE]["sha256"]),
+            prefix=rendering.prefix,
+        )
+        return Source(folder=folder, origin=origin, rendering=rendering)
     return Source.of(find_source(name), name)

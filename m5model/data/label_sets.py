@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, load_dataset
 
+from m5model.data.keys import key_hash
 from m5model.data.set_versions import read_label_manifest
 from m5model.files import storage
 from m5model.files.checksums import verify_files
@@ -20,7 +21,6 @@ from m5model.runtime.rendering import DEFAULT_RENDERING, Rendering, render
 from schemas.canonical import identify
 from schemas.errors import BadDataError
 from schemas.labels import DATA_FOLDER, LABEL_KINDS, LISTINGS_FOLDER, SPLIT, SPLITS, LabelKind, LabelSetManifest
-from schemas.space import sha256_hex
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +110,5 @@ def _places(listings: Dataset | None) -> dict[tuple[str | None, str | None], int
 
 
 def _row_keys(batch: Mapping[str, list[Any]], kind: LabelKind) -> list[int]:
-    """63 bits of the SHA-256 of each row's key, as of a listing's: non-negative int64."""
     columns = [[str(value) for value in batch[name]] for name in kind.table.key]
-    return [int(sha256_hex("\x1f".join(values).encode())[:16], 16) >> 1 for values in zip(*columns, strict=True)]
+    return [key_hash(*values) for values in zip(*columns, strict=True)]

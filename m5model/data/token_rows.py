@@ -19,7 +19,7 @@ class TokenRows:
 
     dataset: Dataset
     lengths: np.ndarray  # (n,) int64 tokens
-    keys: np.ndarray  # (n,) int64, see training_sets.key_hash
+    keys: np.ndarray  # (n,) int64, see keys.key_hash
     columns: Dataset | None = None  # the same rows with all columns of the training set, for tasks that learn from them
 
     def padded(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,12 @@
 """A training set as a Hugging Face dataset, every file's hash checked first, and its split by listing key."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from datasets import Dataset, load_dataset
 
+from m5model.data.keys import key_hash
 from m5model.data.set_versions import read_manifest
 from m5model.files import storage
 from m5model.files.checksums import verify_files
@@ -60,11 +60,6 @@ def _checked_files(path: str) -> tuple[TrainingSetManifest, list[str]]:
     if not storage.is_remote(path):
         verify_files(folder, manifest.files, f"training set {manifest.name}/{manifest.version}")
     return manifest, [str(folder / name) for name in sorted(manifest.files) if name.endswith(".parquet")]
-
-
-def key_hash(locale: str, item_id: str) -> int:
-    """63 bits of the SHA-256 of a listing's key: a non-negative int64."""
-    return int.from_bytes(hashlib.sha256(f"{locale}\x1f{item_id}".encode()).digest()[:8], "big") >> 1
 
 
 def held_out_mask(keys: np.ndarray) -> np.ndarray:

@@ -117,6 +117,11 @@ def _finished(pieces: list[tuple[str, float]]) -> Tokenizer:
     byte_score = math.floor(pieces[-1][1]) - 10.0
     entries = [(token, 0.0) for token in SPECIAL_TOKENS] + [(token, byte_score) for token in BYTE_TOKENS] + pieces
     tokenizer = _with_text_steps(Tokenizer(models.Unigram(entries, unk_id=UNK_ID, byte_fallback=True)))
+    return add_control_tokens(tokenizer)
+
+
+def add_control_tokens(tokenizer: Tokenizer) -> Tokenizer:
+    """Make ``tokenizer`` (changed in place), whose model begins with our control tokens, put them around every text."""
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     cls_token, sep_token = SPECIAL_TOKENS[CLS_ID], SPECIAL_TOKENS[SEP_ID]
     tokenizer.post_processor = processors.TemplateProcessing(

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer, processors
+from tokenizers import Tokenizer
 
-from m5model.data.vocabulary import CLS_ID, SEP_ID, SPECIAL_TOKENS, UNK_ID
-from m5model.runtime.tokens import read_control_tokens_as_text
+from m5model.data.vocabulary import SPECIAL_TOKENS, UNK_ID, add_control_tokens
 from schemas.bundle import TOKENIZER_FILE
 from schemas.errors import ConfigurationError
 
@@ -74,14 +73,7 @@ def finish_tokenizer(settings: dict[str, Any]) -> Tokenizer:
     tokenizer = Tokenizer.from_str(
         json.dumps({**settings, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None})
     )
-    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
-    cls_token, sep_token = SPECIAL_TOKENS[CLS_ID], SPECIAL_TOKENS[SEP_ID]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{cls_token} $A {sep_token}",
-        pair=f"{cls_token} $A {sep_token} $B:1 {sep_token}:1",
-        special_tokens=[(cls_token, CLS_ID), (sep_token, SEP_ID)],
-    )
-    return read_control_tokens_as_text(tokenizer)
+    return add_control_tokens(tokenizer)
 
 
 def _ids_by_token(settings: Mapping[str, Any]) -> dict[str, int]:

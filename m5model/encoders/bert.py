@@ -14,7 +14,7 @@ from transformers import DistilBertConfig, DistilBertModel
 from m5model.encoders.encoder import TextEncoder
 from m5model.encoders.loading import load_weights
 from m5model.encoders.presets import EncoderPreset
-from schemas.bundle import WEIGHTS_FILE
+from schemas.bundle import PROMPTS_FILE, WEIGHTS_FILE
 
 PROMPT = "text"  # the name that sentence-transformers knows a prefix by
 
@@ -67,7 +67,7 @@ def save_encoder(folder: Path, encoder: TextEncoder, max_tokens: int, prefix: st
     _write_sentence_transformers_files(folder, encoder.hidden_size, max_tokens)
     if prefix:
         prompts = {"prompts": {PROMPT: prefix}, "default_prompt_name": PROMPT}
-        _write_json(folder / "config_sentence_transformers.json", prompts)
+        _write_json(folder / PROMPTS_FILE, prompts)
 
 
 def load_encoder(folder: Path, attention: str = "sdpa") -> BertEncoder:

@@ -23,8 +23,7 @@ from m5model.data.vocabulary_layout import NEW_ROW, ArrangedVocabulary, arrange_
 from m5model.encoders.bert import BertEncoder, layout_config
 from m5model.encoders.encoder import TextEncoder, pool, sentence_vectors
 from m5model.encoders.presets import EncoderPreset
-from m5model.encoders.sources import find_weights, read_origin
-from schemas.bundle import Origin
+from m5model.encoders.sources import find_weights
 from schemas.checks import require
 from schemas.errors import ConfigurationError, DamagedFileError
 
@@ -71,7 +70,6 @@ class Checkpoint:
     encoder: TextEncoder
     tokenizer: Tokenizer
     report: LoadReport
-    origin: Origin
 
 
 def read_geometry(folder: Path, layers: Sequence[int] = (), vocabulary_size: int | None = None) -> EncoderPreset:
@@ -79,7 +77,10 @@ def read_geometry(folder: Path, layers: Sequence[int] = (), vocabulary_size: int
 
     ``layers`` are those that will be taken, ``vocabulary_size`` the tokens that will be kept; all without.
     """
-    config: Any = AutoConfig.from_pretrained(folder)
+    return _geometry(AutoConfig.from_pretrained(folder), layers, vocabulary_size)
+
+
+def _geometry(config: Any, layers: Sequence[int], vocabulary_size: int | None = None) -> EncoderPreset:
     kept, hidden = len(layers) or config.num_hidden_layers, config.hidden_size
     positions = config.max_position_embeddings - (config.pad_token_id + 1 if config.model_type in ROBERTA_FAMILY else 0)
     intermediate = getattr(config, "intermediate_size", None) or config.hidden_dim
@@ -108,7 +109,7 @@ def open_checkpoint(folder: Path, name: str, layers: Sequence[int] = ()) -> Chec
     original, report = load_original(folder, config)
     _choose_layers(original, layers, name)
     arranged = arrange_vocabulary(folder)
-    converted = _convert(original, read_geometry(folder, layers), arranged)
+    converted = _convert(original, _geometry(config, layers), arranged)
     difference = _compare(original, converted, arranged)
     if not difference <= TOLERANCE:
         raise ConfigurationError(
@@ -118,7 +119,7 @@ def open_checkpoint(folder: Path, name: str, layers: Sequence[int] = ()) -> Chec
         )
     tables = ("vocabulary rows without an original",) if (arranged.rows == NEW_ROW).any() else ()
     report = LoadReport(came=report.came, new=tables, unused=report.unused, difference=difference)
-    return Checkpoint(encoder=converted, tokenizer=arranged.tokenizer, report=report, origin=read_origin(folder, name))
+    return Checkpoint(encoder=converted, tokenizer=arranged.tokenizer, report=report)
 
 
 def load_original(folder: Path, config: PretrainedConfig) -> tuple[PreTrainedModel, LoadReport]:

@@ -6,11 +6,9 @@ from pathlib import Path
 from m5model.encoders.starter import STARTER, unpack_starter
 from m5model.files.checksums import sha256_of
 from m5model.files.manifests import convert, read_object
-from schemas.bundle import CONFIG_FILE, MANIFEST_FILE, ORIGIN_FILE, WEIGHTS_FILE, Origin
+from schemas.bundle import CONFIG_FILE, LICENCE_NOT_STATED, ORIGIN_FILE, PROMPTS_FILE, WEIGHTS_FILE, Origin
 from schemas.errors import ConfigurationError
 
-NOT_STATED = "not stated"
-PROMPTS_FILE = "config_sentence_transformers.json"
 WEIGHTS_INDEX = f"{WEIGHTS_FILE}.index.json"
 TORCH_WEIGHTS = "pytorch_model.bin"
 _WANTED = ("*.json", "*.safetensors", TORCH_WEIGHTS, "*.model", "*.txt", "README.md", "LICENSE*")
@@ -35,8 +33,6 @@ def read_origin(folder: Path, name: str) -> Origin:
     """What the files of a checkpoint say about where it comes from."""
     if (folder / ORIGIN_FILE).is_file():
         return convert(Origin, read_object((folder / ORIGIN_FILE).read_bytes(), str(folder / ORIGIN_FILE)), str(folder))
-    if (folder / MANIFEST_FILE).is_file():
-        return _bundle_origin(folder)
     weights = find_weights(folder)
     digest = sha256_of(weights[0]) if len(weights) == 1 else sha256_of(folder / WEIGHTS_INDEX)
     return Origin(name=name, licence=_read_licence(folder), sha256=digest, prefix=_read_prefix(folder))
@@ -56,18 +52,6 @@ def find_weights(folder: Path) -> list[Path]:
     )
 
 
-def _bundle_origin(folder: Path) -> Origin:
-    """A bundle's origin is its own; the weights are the bundle's."""
-    manifest = read_object((folder / MANIFEST_FILE).read_bytes(), str(folder / MANIFEST_FILE))
-    origin = manifest.get("origin") or {}
-    return Origin(
-        name=str(manifest["id"]),
-        licence=str(origin.get("licence", NOT_STATED)),
-        sha256=sha256_of(folder / WEIGHTS_FILE),
-        prefix=str(manifest["rendering"].get("prefix", "")),
-    )
-
-
 def _read_prefix(folder: Path) -> str:
     """The prefix that sentence-transformers puts before every text by default; none where it has none."""
     file = folder / PROMPTS_FILE
@@ -83,7 +67,7 @@ def _read_licence(folder: Path) -> str:
     card = folder / "README.md"
     lines = card.read_text(encoding="utf-8").splitlines() if card.is_file() else []
     stated = (line.partition(":")[2].strip() for line in lines if line.startswith("license:"))
-    return next(stated, NOT_STATED)
+    return next(stated, LICENCE_NOT_STATED)
 
 
 def _fetch(name: str) -> Path:

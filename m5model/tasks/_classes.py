@@ -4,7 +4,7 @@ Tensor suffixes: B rows, D hidden size, C classes.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from m5model.data.label_sets import LabelSet
 from m5model.data.randomness import seed_for
 from m5model.encoders.encoder import TextEncoder
-from m5model.runtime.rendering import render
 from m5model.tasks import Batching, Examples, TaskData
 from m5model.tasks._texts import (
     Indexed,
@@ -80,6 +79,14 @@ class ClassBatch:
 
 class ClassHead(nn.Linear):
     """Logits (B, C) of unit vectors (B, D), which are first brought to a length of sqrt(D), as hidden states have."""
+
+    @classmethod
+    def new(cls, encoder: TextEncoder, outcomes: int) -> "ClassHead":
+        """A new head for this encoder, drawn from torch's generator."""
+        head = cls(encoder.hidden_size, outcomes)
+        nn.init.normal_(head.weight, std=encoder.initial_deviation)
+        nn.init.zeros_(head.bias)
+        return head
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input * self.in_features**0.5)
@@ -158,9 +165,7 @@ def build_classification(
         )
         for (split, listed), places in zip(found.items(), indexed.places, strict=True)
     }
-    head = ClassHead(encoder.hidden_size, len(classes))
-    nn.init.normal_(head.weight, std=encoder.initial_deviation)
-    nn.init.zeros_(head.bias)
+    head = ClassHead.new(encoder, len(classes))
     seed = seed_for(name, labels.manifest.content_hash, data.seed)
     return Classification(name, settings, head, open_pool(indexed.texts, data), rows, seed)
 
@@ -169,12 +174,3 @@ def _rows_of(rows: Any, labels: LabelSet, scheme: str, text_of: TextOf) -> Any:
     for row in rows:
         if row["scheme"] == scheme and (text := text_of(row, labels)):
             yield text, row["label"], row["key"]
-
-
-def without_field(row: Mapping[str, Any], labels: LabelSet, field: str) -> str:
-    """The row's text rendered without one field of its listing. A text that the label brought has no fields, and stays."""
-    listing = labels.listing(row)
-    if listing is None:
-        return str(row["text"])
-    fields = tuple(name for name in labels.rendering.fields if name != field)
-    return render(listing, replace(labels.rendering, fields=fields))

@@ -12,6 +12,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor, nn
 
+from m5model.data.keys import key_hash
 from m5model.data.randomness import generator_for, seed_for
 from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import Batching, Examples, TaskData
@@ -29,7 +30,6 @@ from m5model.tasks._texts import (
     sample_rows,
 )
 from schemas.checks import is_number, is_whole, require
-from schemas.space import sha256_hex
 
 KIND = "sessions"
 # The rank of what went with the first thing of at most so many sessions, among all things of these.
@@ -183,4 +183,4 @@ def _cut(places: np.ndarray, sizes: list[int]) -> tuple[np.ndarray, ...]:
 
 
 def _keys(sessions: Mapping[str, object]) -> np.ndarray:
-    return np.asarray([int(sha256_hex(session.encode())[:16], 16) >> 1 for session in sessions], np.int64)
+    return np.asarray([key_hash(session) for session in sessions], np.int64)

@@ -3,8 +3,8 @@
 A text that occurs in many rows is tokenised once, and encoded once a batch. Tensor suffixes: N texts, L tokens, D hidden size.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from m5model.data.label_sets import LabelSet
 from m5model.data.token_rows import pad_ids
 from m5model.encoders.device import mixed_precision
 from m5model.encoders.encoder import TextEncoder, sentence_vectors
+from m5model.runtime.rendering import render
 from m5model.tasks import TaskData
 from schemas.errors import ConfigurationError
 
@@ -146,3 +147,12 @@ def require_rows(name: str, rows: Dataset | Sequence[Any], split: str, labels: L
 def sample_rows(keys: np.ndarray, most: int) -> np.ndarray:
     """Places of at most ``most`` rows (n,) int64: those whose keys are smallest, so the same rows every time."""
     return np.sort(np.argsort(keys, kind="stable")[:most])
+
+
+def without_fields(row: Mapping[str, Any], labels: LabelSet, *fields: str) -> str:
+    """The row's text rendered without some fields of its listing. A text that the label brought has no fields, and stays."""
+    listing = labels.listing(row)
+    if listing is None:
+        return str(row["text"])
+    shown = tuple(name for name in labels.rendering.fields if name not in fields)
+    return render(listing, replace(labels.rendering, fields=shown))

@@ -9,7 +9,7 @@ Tensor suffixes: B rows, L tokens, D hidden size, T tags.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,11 +22,10 @@ from m5model.data.randomness import seed_for
 from m5model.data.token_rows import pad_ids
 from m5model.encoders.device import mixed_precision
 from m5model.encoders.encoder import TextEncoder
-from m5model.runtime.rendering import render
 from m5model.tasks import Batching, Examples, TaskData
 from m5model.tasks._metrics import f1
 from m5model.tasks._phrases import find_phrase
-from m5model.tasks._texts import require_labels, require_rows, sample_rows
+from m5model.tasks._texts import require_labels, require_rows, sample_rows, without_fields
 from schemas.checks import is_whole, require
 from schemas.errors import ConfigurationError
 
@@ -201,19 +200,11 @@ def _overlaps(text: str, offset: tuple[int, int], start: int, end: int) -> bool:
     return first < end and start < last and first < last
 
 
-def _text_of(row: dict[str, object], labels: LabelSet) -> str:
-    listing = labels.listing(row)
-    if listing is None:
-        return str(row["text"])
-    fields = tuple(name for name in labels.rendering.fields if name not in HIDDEN)
-    return render(listing, replace(labels.rendering, fields=fields))
-
-
 def _stated(rows: Dataset, labels: LabelSet) -> dict[str, list[tuple[str, str]]]:
     """Text → the attributes that labels say of it, with their values. Texts that are known to state none are there, too."""
     found: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
-        values = found.setdefault(_text_of(row, labels), [])
+        values = found.setdefault(without_fields(row, labels, *HIDDEN), [])
         if row["value"]:
             values.append((row["name"], row["value"]))
     return found
@@ -223,7 +214,7 @@ def _keys(rows: Dataset, labels: LabelSet) -> dict[str, int]:
     """Text → the smallest key of its rows."""
     found: dict[str, int] = {}
     for row in rows:
-        text = _text_of(row, labels)
+        text = without_fields(row, labels, *HIDDEN)
         found[text] = min(found.get(text, row["key"]), row["key"])
     return found
 

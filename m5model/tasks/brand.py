@@ -7,8 +7,9 @@ from typing import Any
 from m5model.data.label_sets import LabelSet
 from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import TaskData
-from m5model.tasks._classes import KIND, Classification, ClassSettings, build_classification, without_field
+from m5model.tasks._classes import KIND, Classification, ClassSettings, build_classification
 from m5model.tasks._phrases import take_out
+from m5model.tasks._texts import without_fields
 
 NAME = "brand"
 LABELS = KIND
@@ -27,4 +28,4 @@ def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> Classific
 
 
 def _text(row: Mapping[str, Any], labels: LabelSet) -> str:
-    return take_out(without_field(row, labels, "brand"), row["label"])
+    return take_out(without_fields(row, labels, "brand"), row["label"])

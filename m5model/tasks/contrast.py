@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from m5model.data.components import Components
+from m5model.data.keys import key_hash
 from m5model.data.randomness import generator_for, seed_for
 from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import Batching, Examples, TaskData
@@ -32,7 +34,6 @@ from m5model.tasks._texts import (
     sample_rows,
 )
 from schemas.checks import is_number, is_whole, require
-from schemas.space import sha256_hex
 
 NAME = "contrast"
 LABELS = "pairs"
@@ -204,24 +205,16 @@ def _group(left: np.ndarray, right: np.ndarray, names: Indexed, is_match: np.nda
             if product_of[one] != product_of[other]:
                 apart.setdefault(product_of[one], set()).add(other)
                 apart.setdefault(product_of[other], set()).add(one)
-    keys = {place: int(sha256_hex(str(name).encode())[:16], 16) >> 1 for place, name in enumerate(names.texts)}
+    keys = {place: key_hash(str(name)) for place, name in enumerate(names.texts)}
     return Offers(keys=keys, product_of=product_of, texts_of=_sorted(texts_of), negatives_of=_sorted(apart))
 
 
 def _join(count: int, same: Iterable[tuple[int, int]]) -> list[int]:
     """Product → the smallest product that is the same: a match or a text of both says so."""
-    parents = list(range(count))
-
-    def find(product: int) -> int:
-        while parents[product] != product:
-            parents[product] = parents[parents[product]]
-            product = parents[product]
-        return product
-
+    products = Components[int]()
     for one, other in same:
-        low, high = sorted((find(one), find(other)))
-        parents[high] = low
-    return [find(product) for product in parents]
+        products.join(one, other)
+    return [products.find(product) for product in range(count)]
 
 
 def _mine(offers: Offers, pool: TextPool, encoder: TextEncoder, settings: Settings) -> Offers:

@@ -137,10 +137,7 @@ class Corruption:
 
 def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> Corruption:
     """The task on these rows, with a new head for this encoder (drawn from torch's generator)."""
-    head = ClassHead(encoder.hidden_size, len(FIELDS))
-    nn.init.normal_(head.weight, std=encoder.initial_deviation)
-    nn.init.zeros_(head.bias)
-    return Corruption(settings, head, data)
+    return Corruption(settings, ClassHead.new(encoder, len(FIELDS)), data)
 
 
 def _has_fields(batch: Mapping[str, list[Any]]) -> np.ndarray:

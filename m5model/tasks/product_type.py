@@ -7,7 +7,8 @@ from typing import Any
 from m5model.data.label_sets import LabelSet
 from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import TaskData
-from m5model.tasks._classes import KIND, Classification, ClassSettings, build_classification, without_field
+from m5model.tasks._classes import KIND, Classification, ClassSettings, build_classification
+from m5model.tasks._texts import without_fields
 
 NAME = "product_type"
 LABELS = KIND
@@ -26,4 +27,4 @@ def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> Classific
 
 
 def _text(row: Mapping[str, Any], labels: LabelSet) -> str:
-    return without_field(row, labels, "category")
+    return without_fields(row, labels, "category")

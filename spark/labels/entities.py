@@ -4,9 +4,7 @@ An entity of pairs is a connected component of matches: what matches the same th
 listing, the query or the session.
 """
 
-from collections.abc import Iterator
-from typing import Any
-
+from m5model.data.components import Components
 from schemas.labels import PAIRS, RELEVANCE, SESSIONS, LabelKind
 from schemas.space import sha256_hex
 from spark.labels.reading import Row
@@ -45,7 +43,7 @@ def _derive(row: Row, kind: LabelKind) -> str:
 
 
 def _derive_products(rows: list[Row]) -> None:
-    products = _Components()
+    products = Components[str]()
     for row in rows:
         left, right = listing_of(row, "left_"), listing_of(row, "right_")
         if row["is_match"]:
@@ -53,27 +51,3 @@ def _derive_products(rows: list[Row]) -> None:
     for row in rows:
         for side in PAIRS.sides:
             row[f"{side}entity"] = products.find(listing_of(row, side))
-
-
-class _Components:
-    """Connected components, each named by its smallest member (a union-find with halved paths)."""
-
-    def __init__(self) -> None:
-        self._parents: dict[str, str] = {}
-
-    def find(self, node: str) -> str:
-        for step in self._way(node):
-            node = step
-        return node
-
-    def join(self, one: str, other: str) -> None:
-        low, high = sorted((self.find(one), self.find(other)))
-        self._parents[low] = low
-        self._parents[high] = low
-
-    def _way(self, node: str) -> Iterator[str]:
-        parents: dict[str, Any] = self._parents
-        while (parent := parents.get(node, node)) != node:
-            parents[node] = parents.get(parent, parent)
-            node = parents[node]
-            yield node

@@ -9,7 +9,7 @@ import pytest
 from m5model.encoders import starter
 from m5model.encoders.huggingface import open_checkpoint
 from m5model.encoders.packed_file import read_packed_file
-from m5model.encoders.sources import find_source
+from m5model.encoders.sources import find_source, read_origin
 from schemas.errors import ConfigurationError, DamagedFileError
 
 PIECES = [
@@ -85,7 +85,7 @@ def test_a_packed_model_becomes_a_checkpoint_that_can_be_begun_with(packed: Path
     folder.mkdir()
     starter.write_checkpoint(read_packed_file(packed), folder)
     taken = open_checkpoint(folder, "packed")
-    assert taken.origin.prefix == "query: "
+    assert read_origin(folder, "packed").prefix == "query: "
     assert taken.tokenizer.encode("Red\x00 red ö").tokens[1:3] != []
     assert taken.tokenizer.encode(" red\t red\u200b").tokens == ["[CLS]", "▁red", "▁red", "[SEP]"]
     assert taken.encoder.vocabulary_size == len(PIECES)
