@@ -103,7 +103,7 @@ def _print_views(workspace: Workspace) -> None:
 
 
 def _print_judgement(workspace: Workspace) -> None:
-    """What the vectors are worth: the sample's labels say."""
+    """Print what the sample's labels say of the vectors."""
     _heading("Judged by the sample's own labels, beside the strongest simple rival on the same rows")
     for one in judge_demo(workspace, Path(f"{workspace.root}/sample_catalogue/labels")):
         figures = f"{one.ours:.3f}   {one.rival} {one.theirs:.3f}"

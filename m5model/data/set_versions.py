@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Named(Protocol):
-    """What the manifests of both kinds of sets have."""
+    """The manifests of both kinds of sets have these."""
 
     @property
     def name(self) -> str: ...

@@ -26,7 +26,7 @@ ASCII = frozenset(map(chr, range(33, 127)))
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageCoverage:
-    """What trimming costs the texts of one language."""
+    """The cost of trimming for the texts of one language."""
 
     language: str
     texts: int
@@ -115,7 +115,7 @@ def _choose_pieces(entries: list[tuple[str, float]], uses: np.ndarray, room: int
 
 
 def _uses_in_lost_pieces(pieces: list[str], uses: np.ndarray, candidates: np.ndarray, room: int) -> np.ndarray:
-    """How often a single character stands in pieces that will not be among the most used: it will be needed to spell them."""
+    """Counts single characters in pieces that will not be among the most used: they will be needed to spell these."""
     by_use = candidates[np.lexsort((candidates, -uses[candidates]))]
     within: Counter[str] = Counter()
     for row in by_use[room:]:

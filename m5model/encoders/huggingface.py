@@ -47,7 +47,7 @@ _LAYER = re.compile(r"(?:encoder|transformer)\.layer\.(\d+)\.(.+)\.(weight|bias)
 
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
-    """What became of the weights of a checkpoint: names of tensors."""
+    """Says which weights of a checkpoint came, which are new and which were not used: names of tensors."""
 
     came: tuple[str, ...]
     new: tuple[str, ...]  # wanted and not there

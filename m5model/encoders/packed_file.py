@@ -55,7 +55,7 @@ class PackedSizes:
 
 @dataclass(frozen=True, kw_only=True)
 class PackedModel:
-    """What the file holds."""
+    """The content of the file."""
 
     sizes: PackedSizes
     pieces: tuple[tuple[str, float], ...]  # (piece, score), by id

@@ -30,7 +30,7 @@ def find_source(name: str) -> Path:
 
 
 def read_origin(folder: Path, name: str) -> Origin:
-    """What the files of a checkpoint say about where it comes from."""
+    """Reads from the files of a checkpoint where it comes from."""
     if (folder / ORIGIN_FILE).is_file():
         return convert(Origin, read_object((folder / ORIGIN_FILE).read_bytes(), str(folder / ORIGIN_FILE)), str(folder))
     weights = find_weights(folder)

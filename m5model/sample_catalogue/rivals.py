@@ -1,4 +1,4 @@
-"""What a good engineer would try first: TF-IDF over words or over pieces of words, and BM25. They set the bar for vectors.
+"""Sets the bar for vectors by what a good engineer would try first: TF-IDF over words or pieces of words, and BM25.
 
 Shape suffixes: N texts, P pairs, Q queries, B groups.
 """

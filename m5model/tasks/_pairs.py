@@ -116,7 +116,7 @@ class PairHead(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class PairMetric:
-    """What a task on pairs is measured by."""
+    """The metric of a task on pairs."""
 
     name: str
     score: Callable[[np.ndarray, LabelledPairs], float]  # of logits (n,) and the pairs that they are of

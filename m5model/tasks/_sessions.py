@@ -1,4 +1,4 @@
-"""What goes with what: two things of one session against the other things of the batch. Shared by co-view and co-purchase.
+"""Learns what goes with what: two things of one session against the others of the batch. Shared by co-view and co-purchase.
 
 The one side goes through a matrix of its own, which begins as the identity: what is bought together is seldom alike.
 Tensor suffixes: B sessions, D hidden size, N and M texts.

@@ -14,7 +14,7 @@ TIMED_STEPS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class StageEstimate:
-    """What a stage of training would be."""
+    """An estimate of one stage of training."""
 
     stage: str
     steps: int

@@ -40,7 +40,7 @@ class TaskShare:
 
     @property
     def key(self) -> str:
-        """What the mixture, checkpoints and figures call the task."""
+        """The name of the task in the mixture, in checkpoints and in figures."""
         return self.name or self.task
 
 
@@ -69,7 +69,7 @@ class Mixing:
         return apportion([count ** (1 / self.temperature) for count in rows], max(CYCLE, len(rows)))
 
     def scale(self, share: TaskShare, task: AnyTask) -> float:
-        """What the task's loss is multiplied by."""
+        """The factor of the task's loss."""
         return share.scale / (math.log(max(2, task.outcomes)) if self.scaling == "log_labels" else 1.0)
 
 
