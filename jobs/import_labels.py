@@ -41,7 +41,7 @@ def _work(argv: Sequence[str] | None) -> None:
     add_reject_share(parser, "of the rows is rejected")
     arguments = parser.parse_args(argv)
 
-    from spark.ingest.reading.sources import find_feed_files
+    from m5model.feeds.sources import find_feed_files
     from spark.labels.import_labels import ImportSettings, Key, Pinned, import_labels
     from spark.labels.reading import read_columns, read_rows
     from spark.labels.splitting import SplitPlan, read_shares

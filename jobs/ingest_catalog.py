@@ -1,4 +1,4 @@
-"""Bring feeds (JSON Lines, CSV, Parquet) into the workspace's tables ``listings`` and ``listing_rejects``.
+"""Bring feeds (JSON, CSV, XML, Parquet) into the workspace's tables ``listings`` and ``listing_rejects``.
 
     spark-submit jobs/ingest_catalog.py --feed FEED... [--workspace ROOT]
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from jobs.command_line import add_reject_share, new_parser, run_job, start_run
+from schemas.feed_account import list_accounts, sum_accounts
 from schemas.report import JobReport
 
 MAX_NAMES_LEFT_OUT = 100  # in a report
@@ -26,7 +27,7 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
         nargs="+",
         required=True,
         metavar="PATH",
-        help="files, folders or globs of .jsonl, .csv or .parquet; local or s3a://",
+        help="files, folders or globs of .jsonl, .json, .csv, .tsv, .xml or .parquet, plain or compressed; local or s3a://",
     )
     add_reject_share(parser, "of the records is rejected")
     parser.add_argument(
@@ -53,6 +54,8 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
     return run.report(
         {
             "files": result.files,
+            **sum_accounts(result.accounts),
+            "rejected_lines": result.rejected_lines,
             "inserted": result.inserted,
             "updated": result.updated,
             "deleted": result.deleted,
@@ -60,6 +63,7 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
             "rejects_of_unknown_key": dict(result.unknown_keys),
             "files_left_out": dict(result.count_left_out()),
             "names_left_out": [file.path for file in result.left_out[:MAX_NAMES_LEFT_OUT]],
+            "accounts": list_accounts(result.accounts),
             "repairs": dict(result.repairs),
             "languages": dict(result.languages),
         },

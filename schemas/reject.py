@@ -9,7 +9,8 @@ UNREADABLE = {
     "record_too_large": "the record is longer than 1 MiB and was not parsed",
     "invalid_utf8": "the record's bytes are not UTF-8",
     "truncated_record": "the record ends before its closing brace",
-    "invalid_record": "the record is not a JSON object, or the CSV row does not fit its header",
+    "invalid_record": "the record is not a JSON object or an item of XML, or the CSV row does not fit its header",
+    "broken_quotes": "a quote of a CSV does not close, or text stands behind one that does: the lines up to the next row",
 }
 RULES = {
     "wrong_type": "a field holds another type than its column's, e.g. a list as title",
@@ -45,7 +46,12 @@ LISTING_REJECTS = Table(
         Column(name="reasons", type=TEXTS, meaning="names from schemas.reject.REASONS", nullable=False),
         Column(name="detail", type=TEXT, meaning="what was found, for the person who reads this"),
         Column(name="raw", type=pa.binary(), meaning="the record as the feed had it", nullable=False),
-        Column(name="raw_format", type=TEXT, meaning="json (JSON Lines and Parquet rows) or csv", nullable=False),
+        Column(
+            name="raw_format",
+            type=TEXT,
+            meaning="json, or csv or xml as it was read",
+            nullable=False,
+        ),
         Column(name="source_file", type=TEXT, meaning="file that the record came from", nullable=False),
         Column(name="occurrences", type=pa.int64(), unit="records", meaning="how often the feed had the same raw record"),
         Column(name="rejected_at", type=INSTANT, meaning="when it was first rejected", nullable=False),

@@ -17,8 +17,8 @@ LISTING, TOMBSTONE, REJECT = "listing", "tombstone", "reject"
 # What a reject brings to ``listing_rejects``.
 REJECT_COLUMNS = ("reasons", "detail", "raw", "raw_format", "source_file")
 
-# Where a record came from: its file, its place there, and when it was received, where that was not in this run.
-ORIGIN = ("source_file", "place", "received_at")
+# Where a record came from: its file, its place and size there, and when it was received, where that was not in this run.
+ORIGIN = ("source_file", "place", "size", "received_at")
 
 STAGED_RECORDS = Table(
     name="staging/ingest",
@@ -28,6 +28,7 @@ STAGED_RECORDS = Table(
         Column(name="rejected_locale", type=TEXT, meaning="a reject's locale, which may be any text; ``locale`` is null then"),
         *(dataclasses.replace(column, nullable=True) for column in LISTING_REJECTS.columns if column.name in REJECT_COLUMNS),
         Column(name="place", type=pa.int64(), meaning="grows from record to record of a file"),
+        Column(name="size", type=pa.int64(), meaning="bytes that the record takes in its file; 1 where the file is of rows"),
         Column(name="received_at", type=INSTANT, meaning="when an earlier run received the record; null: this run did"),
     ),
     key=(LOCALE.name, ITEM_ID.name),

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 FORBIDDEN = {
     "schemas": {"m5model", "spark", "jobs", "pyspark", "torch"},
     "m5model": {"spark", "jobs", "pyspark"},
+    "m5model/feeds": {"spark", "jobs", "pyspark", "torch", "transformers", "datasets", "deltalake"},
     "m5model/runtime": {"spark", "jobs", "pyspark", "torch", "transformers", "datasets"},
     "spark": {"jobs", "torch", "argparse"},
 }
@@ -22,6 +23,7 @@ FORBIDDEN = {
 ORDER = {
     "m5model": (
         "files",
+        "feeds",
         "runtime",
         "data",
         "encoders",

@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from m5model.feeds.sources import FeedFiles, LeftOut, find_feed_files
 from m5model.files.lease import Lease
 from schemas.errors import BadDataError
+from schemas.feed_account import FileAccount, verify_accounts
 from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
@@ -25,7 +27,7 @@ from spark.ingest.deciding.absence import Absence, find_complete_locales
 from spark.ingest.deciding.changes import decide_changes, write_changes
 from spark.ingest.judging.rules import Limits
 from spark.ingest.reading.feeds import read_feed
-from spark.ingest.reading.sources import FeedFiles, LeftOut, find_feed_files
+from spark.ingest.staging.accounts import sum_lines
 from spark.ingest.staging.stage import Stage, stage_records
 
 
@@ -42,11 +44,13 @@ class IngestResult:
     repairs: Mapping[str, int] = field(default_factory=dict)  # good records, by repair
     languages: Mapping[str, int] = field(default_factory=dict)  # rows written, by language
     files: int = 0
+    rejected_lines: int = 0  # physical lines of rejects of several lines, beyond one a reject
+    accounts: Sequence[FileAccount] = ()  # where the bytes of each file went
     left_out: Sequence[LeftOut] = ()
     warnings: tuple[str, ...] = ()
 
     def count_left_out(self) -> dict[str, int]:
-        """Files of the feed that were not read, by a name from reading.sources.LEFT_OUT."""
+        """Files of the feed that were not read, by a name from m5model.feeds.sources.LEFT_OUT."""
         return dict(sorted(Counter(file.reason for file in self.left_out).items()))
 
 
@@ -116,6 +120,8 @@ def write_listings(
     absence, files = absence or Absence(), files or FeedFiles()
     with decide_changes(stage, workspace, complete=absence.locales) as changes:
         write_changes(stage, changes, workspace, run_id, lease)
+    accounts = stage.tallies.as_accounts(changes.by_file)
+    verify_accounts(accounts)
     inserted, updated, deleted = (changes.outcomes.get(name, 0) for name in ("inserted", "updated", "deleted"))
     accounting = Accounting(
         rows_in=stage.rows_in,
@@ -135,18 +141,23 @@ def write_listings(
         repairs=dict(sorted(stage.tally.repairs.items())),
         languages=changes.languages,
         files=files.count,
+        rejected_lines=sum_lines(stage.tallies.values()),
+        accounts=accounts,
         left_out=files.left_out,
         warnings=(*files.warnings, *absence.warnings),
     )
 
 
 def _refuse_bad_feed(stage: Stage, max_reject_share: float, workspace: Workspace) -> None:
-    rejected = stage.tally.rejected
-    if rejected <= max_reject_share * stage.rows_in:
+    rejected, further = stage.tally.rejected, sum_lines(stage.tallies.values())
+    # A reject of several lines may be as many records.
+    share = (rejected + further) / max(1, stage.rows_in + further)
+    if share <= max_reject_share:
         return
+    lines = f" on {rejected + further:,} lines" if further else ""
     raise BadDataError(
-        f"{rejected:,} of {stage.rows_in:,} records were rejected ({rejected / stage.rows_in:.1%}, allowed "
-        f"{max_reject_share:.1%}): " + ", ".join(f"{name} {count:,}" for name, count in sorted(stage.tally.reasons.items())),
+        f"{rejected:,} of {stage.rows_in:,} records{lines} were rejected ({share:.1%}, allowed {max_reject_share:.1%}): "
+        + ", ".join(f"{name} {count:,}" for name, count in sorted(stage.tally.reasons.items())),
         next_step=f"look at {workspace.table(LISTING_REJECTS.name)} (kept whole), mend the feed, or raise --max-reject-share; "
         "listings were left as they were",
     )

@@ -10,19 +10,19 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from m5model.feeds.json_lines import read_json_text
+from m5model.feeds.opening import open_text
+from m5model.feeds.sources import CSV, JSON, PARQUET, XML, FeedFiles
 from m5model.files import storage
 from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.checks import require
-from schemas.errors import BadDataError
+from schemas.errors import BadDataError, ConfigurationError
 from schemas.labels import LabelKind
-from spark.ingest.reading.json_files import Split, read_blocks
-from spark.ingest.reading.sources import COMPRESSIONS, FeedFiles
 
 PARQUET_ROWS = 10_000  # of a batch
 # Every row of a CSV has one of these under its header's name where it has more cells than the header.
@@ -75,19 +75,20 @@ def read_rows(files: FeedFiles) -> Iterator[Row | None]:
 
     Raises BadDataError naming a file that cannot be read.
     """
-    for path in files.json:
+    if others := files.paths(XML):
+        raise ConfigurationError(f"{others[0]} is XML: labels are no catalogue", next_step="give JSON Lines, CSV or Parquet")
+    for path in files.paths(JSON):
         yield from _json_rows(path)
-    for path in files.csv:
+    for path in files.paths(CSV):
         yield from _csv_rows(path)
-    for path in files.parquet:
+    for path in files.paths(PARQUET):
         yield from _parquet_rows(path)
 
 
 def _json_rows(path: str) -> Iterator[Row | None]:
-    is_compressed = Path(path).suffix.lower() in COMPRESSIONS
-    split = Split(path) if is_compressed else Split(path, 0, storage.file_sizes([path])[0])
-    for lines in read_blocks(split):
-        yield from map(_json_row, lines)
+    with open_text(path) as text:
+        for block in read_json_text(text):
+            yield from map(_json_row, block.records)
 
 
 def _json_row(line: bytes) -> Row | None:

@@ -7,7 +7,7 @@ read.
 
 from dataclasses import dataclass
 
-from spark.ingest.reading.sources import FeedFiles, list_some
+from m5model.feeds.sources import FeedFiles, list_some
 from spark.ingest.staging.tally import ANY_LOCALE, Tally
 
 

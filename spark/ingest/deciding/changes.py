@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from m5model.files.lease import Lease
+from schemas.feed_account import Share
 from schemas.listing import LISTING_KEY, LISTING_TOMBSTONES, LISTINGS
 from schemas.staging import LISTING
 from schemas.workspace import Workspace
@@ -28,6 +29,7 @@ from spark.delta.tables import (
     table_exists,
 )
 from spark.ingest.deciding.ranking import decide_outcomes, find_absent, mark_single, rank_entries
+from spark.ingest.staging.accounts import GOOD
 from spark.ingest.staging.stage import Stage
 
 MADE_BY = "jobs/ingest_catalog.py"
@@ -42,6 +44,7 @@ class Changes:
     entries: DataFrame | None
     outcomes: Mapping[str, int]
     languages: Mapping[str, int]  # of the rows that are inserted or updated
+    by_file: Mapping[str, Mapping[str, Share]]  # good records by file and outcome
     has_copies: bool = False  # several entries of one key have the same content
     new_tombstones: int = 0
     absent: DataFrame | None = None  # listings that a complete feed lacks
@@ -65,8 +68,12 @@ def decide_changes(stage: Stage, workspace: Workspace, *, complete: Collection[s
     locales = sorted(stage.tally.locales)
     is_simple = stage.repeated is None and not stage.tally.tombstones and not has_tombstones
     if is_simple and not has_partition(listings_path, "locale", locales, made_by=MADE_BY):
-        outcomes = {"inserted": stage.tally.listings}
-        yield Changes(entries=None, outcomes=outcomes, languages=dict(sorted(stage.tally.languages.items())))
+        yield Changes(
+            entries=None,
+            outcomes={"inserted": stage.tally.listings},
+            languages=dict(sorted(stage.tally.languages.items())),
+            by_file={file: {"inserted": tally.share_of(GOOD)} for file, tally in stage.tallies.items() if tally.records[GOOD]},
+        )
         return
     here = F.col("locale").isin(*locales)
     listings = read_table(spark, listings_path, made_by=MADE_BY).where(here)
@@ -83,6 +90,7 @@ def decide_changes(stage: Stage, workspace: Workspace, *, complete: Collection[s
             entries=entries,
             outcomes=_sum_by(rows, "outcome"),
             languages=_sum_by([row for row in rows if row["outcome"] in WRITTEN], "language"),
+            by_file=_shares_by_file(rows),
             has_copies=any(row["has_copies"] for row in rows),
             new_tombstones=sum(row["new_tombstones"] for row in rows),
             absent=absent,
@@ -95,12 +103,24 @@ def decide_changes(stage: Stage, workspace: Workspace, *, complete: Collection[s
 
 
 def _count_outcomes(entries: DataFrame) -> list[Row]:
-    counted = entries.groupBy("outcome", "language").agg(
+    counted = entries.groupBy("outcome", "language", "source_file").agg(
         F.count(F.lit(1)).alias("rows"),
+        F.sum("size").alias("size"),
         F.coalesce(F.bool_or("is_copied"), F.lit(False)).alias("has_copies"),
         F.count_if("is_new_tombstone").alias("new_tombstones"),
     )
     return counted.collect()
+
+
+def _shares_by_file(rows: Sequence[Row]) -> dict[str, dict[str, Share]]:
+    """Empty of rejects that are replayed: no file is read then."""
+    shares: dict[str, dict[str, Share]] = {}
+    for row in rows:
+        if row["size"] is not None:
+            of_file = shares.setdefault(row["source_file"], {})
+            share = Share(records=row["rows"], size=row["size"])
+            of_file[row["outcome"]] = of_file.get(row["outcome"], Share()) + share
+    return shares
 
 
 def _sum_by(rows: Sequence[Row], column: str) -> dict[str, int]:

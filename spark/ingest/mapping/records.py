@@ -69,7 +69,7 @@ def map_records(lines: Lines) -> Records:
 def _parse_fast(lines: Lines, sizes: list[int]) -> tuple[list[_Record], list[int], list[bool]]:
     """Returns the records, the positions of those that have no values yet, and which records are clear."""
     is_plain = set(lines.formats) == {JSON} and set(lines.damage) == {None} and max(sizes) <= MAX_RECORD_BYTES
-    clear = find_clear_lines(lines.raw) if is_plain else [False] * len(sizes)
+    clear = find_clear_lines(lines.raw) if max(sizes) <= MAX_RECORD_BYTES else [False] * len(sizes)
     parsed, unusual = [], []
     for i, raw in enumerate(lines.raw):
         try:

@@ -1,12 +1,12 @@
-"""Lines of a feed, and the JSON object that each holds.
+"""Lines of a feed, and the JSON object that each holds, whatever the file was (m5model.feeds).
 
-A line is bytes; a CSV row is an object of its cells, in which lists and maps are JSON once more. A name that occurs twice in an
-object has its last value.
+Rejects that an older version kept may be objects of the cells of a CSV, in which lists and maps are JSON once more. A name that
+occurs twice in an object has its last value.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -26,8 +26,9 @@ class Lines:
     """Records as a feed has them, one entry each."""
 
     raw: Sequence[bytes]
-    formats: Sequence[str]  # JSON or CSV
+    formats: Sequence[str]  # JSON; of damaged records also CSV or "xml"
     damage: Sequence[str | None]  # a name from schemas.reject.UNREADABLE where reading the file already found damage
+    physical_lines: Mapping[int, int] = field(default_factory=dict)  # position → lines, of damaged records of several
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Origin:
 
     files: pa.Array  # URIs
     places: pa.Array  # int64, growing within a file
+    sizes: pa.Array | None = None  # what each takes in its file; None where no file is read
     received_at: pa.Array | None = None  # instants, of lines that an earlier run received; null or None: this run did
 
 

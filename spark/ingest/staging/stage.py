@@ -5,6 +5,7 @@ the staged files themselves become part of ``listings``.
 """
 
 import json
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from m5model.files import storage
+from schemas.errors import find_error
+from schemas.feed_account import verify_accounts
 from schemas.listing import LISTING_KEY
 from schemas.staging import LISTING, ORIGIN, REJECT, STAGED_RECORDS, TOMBSTONE
 from schemas.workspace import Workspace
@@ -26,9 +29,12 @@ from spark.delta.files import found_table
 from spark.delta.tables import read_table
 from spark.ingest.judging.rules import Limits
 from spark.ingest.reading.feeds import Feed
+from spark.ingest.staging.accounts import FileTallies
 from spark.ingest.staging.keys import find_repeated_keys
 from spark.ingest.staging.tally import Tally
 from spark.ingest.staging.workers import TASK_ROWS, judge_batches, judge_rows, judge_splits
+
+log = logging.getLogger(__name__)
 
 ENTRY = (*LISTING_KEY, "language", "updated_at", "content_hash", *ORIGIN)
 
@@ -42,6 +48,7 @@ class Stage:
     records: DataFrame
     repeated: DataFrame | None  # hashes of keys that occur more than once in the feed; None where there are none
     tally: Tally
+    tallies: FileTallies  # where the bytes of each file went
 
     @property
     def rows_in(self) -> int:
@@ -77,7 +84,8 @@ def stage_records(feed: Feed, workspace: Workspace, run_id: str, limits: Limits)
     started_at = datetime.now(UTC)
     task_rows = _judge_feed(feed, path, run_id, started_at, limits).persist(StorageLevel.DISK_ONLY)
     try:
-        files, tally = _collect_reports(task_rows)
+        files, tally, tallies = _collect_reports(task_rows)
+        verify_accounts(tallies.as_accounts())
         found_table(path, STAGED_RECORDS, files)
         hashes = task_rows.select("key_hash").where("key_hash IS NOT NULL")
         yield Stage(
@@ -86,6 +94,7 @@ def stage_records(feed: Feed, workspace: Workspace, run_id: str, limits: Limits)
             records=read_table(feed.spark, path, made_by="an ingest"),
             repeated=find_repeated_keys(hashes, tally.listings + tally.tombstones),
             tally=tally,
+            tallies=tallies,
         )
     finally:
         task_rows.unpersist()
@@ -97,19 +106,36 @@ def _judge_feed(feed: Feed, path: str, run_id: str, started_at: datetime, limits
     judge = partial(judge_batches, path=path, run_id=run_id, ingested_at=started_at, limits=limits)
     rows = from_arrow_schema(TASK_ROWS)
     frames = [feed.spark.createDataFrame([], rows)]
-    if feed.json_tasks:
-        ids = feed.spark.range(0, len(feed.json_tasks), 1, len(feed.json_tasks))
-        frames.append(ids.mapInArrow(partial(judge_splits, tasks=feed.json_tasks, judge=judge), rows))
+    if feed.tasks:
+        ids = feed.spark.range(0, len(feed.tasks), 1, len(feed.tasks))
+        frames.append(ids.mapInArrow(partial(judge_splits, tasks=feed.tasks, judge=judge), rows))
     if feed.lines is not None:
         frames.append(feed.lines.mapInArrow(partial(judge_rows, judge=judge), rows))
     return reduce(DataFrame.union, frames)
 
 
-def _collect_reports(task_rows: DataFrame) -> tuple[list[DataFile], Tally]:
-    """The files written, and counts of what they hold. Only tasks that succeeded report any."""
-    files, tally = [], Tally()
-    for row in task_rows.select("report").where("report IS NOT NULL").collect():
-        values = json.loads(row["report"])
-        files += [DataFile(**file) for file in values["files"]]
-        tally.add(Tally.from_json(values["tally"]))
-    return files, tally
+def _collect_reports(task_rows: DataFrame) -> tuple[list[DataFile], Tally, FileTallies]:
+    """The files written, and counts of what they hold and of what was read. Only tasks that succeeded report any.
+
+    Raises the error of a file that could not be read.
+    """
+    files, tally, tallies = [], Tally(), FileTallies()
+    reports = [json.loads(row["report"]) for row in task_rows.select("report").where("report IS NOT NULL").collect()]
+    _raise_error([report["error"] for report in reports if report["error"]])
+    for report in reports:
+        files += [DataFile(**file) for file in report["files"]]
+        tally.add(Tally.from_json(report["tally"]))
+        tallies.add_json(report["tallies"])
+    return files, tally, tallies
+
+
+def _raise_error(errors: list[str]) -> None:
+    """The first by name, of several that ended tasks."""
+    if not errors:
+        return
+    error = find_error(min(errors))
+    if error is None:
+        raise RuntimeError(min(errors))
+    if len(errors) > 1:
+        log.warning("%d tasks ended at files that cannot be read; the first is named", len(errors))
+    raise error

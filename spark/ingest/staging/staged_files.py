@@ -60,8 +60,9 @@ class StagedFiles:
 
     def add(self, judged: Judged, lines: Lines, origin: Origin) -> Iterator[DataFile]:
         """Takes judged records. Yields the files that were written meanwhile."""
-        received_at = origin.received_at if origin.received_at is not None else [None] * len(lines.raw)
-        records = _batch(judged.columns | dict(zip(ORIGIN, (origin.files, origin.places, received_at), strict=True)))
+        unknown = [None] * len(lines.raw)
+        sizes, received_at = (unknown if known is None else known for known in (origin.sizes, origin.received_at))
+        records = _batch(judged.columns | dict(zip(ORIGIN, (origin.files, origin.places, sizes, received_at), strict=True)))
         for state, rows in ((LISTING, judged.listings), (TOMBSTONE, judged.tombstones)):
             if rows:
                 names = COLUMNS[state]
@@ -101,7 +102,7 @@ class StagedFiles:
             sink,
             compression="zstd",
             use_dictionary=[name for name in OF_FEW_VALUES if name in names],
-            column_encoding={"place": "DELTA_BINARY_PACKED"} if "place" in names else None,
+            column_encoding={name: "DELTA_BINARY_PACKED" for name in ("place", "size") if name in names} or None,
             write_statistics=[name for name in BOUNDED if name in names],
         )
         data = sink.getvalue()

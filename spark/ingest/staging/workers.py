@@ -6,17 +6,21 @@ record.
 
 import gc
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 import pyarrow as pa
 
+from m5model.feeds.blocks import Block
+from m5model.feeds.records import add_constants
+from m5model.feeds.splits import Split, read_split
+from schemas.errors import M5Error
 from spark.delta.data_files import DataFile
 from spark.ingest.judging.judge import judge_lines
 from spark.ingest.judging.rules import Limits
-from spark.ingest.reading.json_files import Split, read_blocks
 from spark.ingest.reading.lines import JSON, Lines, Origin
+from spark.ingest.staging.accounts import FileTallies
 from spark.ingest.staging.keys import hash_keys
 from spark.ingest.staging.staged_files import StagedFiles
 from spark.ingest.staging.tally import Tally
@@ -27,13 +31,14 @@ BATCH_RECORDS = 5_000
 # What tasks return: the last row of each is its report as JSON, the others are key hashes (staging.keys) of good records.
 TASK_ROWS = pa.schema({"report": pa.string(), "key_hash": pa.int64()})
 Batches = Iterator[tuple[Lines, Origin]]
-Judge = Callable[[Batches], Iterator[pa.RecordBatch]]
+Judge = Callable[..., Iterator[pa.RecordBatch]]  # judge_batches, but for what the run decides
 
 
 def judge_splits(ids: Iterator[pa.RecordBatch], *, tasks: Sequence[Sequence[Split]], judge: Judge) -> Iterator[pa.RecordBatch]:
-    """Judges the lines of the splits of the tasks ``ids``. Returns TASK_ROWS."""
+    """Judges the records of the splits of the tasks ``ids``. Returns TASK_ROWS."""
+    tallies = FileTallies()
     splits = (split for batch in ids for i in batch.column(0).to_pylist() for split in tasks[i])
-    return judge(batch for split in splits for batch in _read_split(split))
+    return judge((batch for split in splits for batch in _read_split(split, tallies)), tallies=tallies)
 
 
 def judge_rows(rows: Iterator[pa.RecordBatch], *, judge: Judge) -> Iterator[pa.RecordBatch]:
@@ -44,37 +49,70 @@ def judge_rows(rows: Iterator[pa.RecordBatch], *, judge: Judge) -> Iterator[pa.R
 
 
 def judge_batches(
-    batches: Batches, *, path: str, run_id: str, ingested_at: datetime, limits: Limits
+    batches: Batches,
+    *,
+    path: str,
+    run_id: str,
+    ingested_at: datetime,
+    limits: Limits,
+    tallies: FileTallies | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Judges, counts and writes batches to the staging table at ``path``. Returns TASK_ROWS."""
-    staged, tally = StagedFiles(path, run_id, ingested_at), Tally()
+    """Judges, counts and writes batches to the staging table at ``path``. Returns TASK_ROWS.
+
+    A file that cannot be read ends the task with a report of that alone: an exception would have Spark try it again.
+    """
+    staged, tally, tallies = StagedFiles(path, run_id, ingested_at), Tally(), FileTallies() if tallies is None else tallies
     files: list[DataFile] = []
+    error = ""
     gc.disable()  # records hold no cycles, and looking for some takes a third of the time
     try:
         for lines, origin in batches:
             judged = judge_lines(lines, limits)
             tally.count(judged)
+            tallies.count_records(judged, lines, origin)
             files += staged.add(judged, lines, origin)
             hashes = hash_keys(judged.good("locale"), judged.good("item_id"))
             yield pa.record_batch([pa.nulls(len(hashes), pa.string()), hashes], schema=TASK_ROWS)
         files += staged.write()
+    except M5Error as found:
+        error = f"{type(found).__module__}.{type(found).__qualname__}: {found}"
     finally:
         gc.enable()
-    report = json.dumps({"files": [asdict(file) for file in files], "tally": tally.as_json()})
-    yield pa.record_batch([[report], [None]], schema=TASK_ROWS)
+    report = {
+        "files": [asdict(file) for file in files],
+        "tally": tally.as_json(),
+        "tallies": tallies.as_json(),
+        "error": error,
+    }
+    yield pa.record_batch([[json.dumps(report)], [None]], schema=TASK_ROWS)
 
 
-def _read_split(split: Split) -> Batches:
-    """Numbers lines from the split's first byte on: no line takes less than a byte, so the next split's numbers are higher."""
-    place = split.start
-    for block in read_blocks(split):
-        for start in range(0, len(block), BATCH_RECORDS):
-            raw = block[start : start + BATCH_RECORDS]
-            places = pa.array(range(place, place + len(raw)), pa.int64())
-            yield Lines(raw, [JSON] * len(raw), [None] * len(raw)), Origin(pa.repeat(split.source_file, len(raw)), places)
-            place += len(raw)
+def _read_split(split: Split, tallies: FileTallies) -> Batches:
+    constants = dict(split.file.constants)
+    for block in read_split(split):
+        tallies.count_block(split.file.uri, block)
+        for start in range(0, len(block.records), BATCH_RECORDS):
+            yield _lines_of_block(
+                block, range(start, min(start + BATCH_RECORDS, len(block.records))), split.file.uri, constants
+            )
+
+
+def _lines_of_block(block: Block, chosen: range, file: str, constants: Mapping[str, str]) -> tuple[Lines, Origin]:
+    raw: Sequence[bytes] = block.records[chosen.start : chosen.stop]
+    damage: list[str | None] = [None] * len(raw)
+    formats, lines = [JSON] * len(raw), dict[int, int]()
+    for i in filter(block.damage.__contains__, chosen) if block.damage else ():
+        at = i - chosen.start
+        damage[at], formats[at], lines[at] = block.damage[i], block.raw_form, block.lines.get(i, 1)
+    if constants:
+        raw = [line if damage[i] else add_constants(line, constants) for i, line in enumerate(raw)]
+    places = pa.array(range(block.place + chosen.start, block.place + chosen.stop), pa.int64())
+    sizes = pa.array(block.sizes[chosen.start : chosen.stop], pa.int64())
+    return Lines(raw, formats, damage, lines), Origin(pa.repeat(file, len(raw)), places, sizes)
 
 
 def _lines_of_rows(batch: pa.RecordBatch) -> tuple[Lines, Origin]:
     value, raw_format, damage = (batch.column(name).to_pylist() for name in ("value", "raw_format", "damage"))
-    return Lines(value, raw_format, damage), Origin(*(batch.column(name) for name in ("source_file", "place", "received_at")))
+    return Lines(value, raw_format, damage), Origin(
+        batch.column("source_file"), batch.column("place"), received_at=batch.column("received_at")
+    )

@@ -5,11 +5,11 @@ from collections import Counter
 
 import pytest
 
+from m5model.feeds.sources import FeedFiles, LeftOut
 from spark.ingest.deciding.absence import find_complete_locales
 from spark.ingest.judging.judge import judge_lines
 from spark.ingest.judging.rules import Limits
 from spark.ingest.reading.lines import CSV, JSON, Lines
-from spark.ingest.reading.sources import FeedFiles, LeftOut
 from spark.ingest.staging.tally import Tally
 
 GOOD = [{"locale": locale, "item_id": "1", "title": "a title", "language": "en"} for locale in ("US", "DE", "FR")]

@@ -111,6 +111,18 @@ def test_every_record_is_accounted_for(ingested) -> None:
     assert accounting.rejected == len(BAD) + 4 + 1
 
 
+def test_the_account_of_every_file_closes_over_its_bytes(feed: Path, ingested) -> None:
+    accounts = {Path(account.file).name: account for account in ingested[1].accounts}
+    assert {name: account.unaccounted for name, account in accounts.items()} == dict.fromkeys(accounts, 0)
+    for name in ("feed.jsonl", "feed.csv"):
+        assert (accounts[name].total, accounts[name].unit) == ((feed / name).stat().st_size, "bytes")
+    assert (accounts["a.parquet"].total, accounts["a.parquet"].unit) == (2, "rows")
+    records = [(name, share.records) for account in accounts.values() for name, share in account.records.items()]
+    account = ingested[1].accounting
+    assert sum(count for name, count in records if name == "rejected") == account.rejected
+    assert sum(count for _, count in records) == account.rows_in
+
+
 def test_bad_records_are_kept_byte_by_byte_with_their_reasons(ingested) -> None:
     rows = DeltaTable(ingested[0].table("listing_rejects")).to_pyarrow_table().to_pylist()
     found = {row["raw"]: row["reasons"] for row in rows}
@@ -184,10 +196,10 @@ def test_too_many_rejects_leave_listings_as_they_were_and_keep_the_rejects(spark
 def test_an_empty_feed_is_no_error_and_an_absent_or_unknown_one_is_named(spark, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert ingest_feed(spark, Workspace(str(tmp_path / "w")), [str(tmp_path / "empty")], run_id="e").accounting.rows_in == 0
-    (tmp_path / "feed.xml").write_text("<a/>")
+    (tmp_path / "feed.pdf").write_text("%PDF")
     with pytest.raises(ConfigurationError) as error:
-        ingest_feed(spark, Workspace(str(tmp_path / "w")), [str(tmp_path / "feed.xml"), str(tmp_path / "none")], run_id="x")
-    assert "feed.xml: not one of" in str(error.value)
+        ingest_feed(spark, Workspace(str(tmp_path / "w")), [str(tmp_path / "feed.pdf"), str(tmp_path / "none")], run_id="x")
+    assert "feed.pdf: not one of" in str(error.value)
     assert "none: no such file" in str(error.value)
 
 

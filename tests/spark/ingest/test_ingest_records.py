@@ -1,23 +1,18 @@
 """Lines become fields: what one parser reads at once is what reading record by record says, whatever the bytes are."""
 
-import gzip
 import json
 import random
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.errors import BadDataError
 from schemas.listing import FEED_FIELDS
 from schemas.reject import UNREADABLE
 from spark.ingest.judging.judge import judge_lines
 from spark.ingest.judging.rules import RULES, Batch, Limits
 from spark.ingest.mapping.records import _parse_exactly, map_records
 from spark.ingest.mapping.timestamps import to_micros
-from spark.ingest.reading import json_files
-from spark.ingest.reading.json_files import Split, plan_tasks, read_blocks
 from spark.ingest.reading.lines import CSV, JSON, Lines, UnreadableRecord
 
 SCALARS = st.one_of(
@@ -186,40 +181,6 @@ def test_bad_bytes_between_strings_are_named(raw: bytes) -> None:
     assert _at_once(raw) == "invalid_utf8"
 
 
-PIECES = st.lists(st.sampled_from((b"a", b"bb", b"\n", b"\n\n", b" \n", b"\r\n", b"c\n")), max_size=12).map(b"".join)
-
-
-@settings(max_examples=500, deadline=None)
-@given(PIECES, st.lists(st.floats(0, 1), max_size=3), st.sampled_from((1, 2, 3, 100)))
-def test_every_line_is_read_by_one_split(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes, cuts: list[float], block: int
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "lines.jsonl"
-    path.write_bytes(data)
-    places = sorted({0, len(data), *(int(cut * len(data)) for cut in cuts)})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_files, "BLOCK_BYTES", block)
-        splits = [Split(str(path), start, end) for start, end in zip(places, places[1:], strict=False)]
-        read = [line for split in splits for lines in read_blocks(split) for line in lines]
-    assert read == [line for line in data.split(b"\n") if line.strip(b" \r")]
-
-
-def test_tasks_share_the_bytes_and_compressed_files_are_not_cut(tmp_path: Path) -> None:
-    for name, lines in (("a", 200_000), ("b", 10), ("c", 700_000)):
-        (tmp_path / f"{name}.jsonl").write_bytes(b"".join(b"%d of %s\n" % (i, name.encode()) for i in range(lines)))
-    (tmp_path / "d.jsonl.gz").write_bytes(gzip.compress((tmp_path / "b.jsonl").read_bytes()) * 2)
-    files = sorted(map(str, tmp_path.iterdir()))
-    tasks = plan_tasks(files, 2)
-    sizes = [sum((split.end or 0) - split.start for split in task) for task in tasks]
-    assert len(tasks) == 2
-    assert max(sizes) < 1.5 * min(sizes)
-    read = [line for task in tasks for split in task for lines in read_blocks(split) for line in lines]
-    assert sorted(read) == sorted(
-        b"".join([*(Path(f).read_bytes() for f in files[:3]), (tmp_path / "b.jsonl").read_bytes() * 2]).splitlines()
-    )
-    assert plan_tasks([], 2) == []
-
-
 @pytest.mark.parametrize(
     ("text", "micros"),
     [
@@ -254,26 +215,3 @@ def test_an_absent_field_breaks_only_the_rules_that_require_it() -> None:
     found = map_records(_lines([b"{}"]))
     broken = {rule.reason for rule in RULES if list(rule.broken(Batch(found, [None], Limits())))}
     assert broken == {"missing_item_id", "missing_locale", "missing_title"}
-
-
-def test_a_line_of_many_bytes_is_read_by_the_split_in_which_it_begins_only(tmp_path: Path) -> None:
-    path = tmp_path / "lines.jsonl"
-    path.write_bytes(b"first\n" + b"x" * 5_000 + b"\nlast\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_files, "BLOCK_BYTES", 100)
-        read = [[len(block) for block in json_files._read_range(Split(str(path), at, at + 500))] for at in range(0, 5_000, 500)]
-        assert [sum(sizes) for sizes in read] == [5_007, *[0] * 9]
-        patch.setattr(json_files, "MAX_LINE_BYTES", 1_000)
-        with pytest.raises(BadDataError, match=r"lines\.jsonl holds a line of more than 1,000 bytes"):
-            list(read_blocks(Split(str(path), 0, 5_012)))
-
-
-@pytest.mark.parametrize("name", ["feed.JSONL.GZ", "feed.jsonl.gz"])
-def test_a_compressed_file_that_is_cut_is_named(tmp_path: Path, name: str) -> None:
-    data = gzip.compress(b'{"title": "a"}\n' * 1_000)
-    (tmp_path / name).write_bytes(data)
-    (split,) = plan_tasks([str(tmp_path / name)], 2)[0]
-    assert sum(map(len, read_blocks(split))) == 1_000
-    (tmp_path / name).write_bytes(data[:-20])
-    with pytest.raises(BadDataError, match=name):
-        list(read_blocks(split))

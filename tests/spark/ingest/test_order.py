@@ -12,11 +12,13 @@ import pytest
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame
 
+from m5model.feeds import physical_lines
+from m5model.feeds.sources import JSON, FeedFile
+from m5model.feeds.splits import Split
 from schemas.workspace import Workspace
 from spark.ingest.deciding.ranking import decide_outcomes, mark_single
 from spark.ingest.ingest import ingest_feed
-from spark.ingest.reading import json_files
-from spark.ingest.reading.json_files import Split
+from spark.ingest.staging.accounts import FileTallies
 from spark.ingest.staging.workers import _read_split
 
 TIMES = (None, "2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z")
@@ -126,17 +128,18 @@ def test_the_last_row_of_the_last_file_wins_in_every_format(spark, tmp_path: Pat
 def test_places_grow_from_line_to_line_however_a_file_is_cut(
     tmp_path: Path, pieces: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_files, "BLOCK_BYTES", 16)
+    monkeypatch.setattr(physical_lines, "BLOCK_BYTES", 16)
     lines = [b"x" * (i * 7 % 23) for i in range(60)]
     path = tmp_path / "feed.jsonl"
     path.write_bytes(b"\n".join(lines))
     size = path.stat().st_size
     ends = [size * piece // pieces for piece in range(pieces + 1)]
-    found = {}
+    found, tallies, file = {}, FileTallies(), FeedFile(path=str(path), kind=JSON, size=size)
     for start, end in reversed(list(itertools.pairwise(ends))):
-        for read, origin in _read_split(Split(str(path), start, end)):
+        for read, origin in _read_split(Split(file=file, start=start, end=end), tallies):
             found |= dict(zip(origin.places.to_pylist(), read.raw, strict=True))
     assert [found[place] for place in sorted(found)] == [line for line in lines if line]
+    assert (tallies[file.uri].total, sum(tallies[file.uri].other.values())) == (size, 59)
 
 
 def test_a_replayed_record_without_a_time_is_as_of_its_rejection(spark) -> None:

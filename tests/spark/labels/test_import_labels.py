@@ -12,10 +12,10 @@ import pytest
 from m5model.cli import main
 from m5model.data.label_sets import open_label_set
 from m5model.data.set_versions import find_label_set
+from m5model.feeds.sources import find_feed_files
 from schemas.errors import BadDataError, ConfigurationError, DamagedFileError
 from schemas.labels import LABEL_KINDS, PINNED_LISTINGS
 from schemas.workspace import Workspace
-from spark.ingest.reading.sources import find_feed_files
 from spark.labels.import_labels import ImportResult, ImportSettings, Pinned, import_labels
 from spark.labels.judging import judge
 from spark.labels.reading import ColumnMap, read_columns, read_rows

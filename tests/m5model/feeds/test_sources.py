@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pytest
 
+from m5model.feeds.sources import CSV, JSON, PARQUET, XML, FeedFiles, find_feed_files
 from m5model.files import storage
 from schemas.errors import ConfigurationError
-from spark.ingest.reading.sources import FeedFiles, find_feed_files
 
 Find = Callable[..., FeedFiles]
 
@@ -36,12 +36,24 @@ def _names(files: list[str]) -> list[str]:
 
 
 def test_files_of_all_formats_are_found_and_others_are_left_out_by_reason(find: Find, tmp_path: Path) -> None:
-    _write(tmp_path / "feed", "a.jsonl", "b/c.CSV.gz", "b/d.parquet", "_SUCCESS", ".a.jsonl.crc", "_tmp/e.jsonl", "notes.txt")
+    _write(
+        tmp_path / "feed",
+        "a.jsonl",
+        "b/c.CSV.gz",
+        "b/d.parquet",
+        "_SUCCESS",
+        ".a.jsonl.crc",
+        "_tmp/e.jsonl",
+        "notes.txt",
+        "f.TSV",
+        "g.xml.xz",
+    )
     _write(tmp_path / "feed", "empty.jsonl", "cut.jsonl.gz", "broken.parquet", data=b"")
     files = find("feed")
-    assert [_names(found) for found in (files.json, files.csv, files.parquet)] == [
+    assert [_names(files.paths(kind)) for kind in (JSON, CSV, XML, PARQUET)] == [
         ["a.jsonl"],
-        ["c.CSV.gz"],
+        ["c.CSV.gz", "f.TSV"],
+        ["g.xml.xz"],
         ["d.parquet", "broken.parquet"],
     ]
     assert {Path(file.path).name: (file.reason, file.may_hold_records) for file in files.left_out} == {
@@ -58,20 +70,24 @@ def test_files_of_all_formats_are_found_and_others_are_left_out_by_reason(find: 
 
 
 def test_a_named_path_of_which_nothing_is_read_is_said(find: Find, tmp_path: Path) -> None:
-    _write(tmp_path, "good/a.jsonl", "markers/_SUCCESS", "hidden/_a.jsonl", "hidden/_b.jsonl", "other/a.tsv")
+    _write(tmp_path, "good/a.jsonl", "markers/_SUCCESS", "hidden/_a.jsonl", "hidden/_b.jsonl", "other/a.txt")
     files = find("good", "markers", "hidden/*.jsonl", "other")
     assert [Path(path).name for path in files.unread_paths] == ["markers", "*.jsonl", "other"]
     assert files.count == 1
 
 
 def test_a_file_that_is_named_itself_is_read_whatever_its_name_or_refused(find: Find, tmp_path: Path) -> None:
-    _write(tmp_path, "_a.jsonl", "_b.csv", ".c.parquet", "d.tsv", "both/a.jsonl")
-    assert _names(find("_a.jsonl").json) == ["_a.jsonl"]
+    _write(tmp_path, "_a.jsonl", "_b.csv", ".c.parquet", "d.txt", "both/a.jsonl")
+    assert _names([file.path for file in find("_a.jsonl", "_b.csv", ".c.parquet").files]) == [
+        ".c.parquet",
+        "_a.jsonl",
+        "_b.csv",
+    ]
     both = find("both", "both/a.jsonl")
     assert (both.count, both.left_out) == (1, [])
     with pytest.raises(ConfigurationError) as error:
-        find("_b.csv", ".c.parquet", "d.tsv", "none")
-    for part in ("_b.csv: Spark reads no file", ".c.parquet: Spark", "d.tsv: not one of", "none: no such file"):
+        find("_b.csv", "d.txt", "none")
+    for part in ("d.txt: not one of", "none: no such file"):
         assert part in str(error.value)
 
 
@@ -86,7 +102,7 @@ def test_a_path_that_exists_is_no_glob(find: Find, tmp_path: Path, name: str) ->
 def test_a_glob_finds_what_it_matches(find: Find, tmp_path: Path) -> None:
     _write(tmp_path, "day1/a.jsonl", "day2/b.jsonl", "day2/b.txt", "week/c.jsonl")
     files = find("day*/*")
-    assert (_names(files.json), [file.reason for file in files.left_out]) == (["a.jsonl", "b.jsonl"], ["unknown_ending"])
+    assert (_names(files.paths(JSON)), [file.reason for file in files.left_out]) == (["a.jsonl", "b.jsonl"], ["unknown_ending"])
 
 
 @pytest.mark.parametrize(
@@ -123,7 +139,7 @@ def test_links_and_folders_that_cannot_be_listed_are_named(tmp_path: Path, monke
     (tmp_path / "feed" / "gone.jsonl").symlink_to(tmp_path / "none.jsonl")
     (tmp_path / "feed" / "file.jsonl").symlink_to(tmp_path / "elsewhere" / "b.jsonl")
     files = find_feed_files([str(tmp_path / "feed")])
-    assert _names(files.json) == ["a.jsonl", "file.jsonl"]
+    assert _names(files.paths(JSON)) == ["a.jsonl", "file.jsonl"]
     left_out = {Path(file.path).name: (file.reason, file.may_hold_records) for file in files.left_out}
     assert left_out == {"linked": ("no_file", True), "gone.jsonl": ("no_file", True)}
     shutil.rmtree(tmp_path / "elsewhere")
@@ -134,3 +150,17 @@ def test_links_and_folders_that_cannot_be_listed_are_named(tmp_path: Path, monke
     monkeypatch.setattr("os.scandir", refuse)
     with pytest.raises(ConfigurationError, match="cannot read the folder locked: Permission denied"):
         find_feed_files([str(tmp_path / "feed")])
+
+
+def test_folders_that_name_a_field_say_its_value(find: Find, tmp_path: Path) -> None:
+    _write(
+        tmp_path / "feed",
+        "locale=DE/a.jsonl",
+        "locale=UK/seller=A%2FB/b.csv",
+        "day=1/c.jsonl",
+        "locale=__HIVE_DEFAULT_PARTITION__/d.csv",
+    )
+    found = {Path(file.path).name: dict(file.constants) for file in find("feed").files}
+    assert found == {"a.jsonl": {"locale": "DE"}, "b.csv": {"locale": "UK", "seller": "A/B"}, "c.jsonl": {}, "d.csv": {}}
+    (named,) = find("feed/locale=DE/a.jsonl").files
+    assert dict(named.constants) == {"locale": "DE"}

@@ -6,17 +6,25 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import pyarrow.fs as pafs
 
+from m5model.feeds.compression import COMPRESSIONS
+from m5model.feeds.table_formats import find_table_around, find_table_of
 from m5model.files import storage
 from schemas.errors import ConfigurationError
-from spark.ingest.reading.table_formats import find_table_around, find_table_of
+from schemas.listing import FEED_FIELDS
 
-EXTENSIONS = {".jsonl": "json", ".ndjson": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
-# Ending → codec, as Arrow calls it.
-COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+JSON, CSV, XML, PARQUET = "json", "csv", "xml", "parquet"
+EXTENSIONS = {
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), JSON),
+    **dict.fromkeys((".csv", ".tsv", ".tab"), CSV),
+    **dict.fromkeys((".xml", ".rss", ".atom"), XML),
+    ".parquet": PARQUET,
+}
 
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 MAX_NAMES = 5  # in one message
 
 LEFT_OUT = {
@@ -36,19 +44,36 @@ class LeftOut:
     may_hold_records: bool  # markers do not, such as _SUCCESS, nor does an empty file of lines
 
 
+@dataclass(frozen=True, kw_only=True)
+class FeedFile:
+    """A file that is read."""
+
+    path: str
+    kind: str  # one of JSON, CSV, XML, PARQUET
+    size: int = 0  # bytes as it is stored
+    constants: tuple[tuple[str, str], ...] = ()  # fields that its folders say (``locale=DE``), for records that do not
+
+    @property
+    def uri(self) -> str:
+        """The file as reports name it."""
+        return self.path if storage.is_remote(self.path) else Path(self.path).as_uri()
+
+
 @dataclass(frozen=True)
 class FeedFiles:
-    """Files of a feed by format, each list sorted."""
+    """Files of a feed, in the order of their paths."""
 
-    json: list[str] = field(default_factory=list)
-    csv: list[str] = field(default_factory=list)
-    parquet: list[str] = field(default_factory=list)
+    files: list[FeedFile] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     unread_paths: list[str] = field(default_factory=list)  # named paths of which no file is read
 
     @property
     def count(self) -> int:
-        return len(self.json) + len(self.csv) + len(self.parquet)
+        return len(self.files)
+
+    def paths(self, kind: str) -> list[str]:
+        """The files of one kind."""
+        return [file.path for file in self.files if file.kind == kind]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -76,7 +101,7 @@ def find_feed_files(paths: Sequence[str]) -> FeedFiles:
     Raises ConfigurationError naming, all at once, every path that matches nothing, every named file of an unknown format and
     every table that is no loose files (Delta, Iceberg, Hudi).
     """
-    found: dict[str, set[str]] = {"json": set(), "csv": set(), "parquet": set()}
+    found: dict[str, FeedFile] = {}
     left_out: dict[str, LeftOut] = {}
     problems, unread = [], []
     for path in paths:
@@ -91,13 +116,14 @@ def find_feed_files(paths: Sequence[str]) -> FeedFiles:
             if reason := _reason_to_leave_out(entry):
                 left_out[entry.path] = LeftOut(path=entry.path, reason=reason, may_hold_records=_may_hold_records(entry))
             elif kind := _format_of(entry.path):
-                found[kind].add(entry.path)
+                found[entry.path] = FeedFile(
+                    path=entry.path, kind=kind, size=entry.size or 0, constants=_constants_of(entry.path)
+                )
     if problems:
         raise ConfigurationError("cannot read the feed:\n  " + "\n  ".join(problems), next_step="correct --feed")
-    read = set().union(*found.values())
     return FeedFiles(
-        **{kind: sorted(files) for kind, files in found.items()},
-        left_out=[left_out[path] for path in sorted(left_out.keys() - read)],
+        [found[path] for path in sorted(found)],
+        left_out=[left_out[path] for path in sorted(left_out.keys() - found.keys())],
         unread_paths=unread,
     )
 
@@ -109,7 +135,7 @@ def list_some(names: Sequence[str]) -> str:
 
 def _problems_of(path: str, entries: list[_Entry]) -> Iterator[str]:
     table = next(filter(None, (find_table_of(entry.path) for entry in entries)), None)
-    if table is None and any(_format_of(entry.path) == "parquet" for entry in entries):
+    if table is None and any(_format_of(entry.path) == PARQUET for entry in entries):
         # A request for each folder above; below a remote path all logs are listed already.
         table = find_table_around([_fixed_part(path)] if storage.is_remote(path) else [entry.path for entry in entries])
     if table is not None:
@@ -117,8 +143,6 @@ def _problems_of(path: str, entries: list[_Entry]) -> Iterator[str]:
     for named in (entry.path for entry in entries if not entry.relative):
         if _format_of(named) is None:
             yield f"{named}: not one of {', '.join(EXTENSIONS)} (plain or {', '.join(COMPRESSIONS)})"
-        elif _format_of(named) != "json" and PurePosixPath(named).name.startswith((".", "_")):
-            yield f"{named}: Spark reads no file whose name begins with _ or . : rename it"
 
 
 def _reason_to_leave_out(entry: _Entry) -> str | None:
@@ -129,7 +153,14 @@ def _reason_to_leave_out(entry: _Entry) -> str | None:
     kind = _format_of(entry.path)
     if kind is None:
         return "unknown_ending"
-    return "empty" if entry.size == 0 and kind != "parquet" else None  # Parquet has no empty files: that one is damaged
+    return "empty" if entry.size == 0 and kind != PARQUET else None  # Parquet has no empty files: that one is damaged
+
+
+def _constants_of(path: str) -> tuple[tuple[str, str], ...]:
+    """Fields that folders are named by, as Hive and Spark name partitions. ``__HIVE_DEFAULT_PARTITION__`` is no value."""
+    pairs = [part.partition("=") for part in path.split("/")[:-1]]
+    fields = {name: unquote(value) for name, _, value in pairs if name in FEED_FIELDS and value and value != NO_VALUE}
+    return tuple(fields.items())
 
 
 def _may_hold_records(entry: _Entry) -> bool:

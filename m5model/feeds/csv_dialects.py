@@ -1,0 +1,97 @@
+"""How a CSV file is written: its delimiter, quote and line ends, found in its first bytes; and the grammar of its cells.
+
+RFC 4180: a cell that begins with a quote ends at the next quote that is not doubled, and may hold delimiters and line ends
+until then. Anywhere else a quote is a character as any other, as real feeds have it (``12" plate``).
+"""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+MAX_CELL_BYTES = 1 << 30  # longer than any line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """Each is one byte."""
+
+    delimiter: bytes = b","
+    quote: bytes = b'"'
+    line_end: bytes = b"\n"  # or CR, of old Macs; a CR before LF belongs to the line's end
+
+    @cached_property
+    def whole_row(self) -> re.Pattern[bytes]:
+        """Matches lines in which every quoted cell is closed."""
+        return re.compile(rf"{self._cell}(?:{self._delimiter}{self._cell})*+".encode("latin-1"))
+
+    @cached_property
+    def each_cell(self) -> re.Pattern[bytes]:
+        """Finds what is within the quotes of a cell, or else the cell, behind each delimiter."""
+        cell = rf"{self._quote}({self._inside}){self._quote}|((?!{self._quote})[^{self._delimiter}]*+)"
+        return re.compile(rf"{self._delimiter}(?:{cell})".encode("latin-1"))
+
+    @cached_property
+    def open_row(self) -> re.Pattern[bytes]:
+        """Matches lines that end within a quoted cell."""
+        cells = rf"(?:{self._cell}{self._delimiter})*+"
+        return re.compile(rf"{cells}{self._quote}{self._inside}".encode("latin-1"))
+
+    @cached_property
+    def inner_line(self) -> re.Pattern[bytes]:
+        """Matches lines that begin and end within the same quoted cell."""
+        return re.compile(self._inside.encode("latin-1"))
+
+    @cached_property
+    def last_line(self) -> re.Pattern[bytes]:
+        """Matches lines that begin within a quoted cell and end the row."""
+        return re.compile(rf"{self._inside}{self._quote}(?:{self._delimiter}{self._cell})*+".encode("latin-1"))
+
+    @cached_property
+    def reopening_line(self) -> re.Pattern[bytes]:
+        """Matches lines that begin within a quoted cell and end within another."""
+        cells = rf"(?:{self._delimiter}{self._cell})*+{self._delimiter}"
+        return re.compile(rf"{self._inside}{self._quote}{cells}{self._quote}{self._inside}".encode("latin-1"))
+
+    @property
+    def _delimiter(self) -> str:
+        return re.escape(self.delimiter.decode("latin-1"))
+
+    @property
+    def _quote(self) -> str:
+        return re.escape(self.quote.decode("latin-1"))
+
+    @property
+    def _inside(self) -> str:
+        return rf"(?:[^{self._quote}]++|{self._quote}{self._quote})*+"
+
+    @property
+    def _cell(self) -> str:
+        quoted = rf"{self._quote}{self._inside}{self._quote}"
+        return rf"(?:{quoted}|(?!{self._quote})[^{self._delimiter}]*+)"
+
+    def read_cells(self, row: bytes) -> list[str] | None:
+        """The cells of one row; None where its quotes are broken, or it is no UTF-8."""
+        row = row.removesuffix(b"\r")
+        try:
+            if self.quote not in row:
+                return row.decode().split(self.delimiter.decode())
+            if not self.whole_row.fullmatch(row):
+                return None
+            doubled = 2 * self.quote
+            found = self.each_cell.findall(self.delimiter + row)
+            return [(quoted.replace(doubled, self.quote) if quoted else plain).decode() for quoted, plain in found]
+        except UnicodeDecodeError:
+            return None
+
+    def read_rows(self, rows: Sequence[str]) -> list[list[str]]:
+        """The cells of rows, quickly. A row that is not closed takes in the next ones.
+
+        Raises csv.Error for text behind a quoted cell, and for a CR within another.
+        """
+        csv.field_size_limit(MAX_CELL_BYTES)
+        reader = csv.reader(
+            rows, delimiter=self.delimiter.decode("latin-1"), quotechar=self.quote.decode("latin-1"), strict=True
+        )
+        return list(reader)

@@ -1,0 +1,109 @@
+"""Physical lines of a CSV become rows. A quote that never closes takes no other row along.
+
+A line that looks like a row (csv_profiles) begins one, even within an open cell: then the cell's quote does not close, and what
+was open is one damaged region. The same where text stands behind a closed quote, where the file ends within a cell, or a row of
+several lines has another number of cells: the region ends before the next line that is a row by itself.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from m5model.feeds.csv_profiles import Profile
+from schemas.reject import MAX_RECORD_BYTES
+
+BROKEN_QUOTES = "broken_quotes"
+MAX_ROW_LINES = 1_000  # within one row; more are no cell
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's bytes, without the end of its last line."""
+
+    text: bytes
+    lines: int = 1
+    damage: str | None = None
+
+
+class Lexer:
+    """Takes lines in order, gives rows: each line is in one of them. A blank line outside of a cell is a blank row."""
+
+    def __init__(self, profile: Profile, columns: int) -> None:
+        self._profile, self._dialect, self._columns = profile, profile.dialect, columns
+        self._open: list[bytes] = []
+        self.open_bytes = 0  # of the lines of a row that has not ended, line ends among them
+
+    @property
+    def is_open(self) -> bool:
+        """Did the last line end within a cell?"""
+        return bool(self._open)
+
+    def take(self, lines: Iterable[bytes]) -> list[Row]:
+        """Rows that end in these lines."""
+        rows: list[Row] = []
+        waiting = deque(lines)
+        while waiting:
+            line = waiting.popleft()
+            if self._open:
+                if self._profile.is_row(line):
+                    waiting.appendleft(line)
+                    self._break(rows, waiting)
+                else:
+                    self._take_inner(line, rows, waiting)
+            else:
+                self._begin(line, rows)
+        return rows
+
+    def finish(self) -> list[Row]:
+        """The rest: the file, or what this reader is to read of it, is at its end."""
+        rows: list[Row] = []
+        while self._open:
+            waiting: deque[bytes] = deque()
+            self._break(rows, waiting)
+            rows += self.take(waiting)
+        return rows
+
+    def _begin(self, line: bytes, rows: list[Row]) -> None:
+        if self._dialect.quote not in line or self._dialect.whole_row.fullmatch(line.removesuffix(b"\r")):
+            rows.append(Row(line))
+        elif self._dialect.open_row.fullmatch(line):
+            self._open, self.open_bytes = [line], len(line) + 1
+        else:
+            rows.append(Row(line, damage=BROKEN_QUOTES))
+
+    def _take_inner(self, line: bytes, rows: list[Row], waiting: deque[bytes]) -> None:
+        """A line that begins within a cell."""
+        self._open.append(line)
+        self.open_bytes += len(line) + 1
+        if self._dialect.quote not in line or self._dialect.inner_line.fullmatch(line):
+            if len(self._open) > MAX_ROW_LINES or self.open_bytes > MAX_RECORD_BYTES:
+                self._break(rows, waiting)
+        elif self._dialect.last_line.fullmatch(line.removesuffix(b"\r")):
+            self._close(rows, waiting)
+        elif not self._dialect.reopening_line.fullmatch(line):
+            self._break(rows, waiting)
+
+    def _close(self, rows: list[Row], waiting: deque[bytes]) -> None:
+        row = Row(self._dialect.line_end.join(self._open), lines=len(self._open))
+        cells = self._dialect.read_cells(row.text)
+        if cells is not None and not fits(cells, self._columns):
+            self._break(rows, waiting)
+        else:
+            self._open = []
+            rows.append(row)
+
+    def _break(self, rows: list[Row], waiting: deque[bytes]) -> None:
+        """The open lines up to the first that is a row by itself become a damaged region; the others are read again."""
+        lines, self._open = self._open, []
+        end = next((i for i in range(1, len(lines)) if self._is_whole(lines[i])), len(lines))
+        rows.append(Row(self._dialect.line_end.join(lines[:end]), lines=end, damage=BROKEN_QUOTES))
+        waiting.extendleft(reversed(lines[end:]))
+
+    def _is_whole(self, line: bytes) -> bool:
+        cells = self._dialect.read_cells(line)
+        return cells is not None and fits(cells, self._columns)
+
+
+def fits(cells: list[str], columns: int) -> bool:
+    """Has a row a cell for each column, and nothing but empty ones behind them?"""
+    return len(cells) == columns or (len(cells) > columns and not any(cells[columns:]))

@@ -1,0 +1,190 @@
+"""Reads the rows of a CSV file, each with its place and its bytes. A plain file can be cut into splits.
+
+A line that looks like a row (csv_profiles) begins one wherever it stands, so it is where a split can begin: its rows are those
+from the first such line that begins in it to the first that begins behind it. What cannot be told so is read by one split.
+"""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+
+from m5model.feeds.blocks import BLANK, HEADER, SEPARATORS, Block
+from m5model.feeds.compression import ByteStream
+from m5model.feeds.csv_dialects import Dialect
+from m5model.feeds.csv_form import CsvForm, find_csv_form
+from m5model.feeds.csv_lexer import Lexer, Row, fits
+from m5model.feeds.opening import TextFile, open_at
+from m5model.feeds.physical_lines import LineBlock, changed_size, read_range, split_lines
+from m5model.feeds.records import encode_cells
+
+CSV = "csv"
+
+
+def read_csv_text(text: TextFile) -> Iterator[Block]:
+    """All rows of an open file."""
+    form = find_csv_form(text.head, text.path)
+    if form is None:
+        yield Block(other={BLANK: sum(text.measure(block) for block in text.blocks())})
+        return
+    factor = text.measure(b" ")
+    header = text.measure(text.head[: form.body]) - factor * form.blank
+    yield Block(other={HEADER: header, BLANK: factor * form.blank})
+    reader = _Reader(form, text)
+    yield from reader.read(split_lines(_skip(text.blocks(), form.body), text.path, form.dialect.line_end), form.body)
+
+
+def read_csv_split(path: str, form: CsvForm, start: int, end: int, size: int) -> Iterator[Block]:
+    """The rows of a split, ``start`` to ``end`` of a file of ``size`` bytes. That of the first split has the header, too."""
+    reader = _Reader(form)
+    if start == 0:
+        yield Block(other=form.other)
+    at = start - 1 if start else form.body  # the byte before the split may end a line
+    with open_at(path, at) as stream:
+        lines = split_lines(_read_on(stream, path, at, size), path, form.dialect.line_end)
+        if start:
+            lines, at = _find_row(lines, form, at, end)
+        yield from reader.read(_until_row(lines, form, at, end) if end < size else lines, at)
+
+
+def _skip(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    for block in blocks:
+        yield block[size:]
+        size = max(0, size - len(block))
+
+
+def _find_row(blocks: Iterator[LineBlock], form: CsvForm, at: int, end: int) -> tuple[Iterator[LineBlock], int]:
+    """The lines from the first whole one on that looks like a row, and its place. None where none begins before ``end``."""
+    is_begun = False
+    for block in blocks:
+        for i, line in enumerate(block.lines):
+            if is_begun and form.profile.is_row(line):
+                return chain([LineBlock(block.lines[i:], block.is_cut)], blocks), at
+            if at >= end:
+                return iter(()), at
+            is_begun = True
+            at += len(line) + 1
+    return iter(()), at
+
+
+def _until_row(blocks: Iterator[LineBlock], form: CsvForm, at: int, end: int) -> Iterator[LineBlock]:
+    """The lines before the first that begins at ``end`` or behind it and looks like a row."""
+    for block in blocks:
+        before, at = at, at + block.size
+        if at <= end:
+            yield block
+            continue
+        for kept, line in enumerate(block.lines):
+            if before >= end and form.profile.is_row(line):
+                yield LineBlock(block.lines[:kept])
+                return
+            before += len(line) + 1
+        yield block
+
+
+class _Reader:
+    """Blocks of lines become blocks of records."""
+
+    def __init__(self, form: CsvForm, text: TextFile | None = None) -> None:
+        self._form, self._columns = form, len(form.names)
+        self._measure: Callable[[bytes], int] = len if text is None or text.encoding == "utf-8" else text.measure
+        self._restore: Callable[[bytes], bytes] = bytes if text is None else text.restore
+        self._lexer = Lexer(form.profile, self._columns)
+
+    def read(self, blocks: Iterable[LineBlock], place: int) -> Iterator[Block]:
+        """``place`` is that of the first line. The last row may have no line end."""
+        is_cut = False
+        for lines in blocks:
+            is_cut = lines.is_cut
+            yield self._read_quickly(lines, place) or self._make_block(self._lexer.take(lines.lines), place)
+            place += lines.size
+        if self._lexer.is_open:
+            yield self._make_block(self._lexer.finish(), place - self._lexer.open_bytes)
+        if is_cut:
+            yield Block(other={SEPARATORS: -self._measure(b"\n")})
+
+    def _read_quickly(self, block: LineBlock, place: int) -> Block | None:
+        """The block, where each line is a row of sound UTF-8 with a cell for each column."""
+        if self._lexer.is_open:
+            return None
+        lines = [line for line in block.lines if line.strip(b" \r")]
+        rows = self._read_rows(lines)
+        if rows is None or len(rows) != len(lines) or not {self._columns}.issuperset(map(len, rows)):
+            return None
+        blank = (
+            0 if len(lines) == len(block.lines) else sum(self._measure(line) for line in block.lines if not line.strip(b" \r"))
+        )
+        return Block(
+            records=encode_cells(self._form.names, rows),
+            sizes=list(map(self._measure, lines)),
+            place=place,
+            other={SEPARATORS: len(block.lines) * self._measure(b"\n"), BLANK: blank},
+        )
+
+    def _read_rows(self, lines: list[bytes]) -> list[list[str]] | None:
+        """Cells as Python's own parser finds them; None where it would not read as csv_dialects does."""
+        joined = b"\n".join(lines)
+        if b"\r" in joined:
+            joined = b"\n".join([line.removesuffix(b"\r") for line in lines])
+            if b"\r" in joined:  # one that is no part of a line end; that parser takes it for one
+                return None
+        try:
+            return self._dialect.read_rows(joined.decode().split("\n")) if lines else []
+        except (UnicodeDecodeError, csv.Error):
+            return None
+
+    def _make_block(self, found: Sequence[Row], place: int) -> Block:
+        rows = [row for row in found if row.text.strip(b" \r")]
+        cells = self._read_cells(rows)
+        damage = {i: reason for i, row in enumerate(rows) if (reason := self._find_damage(row, cells[i]))}
+        good = [self._trim(row) for i, row in enumerate(cells) if i not in damage and row is not None]
+        encoded = iter(encode_cells(self._form.names, good))
+        return Block(
+            records=[self._restore(row.text) if i in damage else next(encoded) for i, row in enumerate(rows)],
+            sizes=[self._measure(row.text) for row in rows],
+            place=place,
+            damage=damage,
+            lines={i: rows[i].lines for i in damage if rows[i].lines > 1},
+            raw_form=CSV,
+            other={
+                SEPARATORS: len(found) * self._measure(b"\n"),
+                BLANK: sum(self._measure(row.text) for row in found if not row.text.strip(b" \r")),
+            },
+        )
+
+    def _read_cells(self, rows: Sequence[Row]) -> list[list[str] | None]:
+        """The cells of each row; None of one that is damaged, or no UTF-8."""
+        whole = [row.text.removesuffix(b"\r") for row in rows if not row.damage]
+        try:
+            # That parser takes several CR for one line end.
+            found = (
+                None if any(text.endswith(b"\r") for text in whole) else self._dialect.read_rows(list(map(bytes.decode, whole)))
+            )
+        except (UnicodeDecodeError, csv.Error):
+            found = None
+        if found is not None and len(found) == len(whole):
+            cells = iter(found)
+            return [None if row.damage else next(cells) for row in rows]
+        return [None if row.damage else self._dialect.read_cells(row.text) for row in rows]
+
+    def _find_damage(self, row: Row, cells: list[str] | None) -> str | None:
+        if row.damage:
+            return row.damage
+        if cells is None:
+            return "invalid_utf8"
+        return None if fits(cells, self._columns) else "invalid_record"
+
+    def _trim(self, cells: list[str]) -> list[str]:
+        return cells[: self._columns]
+
+    @property
+    def _dialect(self) -> Dialect:
+        return self._form.dialect
+
+
+def _read_on(stream: ByteStream, path: str, at: int, size: int) -> Iterator[bytes]:
+    """All bytes of a file of ``size`` bytes from ``at`` on. Raises BadDataError where it has others meanwhile."""
+    block = b""
+    for block in read_range(stream, path, at, size):
+        yield block
+    if not block.endswith((b"\n", b"\r")) and stream.read(1):
+        raise changed_size(path, size, size + 1)

@@ -1,0 +1,108 @@
+"""Opens a file of text as UTF-8, plain or compressed, UTF-8 or UTF-16, and counts the bytes that it has."""
+
+import codecs
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from m5model.feeds.blocks import BYTES, DECOMPRESSED
+from m5model.feeds.compression import BLOCK_BYTES, ByteStream, cannot_read, open_stream
+from m5model.files import storage
+from schemas.errors import BadDataError
+
+HEAD_BYTES = 256 << 10  # looked at to know what a file is
+UTF_16_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+UTF_8_MARK = codecs.BOM_UTF8
+
+
+class TextFile:
+    """A file's text from its first byte on, as UTF-8. Bytes that are no UTF-8 stay as they are."""
+
+    def __init__(self, stream: ByteStream, path: str, *, unit: str) -> None:
+        self.path, self.unit = path, unit
+        self.total = 0  # bytes that came out of the file
+        self.mark_bytes = 0  # of a mark of UTF-16 at the start; a mark of UTF-8 stays in the text
+        self._stream = stream
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self.encoding = "utf-8"
+        self.head = self._read_head()  # the first bytes of the text; ``blocks`` begins with them
+
+    def blocks(self) -> Iterator[bytes]:
+        """The whole text."""
+        if self.head:
+            yield self.head
+        while data := self._read(BLOCK_BYTES):
+            yield data
+
+    def measure(self, text: bytes) -> int:
+        """Bytes that ``text`` takes in the file."""
+        return len(text) if self._decoder is None else len(self.restore(text))
+
+    def restore(self, text: bytes) -> bytes:
+        """``text`` as the file has it."""
+        if self._decoder is None:
+            return text
+        return text.decode("utf-8", "surrogatepass").encode(self.encoding, "surrogatepass")
+
+    def _read_head(self) -> bytes:
+        head = self._fill(b"", HEAD_BYTES)
+        encoding = find_utf_16(head)
+        if encoding is None:
+            return head
+        self.encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+        self.mark_bytes = 2 if head[:2] in UTF_16_MARKS else 0
+        return self._decode(head[self.mark_bytes :])
+
+    def _fill(self, data: bytes, size: int) -> bytes:
+        parts = [data]
+        while size > 0 and (part := self._stream.read(size)):
+            parts.append(part)
+            size -= len(part)
+            self.total += len(part)
+        return b"".join(parts)
+
+    def _read(self, size: int) -> bytes:
+        while data := self._stream.read(size):
+            self.total += len(data)
+            if self._decoder is None:
+                return data
+            if text := self._decode(data):
+                return text
+        if self._decoder is not None and self._decoder.getstate()[0]:
+            raise BadDataError(f"{self.path} ends within a character", next_step="have the file written anew")
+        return b""
+
+    def _decode(self, data: bytes) -> bytes:
+        if self._decoder is None:
+            raise ValueError("the file is UTF-8")
+        return self._decoder.decode(data).encode("utf-8", "surrogatepass")
+
+
+@contextmanager
+def open_text(path: str) -> Iterator[TextFile]:
+    """Raises BadDataError naming a file that cannot be read, ConfigurationError for one that may not."""
+    with open_stream(path) as (stream, codec):
+        yield TextFile(stream, path, unit=BYTES if codec is None else DECOMPRESSED)
+
+
+@contextmanager
+def open_at(path: str, at: int) -> Iterator[ByteStream]:
+    """The bytes of a file that is not compressed from ``at`` on."""
+    filesystem, inner = storage.open_filesystem(path)
+    try:
+        with filesystem.open_input_file(inner) as file:
+            file.seek(at)
+            yield file
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def find_utf_16(head: bytes) -> str | None:
+    """The encoding of a text that begins with ``head``, where it is UTF-16, with or without a mark."""
+    if (marked := UTF_16_MARKS.get(head[:2])) is not None:
+        return marked
+    start = head[:200]
+    for encoding, zeros, others in (("utf-16-le", start[1::2], start[::2]), ("utf-16-be", start[::2], start[1::2])):
+        if len(zeros) > 3 and zeros.count(0) > 0.3 * len(zeros) and others.count(0) < 0.1 * len(others):
+            return encoding
+    return None
