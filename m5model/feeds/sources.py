@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pyarrow.fs as pafs
 
 from m5model.feeds.compression import COMPRESSIONS
-from m5model.feeds.table_formats import find_table_around, find_table_of
+from m5model.feeds.table_formats import DELTA, find_table_around, find_table_of
 from m5model.files import storage
 from schemas.errors import ConfigurationError
 from schemas.listing import FEED_FIELDS
@@ -66,6 +66,7 @@ class FeedFiles:
     files: list[FeedFile] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     unread_paths: list[str] = field(default_factory=list)  # named paths of which no file is read
+    tables: list[str] = field(default_factory=list)  # roots of tables of Delta, whose files are none of ``files``
 
     @property
     def count(self) -> int:
@@ -95,22 +96,26 @@ class _Entry:
     size: int | None  # bytes; None for what is no file
 
 
-def find_feed_files(paths: Sequence[str]) -> FeedFiles:
-    """All files that ``paths`` (files, folders, globs; local or s3a://) name.
+def find_feed_files(paths: Sequence[str], *, with_tables: bool = False) -> FeedFiles:
+    """All files that ``paths`` (files, folders, globs; local or s3a://) name, and, if asked for, tables of Delta.
 
     Raises ConfigurationError naming, all at once, every path that matches nothing, every named file of an unknown format and
-    every table that is no loose files (Delta, Iceberg, Hudi).
+    every table that is no loose files (Iceberg, Hudi, and Delta or a part of one).
     """
     found: dict[str, FeedFile] = {}
     left_out: dict[str, LeftOut] = {}
+    tables: set[str] = set()
     problems, unread = [], []
     for path in paths:
         entries = _remote_entries(path) if storage.is_remote(path) else _local_entries(path)
         if entries is None:
             problems.append(f"{path}: no such file or folder")
             continue
+        roots = _delta_roots(path, entries) if with_tables else set()
+        tables |= roots
+        entries = [entry for entry in entries if not _is_below(entry.path, roots)]
         problems += _problems_of(path, entries)
-        if all(map(_reason_to_leave_out, entries)):
+        if not roots and all(map(_reason_to_leave_out, entries)):
             unread.append(path)
         for entry in entries:
             if reason := _reason_to_leave_out(entry):
@@ -125,6 +130,7 @@ def find_feed_files(paths: Sequence[str]) -> FeedFiles:
         [found[path] for path in sorted(found)],
         left_out=[left_out[path] for path in sorted(left_out.keys() - found.keys())],
         unread_paths=unread,
+        tables=sorted(tables),
     )
 
 
@@ -143,6 +149,17 @@ def _problems_of(path: str, entries: list[_Entry]) -> Iterator[str]:
     for named in (entry.path for entry in entries if not entry.relative):
         if _format_of(named) is None:
             yield f"{named}: not one of {', '.join(EXTENSIONS)} (plain or {', '.join(COMPRESSIONS)})"
+
+
+def _delta_roots(path: str, entries: list[_Entry]) -> set[str]:
+    """Tables of Delta that are ``path``, or lie below it."""
+    base = path.replace("s3://", "s3a://", 1).rstrip("/") if storage.is_remote(path) else str(Path(path).absolute())
+    tables = filter(None, (find_table_of(entry.path) for entry in entries))
+    return {table.root for table in tables if table.kind == DELTA and _is_below(f"{table.root}/", {base})}
+
+
+def _is_below(path: str, roots: set[str]) -> bool:
+    return any(path.startswith(f"{root}/") for root in roots)
 
 
 def _reason_to_leave_out(entry: _Entry) -> str | None:

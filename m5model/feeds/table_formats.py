@@ -6,7 +6,8 @@ from pathlib import PurePosixPath
 
 from m5model.files import storage
 
-FOLDERS = {"_delta_log": "Delta", ".hoodie": "Hudi"}
+DELTA = "Delta"
+FOLDERS = {"_delta_log": DELTA, ".hoodie": "Hudi"}
 ICEBERG_FOLDER, ICEBERG_ENDING = "metadata", ".metadata.json"
 
 
@@ -18,10 +19,10 @@ class FoundTable:
     kind: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.root} is a table of {self.kind}: among its files are rows that were changed or deleted since. "
-            "Write its rows to plain Parquet or JSON Lines with a reader of that format, and give those"
-        )
+        advice = "Write its rows to plain Parquet or JSON Lines with a reader of that format, and give those"
+        if self.kind == DELTA:
+            advice = f"Give the whole table as a feed ({self.root}), or write its rows to plain Parquet or JSON Lines"
+        return f"{self.root} is a table of {self.kind}: among its files are rows that were changed or deleted since. {advice}"
 
 
 def find_table_of(file: str) -> FoundTable | None:

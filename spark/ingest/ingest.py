@@ -26,6 +26,7 @@ from spark.delta.tables import append_rows, create_table, is_untouched, merge_ro
 from spark.ingest.deciding.absence import Absence, find_complete_locales
 from spark.ingest.deciding.changes import decide_changes, write_changes
 from spark.ingest.judging.rules import Limits
+from spark.ingest.reading.delta_tables import open_tables
 from spark.ingest.reading.feeds import read_feed
 from spark.ingest.staging.accounts import sum_lines
 from spark.ingest.staging.stage import Stage, stage_records
@@ -71,7 +72,7 @@ def ingest_feed(
     of them is deleted, as far as it is sure to lack it (deciding.absence). Raises ConfigurationError where another ingest is at
     work.
     """
-    files = find_feed_files(feed)
+    files = open_tables(find_feed_files(feed, with_tables=True))
     create_tables(spark, workspace)
     if not files.count:
         return IngestResult(accounting=Accounting(rows_in=0, written=0), left_out=files.left_out, warnings=files.warnings)
