@@ -149,14 +149,15 @@ def as_csv(records: list[dict[str, object]]) -> bytes:
 
 
 def key_of(line: bytes) -> tuple[str, str] | None:
-    """The key as ingest repairs it; None where Python's own parser cannot read the line."""
-    from spark.ingest.cleaning.text_repairs import repair_text
+    """The key as ingest has it; None where Python's own parser cannot read the line."""
+    from schemas.locales import find_locale
 
     record = parse(line)
     if not isinstance(record, dict):
         return None
-    locale, item = repair_text(str(record.get("locale")), set()), repair_text(str(record.get("item_id")), set())
-    return (locale, item) if locale and item else None
+    locale, item = str(record.get("locale")), str(record.get("item_id"))
+    found = find_locale(locale)
+    return (found[0] if found else locale.strip(), item) if locale.strip() and item.strip() else None
 
 
 def is_tombstone(line: bytes) -> bool:

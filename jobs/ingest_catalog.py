@@ -65,6 +65,8 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
             "names_left_out": [file.path for file in result.left_out[:MAX_NAMES_LEFT_OUT]],
             "accounts": list_accounts(result.accounts),
             "repairs": dict(result.repairs),
+            "repaired_fields": {name: dict(counts) for name, counts in result.repaired_fields.items()},
+            "damaged_fields": {name: dict(counts) for name, counts in result.damaged_fields.items()},
             "languages": dict(result.languages),
         },
         result.accounting,

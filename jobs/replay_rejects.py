@@ -36,6 +36,8 @@ def _work(argv: Sequence[str] | None) -> None:
         "updated": result.updated,
         "deleted": result.deleted,
         "repairs": dict(result.repairs),
+        "repaired_fields": {name: dict(counts) for name, counts in result.repaired_fields.items()},
+        "damaged_fields": {name: dict(counts) for name, counts in result.damaged_fields.items()},
         "languages": dict(result.languages),
     }
     run.report(figures, result.accounting, () if result.accounting.rows_in else ("there are no such rejects",))

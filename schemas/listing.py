@@ -31,6 +31,8 @@ FEED_FIELDS = (*(column.name for column in FEED_COLUMNS), DELETED)
 
 WARNINGS: dict[str, str] = {
     "language_disagrees": "the text is written in another script than the declared language is",
+    "text_damaged": "a text looks as if it had been read in a wrong character set, and no repair of it is sure",
+    "letters_lost": "letters of a text are gone: U+FFFD or a question mark stands for them; lost_letters is their share",
     "language_not_of_locale": "the language, declared or detected with confidence, is none of those that the locale speaks",
 }
 
@@ -68,6 +70,12 @@ LISTINGS = Table(
         ),
         Column(name="ingested_at", type=INSTANT, meaning="when this content was written", nullable=False),
         Column(name="run_id", type=TEXT, meaning="the ingest run that wrote this content", nullable=False),
+        Column(
+            name="lost_letters",
+            type=pa.float32(),
+            unit="share",
+            meaning="of the letters of the text that lost most, how many are gone; null where none is",
+        ),
     ),
     key=LISTING_KEY,
     partition_by=("locale",),

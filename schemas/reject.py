@@ -15,10 +15,12 @@ UNREADABLE = {
 RULES = {
     "wrong_type": "a field holds another type than its column's, e.g. a list as title",
     "missing_item_id": "item_id is absent or empty",
+    "invalid_item_id": "item_id holds a control character, half of a surrogate pair or U+FFFD: two items could have it",
     "missing_locale": "locale is absent or empty",
-    "unknown_locale": "locale is not one of the 15",
+    "unknown_locale": "locale is not one of the 15, in none of the spellings that schemas.locales knows",
     "unknown_language": "the declared language is not one of the 10",
     "missing_title": "title is absent, or empty after repairs",
+    "letters_lost": "more than half of the title's letters are gone: U+FFFD or a question mark stands for them",
     "title_too_long": "title is longer than 2,000 characters",
     "text_too_long": "bullets, description and attributes together are longer than 200,000 characters",
     "invalid_updated_at": "updated_at is not an ISO 8601 instant",
@@ -27,8 +29,10 @@ RULES = {
 REASONS: dict[str, str] = UNREADABLE | RULES
 
 REPAIRS: dict[str, str] = {
-    "mojibake": "text that had been decoded with the wrong character set was decoded again (ftfy)",
+    "mojibake": "text that had been read in a wrong character set was decoded again, where that is sure",
     "html": "HTML tags and entities that were left in a text were resolved",
+    "escapes": "a text that was quoted-printable or %-escaped as a whole was decoded",
+    "surrogates": "half of a surrogate pair, which is no character, became U+FFFD",
     "units": "a value that is a number and a unit got one spelling: 1,5KG is 1.5 kg",
     "control_characters": "null bytes and other control characters were removed",
     "unicode_nfc": "text was brought into Unicode normalisation form C",
@@ -38,6 +42,7 @@ REPAIRS: dict[str, str] = {
 MAX_RECORD_BYTES = 1 << 20
 MAX_TITLE_CHARACTERS = 2_000
 MAX_TEXT_CHARACTERS = 200_000
+MAX_LOST_LETTERS = 0.5  # of a title's letters
 
 LISTING_REJECTS = Table(
     name="listing_rejects",

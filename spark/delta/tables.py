@@ -31,6 +31,7 @@ from pyspark.sql.types import StructType
 from m5model.files import storage
 from schemas.errors import ConfigurationError
 from schemas.tables import Table
+from spark.delta.files import open_delta
 from spark.delta.missing import missing_table
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def create_table(spark: SparkSession, path: str, table: Table, properties: Mappi
 
 def add_new_columns(spark: SparkSession, path: str, table: Table) -> None:
     """Give a table that was made earlier the columns that its declaration has by now: null in the rows that it holds."""
-    present = set(spark.read.format("delta").load(path).columns)
+    present = {field.name for field in open_delta(path).schema().fields}
     new = [f"`{field.name}` {field.dataType.simpleString()}" for field in spark_schema(table) if field.name not in present]
     if new:
         commit_beside_others(lambda: spark.sql(f"ALTER TABLE {_quote(path)} ADD COLUMNS ({', '.join(new)})"), path)

@@ -22,7 +22,7 @@ from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.workspace import Workspace
-from spark.delta.tables import append_rows, create_table, is_untouched, merge_rows
+from spark.delta.tables import add_new_columns, append_rows, create_table, is_untouched, merge_rows
 from spark.ingest.deciding.absence import Absence, find_complete_locales
 from spark.ingest.deciding.changes import decide_changes, write_changes
 from spark.ingest.judging.rules import Limits
@@ -43,6 +43,8 @@ class IngestResult:
     deleted_as_absent: int = 0  # listings that a full feed lacked: no records of the feed, so not in the accounting
     unknown_keys: Mapping[str, int] = field(default_factory=dict)  # rejects whose key could not be made out, by locale or any
     repairs: Mapping[str, int] = field(default_factory=dict)  # good records, by repair
+    repaired_fields: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # good records, by field and repair
+    damaged_fields: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # good records, by field and warning
     languages: Mapping[str, int] = field(default_factory=dict)  # rows written, by language
     files: int = 0
     rejected_lines: int = 0  # physical lines of rejects of several lines, beyond one a reject
@@ -90,6 +92,7 @@ def create_tables(spark: SparkSession, workspace: Workspace) -> None:
     """Makes the tables that an ingest writes to, where there are none."""
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda table: create_table(spark, workspace.table(table.name), table), (LISTINGS, LISTING_REJECTS)))
+    add_new_columns(spark, workspace.table(LISTINGS.name), LISTINGS)
 
 
 def write_rejects(bad: DataFrame, workspace: Workspace, run_id: str, lease: Lease) -> None:
@@ -140,6 +143,8 @@ def write_listings(
         deleted_as_absent=changes.absent_count,
         unknown_keys=dict(sorted(stage.tally.unknown_keys.items())),
         repairs=dict(sorted(stage.tally.repairs.items())),
+        repaired_fields=_by_field(stage.tally.repaired_fields),
+        damaged_fields=_by_field(stage.tally.damaged_fields),
         languages=changes.languages,
         files=files.count,
         rejected_lines=sum_lines(stage.tallies.values()),
@@ -147,6 +152,15 @@ def write_listings(
         left_out=files.left_out,
         warnings=(*files.warnings, *absence.warnings),
     )
+
+
+def _by_field(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Counts by FIELD:NAME, as field → name → count."""
+    nested: dict[str, dict[str, int]] = {}
+    for key, count in sorted(counts.items()):
+        name, _, found = key.partition(":")
+        nested.setdefault(name, {})[found] = count
+    return nested
 
 
 def _refuse_bad_feed(stage: Stage, max_reject_share: float, workspace: Workspace) -> None:

@@ -17,18 +17,10 @@ CONFIDENT = 0.9
 # A text is in such a script where it has several of its letters in a row: a brand's one sign is not a language.
 SCRIPTS = {"ar": "[\u0621-\u064a]{3}", "ja": "[\u3041-\u30ff\u4e00-\u9fff]{2}"}
 LATIN = "[A-Za-z\u00c0-\u024f]{3}"
-MAX_TAG_CHARACTERS = 35  # RFC 5646, 4.4.1
 SPOKEN = frozenset((locale.code, language) for locale in LOCALES.values() for language in locale.languages)
 
 _latin, _any_script = re.compile(LATIN), re.compile("|".join(SCRIPTS.values()))
 _scripts = {language: re.compile(letters) for language, letters in SCRIPTS.items()}
-
-
-def normalise_language(declared: str | None) -> str | None:
-    """``de-DE`` and ``DE`` become ``de``; None where nothing is left. A long text is no tag and stays as it is."""
-    if declared is None or len(declared) > MAX_TAG_CHARACTERS:
-        return declared
-    return declared.partition("-")[0].partition("_")[0].strip().lower() or None
 
 
 def fill_languages(

@@ -1,28 +1,30 @@
 """Repairs of one record's texts, in plain Python. Each is named, see schemas.reject.REPAIRS.
 
 ``repair_record`` is a fixed point: what it returns, it returns unchanged. A record whose texts are all clear at the first look
-(spark.ingest.reading.quick_check) never comes here.
+(spark.ingest.reading.quick_check) never comes here. What no repair is sure of stays, with a warning.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from spark.ingest.cleaning.mixed_charsets import undo_mixed_charsets
-from spark.ingest.reading.quick_check import ENTITY, TAG, is_clear
+from spark.ingest.cleaning.alphabets import ALL_LANGUAGES
+from spark.ingest.cleaning.damage import is_damaged
+from spark.ingest.cleaning.legacy_charsets import restore_signs, undo_legacy_charsets
+from spark.ingest.cleaning.lost_letters import REPLACEMENT, share_lost
+from spark.ingest.cleaning.markup import resolve_escapes, resolve_html
+from spark.ingest.cleaning.mojibake import is_decoded_whole, undo_mojibake
+from spark.ingest.reading.quick_check import is_clear
 
-# A lead byte of UTF-8 read as Latin-1 or cp1252, followed by what a continuation byte becomes there.
-CONTINUATION = (
-    "\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014"
-    "\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122"
-)
-MOJIBAKE = f"[\u00c2-\u00f4][{CONTINUATION}]"
 # Combining marks that compose with a letter before them, and characters whose canonical form is another character.
 COMPOSABLE = "\u0300-\u036f\u0653-\u0655\u3099\u309a\u1161-\u11ff\u2126\u212a\u212b\uf900-\ufaff"
-CONTROL = "\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufeff\ufffe\uffff"
+# C1 controls are none of these: they are letters and signs that were read in a wrong character set.
+CONTROL = "\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ufeff\ufffe\uffff"
 SPACE = "\t\n\r\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+SURROGATE = "\ud800-\udfff"
+
+NAMES = frozenset(("title", "brand", "category"))  # fields that ask no questions
 
 # Lower-case spelling → the one spelling. Units whose case tells them apart from something else (5G, size 3L, 2M) are absent.
 UNITS = {
@@ -51,17 +53,17 @@ UNITS = {
 }
 QUANTITY = f"([0-9]{{1,9}})(?:([.,])([0-9]{{1,9}}))? ?({'|'.join(UNITS)})"
 
-_mojibake = re.compile(MOJIBAKE)
 _composable = re.compile(f"[{COMPOSABLE}]")
 _control = re.compile(f"[{CONTROL}]")
 _spaces = re.compile(f"[ {SPACE}]+")
+_surrogate = re.compile(f"[{SURROGATE}]")
 _quantity = re.compile(QUANTITY, re.IGNORECASE | re.ASCII)  # else a long s is an s
 
 # Every round takes something away or composes it; nested entities and twofold mojibake need a round each.
 _MAX_ROUNDS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RepairedRecord:
     """A record's texts after repairs; None where nothing was left."""
 
@@ -69,23 +71,67 @@ class RepairedRecord:
     bullets: list[str] | None
     attributes: dict[str, str] | None
     repairs: list[str]
+    fields: list[str] = field(default_factory=list)  # FIELD:REPAIR
+    damaged: list[str] = field(default_factory=list)  # fields that look damaged though nothing is sure
+    lost: dict[str, float] = field(default_factory=dict)  # field → share of its letters that are gone
+
+
+@dataclass
+class Findings:
+    """Repairs made and damage found, by field."""
+
+    repairs: dict[str, set[str]] = field(default_factory=dict)
+    damaged: set[str] = field(default_factory=set)
+    lost: dict[str, float] = field(default_factory=dict)
+
+    def examine(self, name: str, text: str | None, languages: frozenset[str]) -> None:
+        """Note what is left of damage in a repaired text."""
+        if text is None or is_clear(text):
+            return
+        if share := share_lost(text, is_name=name in NAMES):
+            self.lost[name] = round(max(share, self.lost.get(name, 0.0)), 4)
+        if is_damaged(text, languages):
+            self.damaged.add(name)
 
 
 def repair_record(
-    texts: Mapping[str, str | None], bullets: Sequence[str | None] | None, attributes: Sequence[tuple[str, str | None]] | None
+    texts: Mapping[str, str | None],
+    bullets: Sequence[str | None] | None,
+    attributes: Sequence[tuple[str, str | None]] | None,
+    languages: frozenset[str] = ALL_LANGUAGES,
 ) -> RepairedRecord:
-    """All texts repaired; empty bullets and attributes without name or value left out; attributes in order of their names."""
-    found: set[str] = set()
-    fixed = {name: repair_text(text, found) for name, text in texts.items()}
-    points = None if bullets is None else [point for point in (repair_text(text, found) for text in bullets) if point]
+    """All texts repaired; empty bullets and attributes without name or value left out; attributes in order of their names.
+
+    ``languages`` are those that the listing may be written in.
+    """
+    findings = Findings()
+
+    def repair(name: str, text: str | None) -> str | None:
+        repaired = repair_text(text, findings.repairs.setdefault(name, set()), languages)
+        findings.examine(name, repaired, languages)
+        return repaired
+
+    fixed = {name: repair(name, text) for name, text in texts.items()}
+    points = None if bullets is None else [point for point in (repair("bullets", text) for text in bullets) if point]
     pairs = None
     if attributes is not None:
-        repaired = ((repair_text(name, found), repair_quantity(repair_text(value, found), found)) for name, value in attributes)
+        found = findings.repairs.setdefault("attributes", set())
+        repaired = (
+            (repair("attributes", name), repair_quantity(repair("attributes", value), found)) for name, value in attributes
+        )
         pairs = dict(sorted((name, value) for name, value in repaired if name and value))
-    return RepairedRecord(fixed, points, pairs, sorted(found))
+    return RepairedRecord(
+        texts=fixed,
+        bullets=points,
+        attributes=pairs,
+        repairs=sorted(set().union(*findings.repairs.values())),
+        fields=sorted(f"{name}:{made}" for name, found in findings.repairs.items() for made in found),
+        damaged=sorted(findings.damaged),
+        lost=findings.lost,
+    )
 
 
-def repair_text(text: str | None, found: set[str]) -> str | None:
+def repair_text(text: str | None, found: set[str], languages: frozenset[str] = ALL_LANGUAGES) -> str | None:
     """The text repaired, null where nothing is left; the names of the repairs made are added to ``found``."""
     if text is None:
         return None
@@ -94,7 +140,7 @@ def repair_text(text: str | None, found: set[str]) -> str | None:
     for _ in range(_MAX_ROUNDS):
         before = text
         for name, repair in STEPS:
-            repaired = repair(text)
+            repaired = repair(text, languages)
             if repaired != text:
                 found.add(name)
                 text = repaired
@@ -120,29 +166,30 @@ def repair_quantity(value: str | None, found: set[str]) -> str | None:
     return spelled
 
 
-def _undo_mojibake(text: str) -> str:
-    text = undo_mixed_charsets(text)
-    if not _mojibake.search(text):
-        return text
-    from ftfy import fix_encoding
-
-    return str(fix_encoding(text))
-
-
-def _resolve_html(text: str) -> str:
-    if "&" in text:
-        text = ENTITY.sub(lambda match: html.unescape(match[0]), text)
-    return TAG.sub(" ", text) if "<" in text else text
-
-
 def _compose(text: str) -> str:
     return unicodedata.normalize("NFC", text) if _composable.search(text) else text
 
 
+def _undo_charsets(text: str, languages: frozenset[str] = ALL_LANGUAGES) -> str:
+    """Whole texts first: two bytes of a legacy set may be UTF-8 by chance, a whole text is not."""
+    if text.isascii():
+        return text
+    if not is_decoded_whole(text, languages):
+        text = undo_legacy_charsets(text, languages)
+    return restore_signs(undo_mojibake(text, languages), languages)
+
+
+def _replace_surrogates(text: str) -> str:
+    """Half of a pair is no character: a letter is gone."""
+    return text if text.isascii() else _surrogate.sub(REPLACEMENT, text)
+
+
 STEPS = (
-    ("html", _resolve_html),
-    ("mojibake", _undo_mojibake),
-    ("control_characters", lambda text: _control.sub("", text)),
-    ("unicode_nfc", _compose),
-    ("whitespace", lambda text: _spaces.sub(" ", text).strip(" ")),
+    ("surrogates", lambda text, _=ALL_LANGUAGES: _replace_surrogates(text)),
+    ("html", lambda text, _=ALL_LANGUAGES: resolve_html(text)),
+    ("escapes", resolve_escapes),
+    ("mojibake", _undo_charsets),
+    ("control_characters", lambda text, _=ALL_LANGUAGES: _control.sub("", text)),
+    ("unicode_nfc", lambda text, _=ALL_LANGUAGES: _compose(text)),
+    ("whitespace", lambda text, _=ALL_LANGUAGES: _spaces.sub(" ", text).strip(" ")),
 )

@@ -3,13 +3,15 @@
 Everything is done column by column, for some thousand records at a time.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.listing import DECLARED, DETECTED, FEED_COLUMNS
-from spark.ingest.cleaning.language import fill_languages, find_warnings, normalise_language
-from spark.ingest.cleaning.repairs import repair_records
+from spark.ingest.cleaning.language import fill_languages, find_warnings
+from spark.ingest.cleaning.repairs import Repaired, repair_records
 from spark.ingest.judging.rules import Batch, Limits, Verdict, judge_records
+from spark.ingest.mapping.codes import drop_half_characters, normalise_codes
 from spark.ingest.mapping.records import map_records
 from spark.ingest.mapping.timestamps import to_micros
 from spark.ingest.reading.lines import Lines
@@ -24,6 +26,8 @@ class Judged:
     columns: dict[str, list[Any]]
     verdicts: dict[int, Verdict]  # position → why it is rejected
     tombstones: set[int]
+    repaired_fields: dict[int, list[str]] = field(default_factory=dict)  # position → FIELD:REPAIR
+    damaged_fields: dict[int, list[str]] = field(default_factory=dict)  # position → FIELD:WARNING
 
     @property
     def listings(self) -> list[int]:
@@ -41,11 +45,11 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
     """Judges lines. A pure function of each record: neither its place nor the other records matter."""
     records = map_records(lines)
     columns = records.columns
-    repairs = repair_records(records)
-    names = {language: normalise_language(language) for language in set(columns["language"])}
-    columns["language"] = [names[language] for language in columns["language"]]
+    normalise_codes(columns)
+    repaired = repair_records(records)
     updated_at = [None if text is None else to_micros(text) for text in columns["updated_at"]]
-    verdicts = judge_records(Batch(records, updated_at, limits))
+    verdicts = judge_records(Batch(records, updated_at, limits, repaired.lost))
+    drop_half_characters(columns, verdicts)
     tombstones = {i for i, deleted in enumerate(columns["deleted"]) if deleted and i not in verdicts}
     declared = columns["language"]
     columns["language"], confidences = fill_languages(declared, columns["title"], columns["description"], verdicts.keys())
@@ -55,9 +59,29 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
             "updated_at": updated_at,
             "language_source": [DETECTED if language is None else DECLARED for language in declared],
             "language_confidence": confidences,
-            "warnings": find_warnings(columns["locale"], columns["language"], columns["title"], confidences),
-            "repairs": repairs,
+            "warnings": _add_damage(
+                find_warnings(columns["locale"], columns["language"], columns["title"], confidences), repaired
+            ),
+            "repairs": repaired.names,
+            "lost_letters": [max(repaired.lost[i].values()) if i in repaired.lost else None for i in range(len(declared))],
         },
         verdicts=verdicts,
         tombstones=tombstones,
+        repaired_fields=repaired.fields,
+        damaged_fields=_name_damage(repaired),
     )
+
+
+def _add_damage(warnings: list[Sequence[str]], repaired: Repaired) -> list[Sequence[str]]:
+    for i in repaired.damaged:
+        warnings[i] = [*warnings[i], "text_damaged"]
+    for i in repaired.lost:
+        warnings[i] = [*warnings[i], "letters_lost"]
+    return warnings
+
+
+def _name_damage(repaired: Repaired) -> dict[int, list[str]]:
+    found = {i: [f"{name}:text_damaged" for name in names] for i, names in repaired.damaged.items()}
+    for i, shares in repaired.lost.items():
+        found[i] = found.get(i, []) + [f"{name}:letters_lost" for name in shares]
+    return found

@@ -5,24 +5,29 @@ An absent field breaks only the rules that require it (``missing_…``); a field
 title.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.locales import LANGUAGES, LOCALES
-from schemas.reject import MAX_TEXT_CHARACTERS, MAX_TITLE_CHARACTERS
+from schemas.locales import LANGUAGES, LOCALES, explain_locale
+from schemas.reject import MAX_LOST_LETTERS, MAX_TEXT_CHARACTERS, MAX_TITLE_CHARACTERS
 from spark.ingest.mapping.records import Records
 from spark.ingest.mapping.timestamps import ACCEPTED
 
 MAX_DETAIL_CHARACTERS = 200
+# An id is kept as the feed has it, to the last blank. It may not hold what tables, logs and files cannot: control characters,
+# half of a surrogate pair; nor U+FFFD, which stands for any character.
+_odd = re.compile("[\u0000-\u001f\u007f-\u009f\ud800-\udfff\ufffd-\uffff]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The limits of the rules that have one, in characters."""
+    """The limits of the rules that have one."""
 
     title: int = MAX_TITLE_CHARACTERS
     text: int = MAX_TEXT_CHARACTERS
+    lost_letters: float = MAX_LOST_LETTERS  # share of a title's letters that are gone
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Batch:
     records: Records
     updated_at: Sequence[int | None]
     limits: Limits
+    lost: Mapping[int, Mapping[str, float]] = field(default_factory=dict)  # position → field → share of its letters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,20 +64,20 @@ def judge_records(batch: Batch) -> dict[int, Verdict]:
     for rule in RULES:
         for i in rule.broken(batch):
             if i not in unreadable:
-                detail = rule.detail(batch, i)[:MAX_DETAIL_CHARACTERS]
+                detail = rule.detail(batch, i)[:MAX_DETAIL_CHARACTERS].encode(errors="replace").decode()
                 offences.setdefault(i, []).append((rule.reason, f"{rule.reason}: {detail}"))
     verdicts = {i: Verdict([name for name, _ in found], "; ".join(text for _, text in found)) for i, found in offences.items()}
     return verdicts | {i: Verdict([reason]) for i, reason in unreadable.items()}
 
 
-def _one_of(reason: str, name: str, known: Iterable[str]) -> Rule:
+def _one_of(reason: str, name: str, known: Iterable[str], explain: Callable[[str], str] = str) -> Rule:
     allowed = frozenset((*known, None))
 
     def broken(batch: Batch) -> Iterable[int]:
         values = batch.records.columns[name]
         return () if allowed.issuperset(values) else [i for i, value in enumerate(values) if value not in allowed]
 
-    return Rule(reason=reason, broken=broken, detail=lambda batch, i: _value(batch, name, i))
+    return Rule(reason=reason, broken=broken, detail=lambda batch, i: explain(_value(batch, name, i)))
 
 
 def _required(name: str, *, of_tombstones: bool = True) -> Rule:
@@ -122,6 +128,16 @@ def _far_instants(batch: Batch) -> Iterable[int]:
     return [i for i, micros in enumerate(batch.updated_at) if micros is not None and micros not in ACCEPTED]
 
 
+def _odd_ids(batch: Batch) -> Iterable[int]:
+    ids = batch.records.columns["item_id"]
+    return [i for i, item_id in enumerate(ids) if item_id is not None and not item_id.isalnum() and _odd.search(item_id)]
+
+
+def _lost_titles(batch: Batch) -> Iterable[int]:
+    deleted = batch.records.columns["deleted"]
+    return [i for i, shares in batch.lost.items() if shares.get("title", 0) > batch.limits.lost_letters and not deleted[i]]
+
+
 def _value(batch: Batch, name: str, i: int) -> str:
     value: Any = batch.records.columns[name][i]
     return str(value)
@@ -135,9 +151,15 @@ RULES = (
     ),
     _required("item_id"),
     _required("locale"),
-    _one_of("unknown_locale", "locale", LOCALES),
+    Rule(reason="invalid_item_id", broken=_odd_ids, detail=lambda batch, i: repr(_value(batch, "item_id", i))),
+    _one_of("unknown_locale", "locale", LOCALES, explain_locale),
     _one_of("unknown_language", "language", LANGUAGES),
     _required("title", of_tombstones=False),
+    Rule(
+        reason="letters_lost",
+        broken=_lost_titles,
+        detail=lambda batch, i: f"{batch.lost[i]['title']:.0%} of the title's letters",
+    ),
     _at_most("title_too_long", _title_length, lambda limits: limits.title),
     _at_most("text_too_long", _text_length, lambda limits: limits.text),
     Rule(reason="invalid_updated_at", broken=_no_instants, detail=lambda batch, i: _value(batch, "updated_at", i)),

@@ -7,7 +7,9 @@ from schemas.listing import FEED_FIELDS
 from spark.ingest.reading.lines import Number, parse_json
 
 LISTS, MAPS, FLAGS = ("bullets",), ("attributes",), ("deleted",)
-TEXTS = tuple(name for name in FEED_FIELDS if name not in LISTS + MAPS + FLAGS)
+# Codes and keys: texts that are compared, not read. No repair touches them.
+CODES = ("locale", "item_id", "language", "updated_at")
+PROSE = tuple(name for name in FEED_FIELDS if name not in LISTS + MAPS + FLAGS + CODES)
 
 # A key may be a number instead of text: many catalogues number their items.
 _INTEGER = re.compile("-?[0-9]+")
@@ -61,8 +63,7 @@ def _coerce_type(name: str, value: Any) -> Any:
 def _text(value: Any) -> str:
     if type(value) is not str:
         raise TypeError(value)
-    # An escape for half of a surrogate pair is JSON, but no character.
-    return value if value.isascii() else value.encode("utf-8", errors="replace").decode()
+    return value
 
 
 def _scalar(value: Any) -> str:

@@ -19,6 +19,8 @@ class Tally:
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     repairs: Counter[str] = field(default_factory=Counter)  # good records, by repair
+    repaired_fields: Counter[str] = field(default_factory=Counter)  # good records, by FIELD:REPAIR
+    damaged_fields: Counter[str] = field(default_factory=Counter)  # good records, by FIELD:WARNING
     languages: Counter[str] = field(default_factory=Counter)  # listings, by language
     locales: set[str] = field(default_factory=set)  # known ones, of good records and of rejects whose locale could be read
     # Rejects whose key could not be made out, by the locale that they may be of: their own where it is a known one.
@@ -41,6 +43,11 @@ class Tally:
         for i, names in enumerate(columns["repairs"]):
             if names and i not in verdicts:
                 self.repairs.update(names)
+        for counted, found in (
+            (self.repaired_fields, judged.repaired_fields),
+            (self.damaged_fields, judged.damaged_fields),
+        ):
+            counted.update(name for i, names in found.items() if i not in verdicts for name in names)
         self.languages.update(columns["language"])
         self.languages -= Counter(columns["language"][i] for i in judged.tombstones | verdicts.keys())
         self.locales |= set(columns["locale"]) & LOCALES.keys()
@@ -52,6 +59,8 @@ class Tally:
         self.rejected += other.rejected
         self.reasons += other.reasons
         self.repairs += other.repairs
+        self.repaired_fields += other.repaired_fields
+        self.damaged_fields += other.damaged_fields
         self.languages += other.languages
         self.locales |= other.locales
         self.unknown_keys += other.unknown_keys
@@ -62,5 +71,5 @@ class Tally:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Tally":
-        counters = {name: Counter(values[name]) for name in ("reasons", "repairs", "languages", "unknown_keys")}
+        counters = {name: Counter(count) for name, count in values.items() if isinstance(count, dict)}
         return cls(**{**values, **counters, "locales": set(values["locales"])})

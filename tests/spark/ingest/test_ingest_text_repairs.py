@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spark.ingest.cleaning.lost_letters import count_lost
 from spark.ingest.cleaning.text_repairs import STEPS, repair_quantity, repair_record, repair_text
 from spark.ingest.reading.quick_check import find_clear_lines, is_clear
 
@@ -28,6 +29,12 @@ def _repaired(text: str) -> tuple[str | None, set[str]]:
         (" two \t words\n", "two words", "whitespace"),
         ("Salt &amp; pepper<br/>500 g", "Salt & pepper 500 g", "html"),
         ("a &amp;lt;b&amp;gt;bold&amp;lt;/b&amp;gt; word", "a bold word", "html"),
+        ("H<sub>2</sub>O, Wohn<b>zimmer</b>lampe", "H2O, Wohnzimmerlampe", "html"),
+        ('a<br>b<div class="c">d</div>e', "a b d e", "html"),
+        ("Gr=C3=B6=C3=9Fe 38 =3D M", "Größe 38 = M", "escapes"),
+        ("Gr%C3%B6%C3%9Fe%2038", "Größe 38", "escapes"),
+        ("Caf%C3%A9+noir", "Café noir", "escapes"),
+        ("cut \ud83d", "cut \ufffd", "surrogates"),
     ],
 )
 def test_each_repair_is_made_and_named(damaged: str, sound: str, name: str) -> None:
@@ -42,6 +49,11 @@ def test_each_repair_is_made_and_named(damaged: str, sound: str, name: str) -> N
         "5 < 6 and 7 > 2",
         "R&D at AT&T; Q&A",
         "x<y>z",
+        "Size a<b and c>d",
+        "Size=38, a=B2",
+        "100%25 100%ige 50% co",
+        "Gr%C3%B6%C3%9Fe 38",
+        "https://a.b/Gr%C3%B6.jpg",
         "Crème brûlée «maison» à l’ancienne, œufs",
         "Größe 38 – weiß",
         "Ação São João 100 %",
@@ -107,11 +119,14 @@ _LETTERS_NEAR_DAMAGE = st.text(
 def test_what_the_first_look_clears_no_repair_changes(text: str) -> None:
     if is_clear(text):
         found: set[str] = set()
+        assert not count_lost(text, is_name=True)
         assert [repair(text) for _, repair in STEPS] == [text] * len(STEPS)
         assert (repair_text(text, found), found) == (text, set())
 
 
-@pytest.mark.parametrize("symbols", ['a é–日قطœ&"\\', "a é\u0300Ã©\u00a0<;7", "b –—“”\u2028ط\u0638ヽ"])
+@pytest.mark.parametrize(
+    "symbols", ['a é–日قطœ&"\\', "a é\u0300Ã©\u00a0<;7", "b –—“”\u2028ط\u0638ヽ", "aZ ÂÃé%=?C3", "1 aقط–é日\u0638", "aÂÇ O日–أ"]
+)
 def test_a_clear_line_holds_clear_texts_only(symbols: str) -> None:
     texts = ["".join(chosen) for length in range(1, 5) for chosen in product(symbols, repeat=length)]
     lines = [json.dumps({"title": ["a", text], text: 5}, ensure_ascii=False).encode() for text in texts]

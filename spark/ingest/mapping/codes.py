@@ -1,0 +1,56 @@
+"""Codes of a record get one spelling: locale, language, time. An id is a key, and stays as the feed has it."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from schemas.locales import LANGUAGE_SPELLINGS, find_locale
+
+MAX_TAG_CHARACTERS = 35  # RFC 5646, 4.4.1
+
+
+def normalise_codes(columns: dict[str, list[Any]]) -> None:
+    """In place. A locale that names its language (``pt-BR``) declares it, where the record does not."""
+    found = {locale: find_locale(locale) for locale in set(columns["locale"]) if locale is not None}
+    tags = [found.get(locale) for locale in columns["locale"]]
+    columns["locale"] = [_strip(locale) if tag is None else tag[0] for locale, tag in zip(columns["locale"], tags, strict=True)]
+    columns["language"] = _map(columns["language"], normalise_language)
+    if any(tag is not None and tag[1] is not None for tag in tags):
+        columns["language"] = [
+            tag[1] if language is None and tag is not None else language
+            for language, tag in zip(columns["language"], tags, strict=True)
+        ]
+    columns["updated_at"] = [None if text is None else text.strip() or None for text in columns["updated_at"]]
+    columns["item_id"] = [None if item_id is None or not item_id.strip() else item_id for item_id in columns["item_id"]]
+
+
+def normalise_language(declared: str | None) -> str | None:
+    """``de-DE``, ``DE`` and ``deu`` become ``de``; None where nothing is left. A long text is no tag and stays as it is."""
+    if declared is None or len(declared) > MAX_TAG_CHARACTERS:
+        return declared
+    language = declared.partition("-")[0].partition("_")[0].strip().lower() or None
+    return language and LANGUAGE_SPELLINGS.get(language, language)
+
+
+def drop_half_characters(columns: dict[str, list[Any]], rejected: Iterable[int]) -> None:
+    """Codes of rejects that hold half of a surrogate pair, which no table can, become None. In place."""
+    for i in rejected:
+        for name in ("locale", "item_id", "language"):
+            if columns[name][i] is not None and not _is_whole(columns[name][i]):
+                columns[name][i] = None
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _strip(text: str | None) -> str | None:
+    return None if text is None else text.strip() or None
+
+
+def _map(values: list[Any], change: Callable[[Any], Any]) -> list[Any]:
+    changed = {value: change(value) for value in set(values)}
+    return [changed[value] for value in values]
