@@ -11,7 +11,7 @@ from schemas.listing import DECLARED, DETECTED, FEED_COLUMNS
 from spark.ingest.cleaning.language import fill_languages, find_warnings
 from spark.ingest.cleaning.repairs import Repaired, repair_records
 from spark.ingest.judging.rules import Batch, Limits, Verdict, judge_records
-from spark.ingest.mapping.codes import drop_half_characters, normalise_codes
+from spark.ingest.mapping.codes import forget_odd_codes, normalise_codes
 from spark.ingest.mapping.records import map_records
 from spark.ingest.mapping.timestamps import to_micros
 from spark.ingest.reading.lines import Lines
@@ -49,7 +49,7 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
     repaired = repair_records(records)
     updated_at = [None if text is None else to_micros(text) for text in columns["updated_at"]]
     verdicts = judge_records(Batch(records, updated_at, limits, repaired.lost))
-    drop_half_characters(columns, verdicts)
+    forget_odd_codes(columns, {i: verdict.reasons for i, verdict in verdicts.items()})
     tombstones = {i for i, deleted in enumerate(columns["deleted"]) if deleted and i not in verdicts}
     declared = columns["language"]
     columns["language"], confidences = fill_languages(declared, columns["title"], columns["description"], verdicts.keys())

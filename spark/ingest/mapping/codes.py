@@ -1,6 +1,6 @@
 """Codes of a record get one spelling: locale, language, time. An id is a key, and stays as the feed has it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from schemas.locales import LANGUAGE_SPELLINGS, find_locale
@@ -31,10 +31,15 @@ def normalise_language(declared: str | None) -> str | None:
     return language and LANGUAGE_SPELLINGS.get(language, language)
 
 
-def drop_half_characters(columns: dict[str, list[Any]], rejected: Iterable[int]) -> None:
-    """Codes of rejects that hold half of a surrogate pair, which no table can, become None. In place."""
-    for i in rejected:
-        for name in ("locale", "item_id", "language"):
+def forget_odd_codes(columns: dict[str, list[Any]], rejected: Mapping[int, Sequence[str]]) -> None:
+    """Codes of rejects that cannot be told become None, in place. ``rejected``: position → reasons.
+
+    An odd id may be that of any item. Half of a surrogate pair is in no table.
+    """
+    for i, reasons in rejected.items():
+        if "invalid_item_id" in reasons:
+            columns["item_id"][i] = None
+        for name in ("locale", "language"):
             if columns[name][i] is not None and not _is_whole(columns[name][i]):
                 columns[name][i] = None
 

@@ -45,6 +45,7 @@ def test_no_repair_touches_an_id() -> None:
 def test_an_id_that_two_items_could_have_is_rejected(item_id: str) -> None:
     judged = _judge({"item_id": item_id}, {})
     assert {i: verdict.reasons for i, verdict in judged.verdicts.items()} == {0: ["invalid_item_id"]}
+    assert judged.columns["item_id"] == [None, "1"]  # it may be that of any item
     json.dumps([judged.columns, judged.verdicts[0].detail], ensure_ascii=False).encode()  # no half of a surrogate pair is left
 
 
