@@ -35,23 +35,31 @@ class Model:
 
 def detect_languages(texts: Sequence[str]) -> list[tuple[str, float]]:
     """Language and probability of each text, out of schemas.locales.LANGUAGES. A text that says nothing is 0.1 of the first."""
-    found: list[tuple[str, float]] = []
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
-        found.extend(_detect_batch(texts[start : start + TEXTS_AT_ONCE]))
-    return found
+    return choose_languages(score_texts(texts))
 
 
-def _detect_batch(texts: Sequence[str]) -> list[tuple[str, float]]:
+def choose_languages(scores: NDArray[np.float32]) -> list[tuple[str, float]]:
+    """The likeliest language of each row, and its probability."""
+    likelihood = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+    best = likelihood.argmax(axis=1) if len(scores) else []
+    probability = likelihood.max(axis=1, initial=0) / likelihood.sum(axis=1)
+    return [(load_model().languages[i], float(p)) for i, p in zip(best, probability, strict=True)]
+
+
+def score_texts(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Log-likelihoods [texts, languages] at the library's temperature, which keeps long and short texts comparable."""
+    batches = (texts[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE))
+    scores = [_score_batch(batch) for batch in batches]
+    return np.concatenate(scores) if scores else np.zeros((0, len(load_model().languages)), dtype=np.float32)
+
+
+def _score_batch(texts: Sequence[str]) -> NDArray[np.float32]:
     model = load_model()
     encoded = [_encode(text) for text in texts]
     lengths = np.array([len(text) for text in encoded])
     scores = _score(model, *_count_features(model, encoded, lengths), len(encoded))
-    # The library's temperature, which keeps probabilities of long and short texts comparable.
     scores /= np.sqrt(np.maximum(lengths, 1))[:, None].astype(np.float32)
-    likelihood = np.exp(scores - scores.max(axis=1, keepdims=True))
-    best = likelihood.argmax(axis=1)
-    probability = likelihood.max(axis=1) / likelihood.sum(axis=1)
-    return [(model.languages[i], float(p)) for i, p in zip(best, probability, strict=True)]
+    return scores
 
 
 def _encode(text: str) -> bytes:

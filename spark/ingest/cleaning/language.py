@@ -1,13 +1,15 @@
-"""The language of each listing: what the feed declares, else what the text says (spark.ingest.cleaning.detection).
+"""The language of each listing: what the feed declares, else what the text and the locale say.
 
-A declaration is checked by script alone; a disagreement is a warning (schemas.listing.WARNINGS), never a rejection.
+The locale's own languages come first, the most usual one foremost; another takes strong evidence from the text
+(spark.ingest.cleaning.locale_languages). Between languages of two scripts the title's letters decide. A declaration is checked
+by script alone; a disagreement is a warning (schemas.listing.WARNINGS), never a rejection.
 """
 
 import re
 from collections.abc import Collection, Sequence
 
 from schemas.locales import LOCALES
-from spark.ingest.cleaning.detection import detect_languages
+from spark.ingest.cleaning.locale_languages import detect_for_locales
 
 # The detector gains nothing from more text than this.
 DETECTION_CHARACTERS = 150
@@ -24,26 +26,35 @@ _scripts = {language: re.compile(letters) for language, letters in SCRIPTS.items
 
 
 def fill_languages(
-    declared: Sequence[str | None], titles: Sequence[str | None], descriptions: Sequence[str | None], rejected: Collection[int]
+    declared: Sequence[str | None],
+    locales: Sequence[str | None],
+    titles: Sequence[str | None],
+    categories: Sequence[str | None],
+    descriptions: Sequence[str | None],
+    rejected: Collection[int],
 ) -> tuple[list[str | None], list[float | None]]:
     """Detects the language of each good record that has text and declares none.
 
-    Returns languages, and the detector's confidence in those that it found. ``rejected`` are positions.
+    Returns languages, and the confidence in those that were detected. ``rejected`` are positions.
     """
     languages: list[str | None] = list(declared)
     confidences: list[float | None] = [None] * len(languages)
     if None not in languages:
         return languages, confidences
     undeclared = (i for i, language in enumerate(languages) if language is None and i not in rejected)
-    texts = {i: text for i in undeclared if (text := text_to_detect(titles[i], descriptions[i]))}
-    for i, (language, probability) in zip(texts, detect_languages(list(texts.values())), strict=True):
+    texts = {i: text for i in undeclared if (text := text_to_detect(titles[i], categories[i], descriptions[i]))}
+    found = detect_for_locales(list(texts.values()), [titles[i] or "" for i in texts], [locales[i] for i in texts])
+    for i, (language, probability) in zip(texts, found, strict=True):
         languages[i], confidences[i] = language, round(probability, 4)
     return languages, confidences
 
 
-def text_to_detect(title: str | None, description: str | None) -> str:
-    """The part of a listing that is enough to tell its language; empty where it has no text."""
-    return " ".join(text for text in (title, description) if text)[:DETECTION_CHARACTERS]
+def text_to_detect(title: str | None, category: str | None, description: str | None) -> str:
+    """The part of a listing that is enough to tell its language; empty where it has no text.
+
+    A category says more than a description: that may be in several languages.
+    """
+    return " ".join(text for text in (title, category or description) if text)[:DETECTION_CHARACTERS]
 
 
 def find_warnings(

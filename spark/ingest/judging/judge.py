@@ -52,7 +52,9 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
     forget_odd_codes(columns, {i: verdict.reasons for i, verdict in verdicts.items()})
     tombstones = {i for i, deleted in enumerate(columns["deleted"]) if deleted and i not in verdicts}
     declared = columns["language"]
-    columns["language"], confidences = fill_languages(declared, columns["title"], columns["description"], verdicts.keys())
+    columns["language"], confidences = fill_languages(
+        declared, columns["locale"], columns["title"], columns["category"], columns["description"], verdicts.keys()
+    )
     return Judged(
         columns={
             **{column.name: columns[column.name] for column in FEED_COLUMNS},
