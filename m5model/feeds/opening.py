@@ -99,10 +99,12 @@ def open_at(path: str, at: int) -> Iterator[ByteStream]:
 
 def find_utf_16(head: bytes) -> str | None:
     """The encoding of a text that begins with ``head``, where it is UTF-16, with or without a mark."""
-    if (marked := UTF_16_MARKS.get(head[:2])) is not None:
+    # Text of a feed in UTF-16 has zeros; without any, the mark is damage.
+    if (marked := UTF_16_MARKS.get(head[:2])) is not None and (0 in head[2:200] or len(head) == 2):
         return marked
+    # Without a mark: a feed begins with characters of which every other byte is zero (a quote, a bracket, a Latin letter).
     start = head[:200]
     for encoding, zeros, others in (("utf-16-le", start[1::2], start[::2]), ("utf-16-be", start[::2], start[1::2])):
-        if len(zeros) > 3 and zeros.count(0) > 0.3 * len(zeros) and others.count(0) < 0.1 * len(others):
+        if zeros[:2] == b"\x00\x00" and b"\x00" not in others[:2] and zeros.count(0) > 2 * others.count(0):
             return encoding
     return None
