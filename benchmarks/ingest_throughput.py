@@ -1,14 +1,16 @@
-"""Ingest against a plain copy of the same feed: JSON read with its schema and written as a Delta table.
+"""Ingest against a plain copy of the same feed: read by Spark with its schema and written as a Delta table.
 
     python benchmarks/ingest_throughput.py [--rows 1000000] [--rounds 3]
 
-Same session, cores and files; Spark's start is left out, and both have run on a tenth of the rows before. ``ingest_to_copy`` is
-the copy's rows/s over ingest's where the feed declares its languages, ``ingest_to_copy_detecting`` where no record does. In
-every round each stands between two copies, and counts against their mean; the round of the median counts, ``ratios`` are all of
-them. ``copy_to_copy`` is the slowest copy over the fastest: how much the machine itself changed meanwhile. A second ingest of
-the same feed, which finds nothing new, is timed as well. ``pass_share`` is the pass's
-part of an ingest: reading, repairing, judging, writing and counting every record; the rest settles and commits. The last line
-of stdout is one JSON object.
+Same session, cores and files; Spark's start is left out, and both have run on a tenth of the rows before. ``ingest_to_copy``
+is the copy's rows/s over ingest's where the feed declares its languages, ``ingest_to_copy_detecting`` where no record does.
+In every round each stands between two copies, and counts against their mean; the round of the median counts, ``ratios`` are
+all of them. ``csv_to_copy`` and ``parquet_to_copy`` are the same for these forms (a copy of CSV leaves lists and maps as
+texts), and ``csv_to_json`` and ``parquet_to_json`` are their seconds over those of JSON Lines. ``copy_to_copy`` is the
+slowest copy over the fastest: how much the machine itself changed meanwhile. ``unchanged_to_new`` and ``unchanged_to_copy``
+are of a second ingest of the same feed, which finds nothing new. ``pass_share`` is the pass's part of an ingest: reading,
+repairing, judging, writing and counting every record; the rest settles and commits. The last line of stdout is one JSON
+object.
 """
 
 import argparse
@@ -24,7 +26,8 @@ from unittest import mock
 
 from inputs.feeds import write_feed
 from inputs.memory import live_heap_mb
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 from m5model.training.progress import say
 from schemas.listing import FEED_COLUMNS, LISTINGS
@@ -60,6 +63,7 @@ def main() -> int:
             copies.append(bench.copy(rows))
         large_heap = live_heap_mb(spark)
         again = bench.ingest(rows, declared=True, again=True)
+        forms = {form: bench.compare(rows, form, arguments.rounds) for form in ("csv", "parquet")}
     large, copied = statistics.median(ingests), statistics.median(copies)
     around = [(before + after) / 2 for before, after in zip(copies, copies[1:], strict=False)]
     ratios = [seconds / copy for seconds, copy in zip(ingests, around[::2], strict=True)]
@@ -73,7 +77,10 @@ def main() -> int:
         "ingest_to_copy_detecting": round(statistics.median(detecting), 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
         "copy_to_copy": round(max(copies) / min(copies), 3),
+        **{f"{form}_to_copy": round(ratio, 3) for form, (ratio, _) in forms.items()},
+        **{f"{form}_to_json": round(seconds / large, 3) for form, (_, seconds) in forms.items()},
         "unchanged_to_copy": round(again / copied, 3),
+        "unchanged_to_new": round(again / large, 3),
         "rejected_share": bench.rejected / rows,
         f"seconds_at_{_short(tenth)}": round(small, 1),
         f"seconds_at_{_short(rows)}": round(large, 1),
@@ -96,9 +103,21 @@ class Bench:
         self.rejected = 0
         self.stage_seconds = 0.0
 
-    def ingest(self, rows: int, *, declared: bool, again: bool = False) -> float:
+    def compare(self, rows: int, form: str, rounds: int) -> tuple[float, float]:
+        """Ingest over a copy of the same form, and ingest's seconds; medians."""
+        for warm_up in (self.copy, lambda count, form: self.ingest(count, declared=True, form=form)):
+            warm_up(WARM_UP_ROWS, form)
+        copies, ingests = [self.copy(rows, form)], []
+        for _ in range(rounds):
+            ingests.append(self.ingest(rows, declared=True, form=form))
+            copies.append(self.copy(rows, form))
+        around = [(before + after) / 2 for before, after in zip(copies, copies[1:], strict=False)]
+        ratios = [seconds / copy for seconds, copy in zip(ingests, around, strict=True)]
+        return statistics.median(ratios), statistics.median(ingests)
+
+    def ingest(self, rows: int, *, declared: bool, again: bool = False, form: str = "jsonl") -> float:
         """Seconds."""
-        feed = self._feed(rows, declared)
+        feed = self._feed(rows, declared, form)
         if not again:
             self._ingests[feed] = self._ingests.get(feed, 0) + 1
         workspace = Workspace(f"{feed}-workspace-{self._ingests[feed]}")
@@ -109,25 +128,32 @@ class Bench:
         result.accounting.verify("ingest")
         self.rejected = result.accounting.rejected
         kind = "again" if again else "declared" if declared else "detecting"
-        say(f"ingest {kind}: {rows:,} in {seconds:.1f} s, the pass {self.stage_seconds:.1f} s")
+        say(f"ingest {form} {kind}: {rows:,} in {seconds:.1f} s, the pass {self.stage_seconds:.1f} s")
         return seconds
 
-    def copy(self, rows: int) -> float:
+    def copy(self, rows: int, form: str = "jsonl") -> float:
         """Seconds to read the declared feed with its schema and write it as it is."""
-        feed = self._feed(rows, True)
+        feed = self._feed(rows, True, form)
         schema = spark_schema(LISTINGS)
         fields = [schema[column.name] for column in FEED_COLUMNS]
         self._copies += 1
         started = time.monotonic()
-        records = self._spark.read.schema(type(schema)(fields)).json(feed)
+        records = self._read(feed, type(schema)(fields), form)
         records.write.format("delta").partitionBy("locale").save(f"{feed}-copy-{self._copies}")
         seconds = time.monotonic() - started
-        say(f"copy: {rows:,} in {seconds:.1f} s")
+        say(f"copy {form}: {rows:,} in {seconds:.1f} s")
         return seconds
 
-    def _feed(self, rows: int, declared: bool) -> str:
-        path = self._folder / f"{rows}-{'declared' if declared else 'undeclared'}"
-        return str(path) if path.exists() else write_feed(self._spark, self._folder, rows, declared=declared)
+    def _read(self, feed: str, schema: StructType, form: str) -> DataFrame:
+        if form == "csv":
+            texts = ", ".join(f"{field.name} string" for field in schema.fields)
+            reader = self._spark.read.schema(texts).option("header", "true").option("multiLine", "true").option("escape", '"')
+            return reader.csv(feed)
+        return self._spark.read.schema(schema).format({"jsonl": "json"}.get(form, form)).load(feed)
+
+    def _feed(self, rows: int, declared: bool, form: str) -> str:
+        path = self._folder / f"{rows}-{'declared' if declared else 'undeclared'}-{form}"
+        return str(path) if path.exists() else write_feed(self._spark, self._folder, rows, declared=declared, form=form)
 
     @contextmanager
     def _timed_pass(self) -> Iterator[None]:

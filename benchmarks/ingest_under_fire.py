@@ -1,58 +1,79 @@
-"""Thousands of damaged feeds: no crash, and every record in ``listings`` or in ``listing_rejects`` with a reason, none in both.
+"""Thousands of damaged feeds in every form: nothing is lost, nothing is deleted wrongly, and every byte is accounted for.
 
-    python benchmarks/ingest_under_fire.py [--feeds 10000]
+    python benchmarks/ingest_under_fire.py [--feeds 10000] [--batch 500]
 
-Each feed is a JSON Lines or CSV file of some listings whose bytes are mutated: flipped, cut, doubled, spliced with control
-characters, quotes, braces and invalid UTF-8. Feeds are ingested some hundred at a time. Of every line of JSON is checked where
-it ended; of CSV, where damage moves the borders of records, the accounting and the tables' counts. The last line of stdout
-is one JSON object.
+A batch is ingested twice. First sound: JSON in three spellings, CSV in many dialects, RSS and Parquet, in three encodings,
+plain and compressed, in folders with odd names, markers and links. Then anew with ``--full``, with other content, some records
+gone, and the bytes of files flipped, cut, doubled and spliced; every third batch is sound then, too, so that records that are
+gone are deleted. Then a file that may not be read is ingested. The last line of stdout is one JSON object:
+
+    bytes_unaccounted   bytes and rows of files that no record, header, separator or blank line accounts for
+    lost                records whose id is in a file and neither in ``listings`` of that run nor in a reject's bytes
+    in_both             records that are in ``listings`` of that run and in a reject, though their file has them once
+    deleted_wrongly     listings that were deleted as absent, though their id is in a file
+    not_refused         files that had to be refused by name with exit code 3 and were not
+    stack_traces        those in the log of this process and of its JVM, of log_bytes
 """
 
 import argparse
-import hashlib
 import json
+import os
 import random
+import re
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from deltalake import DeltaTable
+from inputs.damaged_feeds import KINDS, Record, decode, read_text, write_feed, write_refused
 from inputs.listings import REAL_CATALOGUE
 from pyspark.sql import SparkSession
 
 from m5model.training.progress import say
+from schemas.errors import BadDataError
 from schemas.workspace import Workspace
-from spark.ingest.ingest import ingest_feed
+from spark.ingest.ingest import IngestResult, ingest_feed
 from spark.setup.session import build_session
 
-BATCH = 500
-RECORDS = 6
-SPLICES = (
-    *(b"\x00", b"\xff\xfe", b'"', b"}", b"{", b"\\", b"\n", b"\r\n", b",", b"null"),
-    *(b"\xc3", b"\xed\xa0\x80", b"[[", b"\xef\xbb\xbf"),
-)
+RECORDS = 12
+ID = re.compile(r"(?<![\w-])i\d+-\d+x(?!\w)")  # an id that damage has not cut or changed at an end
+GONE = 0.1  # of the records, the second time
+MUST_BE_ZERO = ("bytes_unaccounted", "lost", "in_both", "deleted_wrongly", "not_refused", "stack_traces")
+STACK_TRACE = re.compile(rb"^Traceback \(most recent|^\tat [\w.$]+\(|^Caused by: ", re.MULTILINE)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--feeds", type=int, default=10_000, help="damaged files (default: %(default)s)")
+    parser.add_argument("--feeds", type=int, default=10_000, help="files (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=500, help="files that are ingested at once (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the damage (default: %(default)s)")
     arguments = parser.parse_args()
-    spark = build_session("m5 ingest_under_fire")
-    random_source = random.Random(arguments.seed)
-    records = read_records()
-    totals = {"records": 0, "written": 0, "unchanged": 0, "superseded": 0, "rejected": 0, "lost": 0, "in_both": 0}
-    for start in range(0, arguments.feeds, BATCH):
-        with tempfile.TemporaryDirectory() as scratch:
-            add = ingest_batch(spark, Path(scratch), records, min(BATCH, arguments.feeds - start), start, random_source)
-        totals = {name: totals[name] + add[name] for name in totals}
-        say(f"{min(start + BATCH, arguments.feeds):,} feeds: {totals}")
-    spark.stop()
-    print(json.dumps({"benchmark": "ingest_under_fire", "feeds": arguments.feeds, "crashes": 0, **totals}))
-    return 0 if not totals["lost"] and not totals["in_both"] else 1
+    totals: Counter[str] = Counter(dict.fromkeys(MUST_BE_ZERO, 0))
+    with tempfile.NamedTemporaryFile(suffix=".log") as log:
+        _keep_log(log.fileno())
+        spark = build_session("m5 ingest_under_fire")
+        records, source = read_records(), random.Random(arguments.seed)
+        for start in range(0, arguments.feeds, arguments.batch):
+            feeds = min(arguments.batch, arguments.feeds - start)
+            with tempfile.TemporaryDirectory() as scratch:
+                batch = Batch(spark, Path(scratch), records, range(start, start + feeds), source)
+                totals.update(batch.run(damaged=start // arguments.batch % 3 != 2))
+            say(f"{start + feeds:,} feeds: {dict(totals)}")
+        spark.stop()
+        said = Path(log.name).read_bytes()
+        totals.update(stack_traces=len(STACK_TRACE.findall(said)), log_bytes=len(said))
+    print(json.dumps({"benchmark": "ingest_under_fire", "feeds": arguments.feeds, "seed": arguments.seed, **totals}))
+    return 1 if any(totals[name] for name in MUST_BE_ZERO) else 0
 
 
-def read_records() -> list[dict[str, object]]:
+def _keep_log(log: int) -> None:
+    """What this process and its JVM say on stderr goes into the log; ``say`` still reaches the terminal."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    os.dup2(log, 2)
+
+
+def read_records() -> list[Record]:
     import pyarrow.parquet as pq
 
     files = sorted(REAL_CATALOGUE.glob("*.parquet"))
@@ -64,112 +85,98 @@ def read_records() -> list[dict[str, object]]:
         files = sorted((Path(folder) / "feeds").glob("*.parquet"))
     rows = [row for file in files for row in pq.read_table(file).slice(0, 400).to_pylist()]
     wanted = ("locale", "language", "title", "description", "brand", "category")
-    return [{name: row.get(name) for name in wanted} | {"bullets": ["one", "two"]} for row in rows]
+    return [{name: row.get(name) for name in wanted} | {"bullets": ["one", "two"]} for row in rows if row.get("title")]
 
 
-def ingest_batch(
-    spark: SparkSession, folder: Path, records: list[dict[str, object]], feeds: int, start: int, source: random.Random
-) -> dict[str, int]:
-    """Damage, ingest and check one batch; counts by outcome."""
-    lines: set[bytes] = set()
-    (folder / "feed").mkdir()
-    for number in range(feeds):
-        chosen = [{**source.choice(records), "item_id": f"{start + number}-{i}"} for i in range(RECORDS)]
-        if number % 5:
-            data = damage(b"\n".join(json.dumps(record, ensure_ascii=False).encode() for record in chosen), source)
-            (folder / "feed" / f"{number}.jsonl").write_bytes(data)
-            lines |= {line for line in data.split(b"\n") if line.strip(b" \r")}
-        else:
-            (folder / "feed" / f"{number}.csv").write_bytes(damage(as_csv(chosen), source, skip=60))
-    workspace = Workspace(str(folder / "workspace"))
-    result = ingest_feed(spark, workspace, [str(folder / "feed")], run_id="fire", max_reject_share=1)
-    account = result.accounting
-    account.verify("ingest")
-    listings = DeltaTable(workspace.table("listings")).to_pyarrow_table(columns=["locale", "item_id", "run_id"]).to_pylist()
-    rejects = DeltaTable(workspace.table("listing_rejects")).to_pyarrow_table().to_pylist()
-    keys = {(row["locale"], row["item_id"]) for row in listings}
-    ids = {row["reject_id"] for row in rejects}
-    lost = abs(account.written - result.deleted - len(listings)) + abs(
-        account.rejected - sum(row["occurrences"] for row in rejects)
-    )
-    lost += sum(not row["reasons"] for row in rejects)
-    accepted: set[tuple[str, str]] = set()
-    for line in lines:
-        if hashlib.sha256(line).hexdigest() not in ids:
-            key = key_of(line)
-            lost += key is None or (key not in keys and not is_tombstone(line))
-            accepted |= {key} if key else set()
-    of_rejects = {key_of(row["raw"]) for row in rejects if row["raw_format"] == "json"}
-    in_both = len((of_rejects & keys) - accepted)
-    return {
-        "records": account.rows_in,
-        "written": account.written,
-        "unchanged": account.unchanged,
-        "superseded": account.superseded,
-        "rejected": account.rejected,
-        "lost": lost,
-        "in_both": in_both,
-    }
+class Batch:
+    """Some files that are ingested twice."""
 
+    def __init__(self, spark: SparkSession, folder: Path, records: list[Record], numbers: range, source: random.Random) -> None:
+        self._spark, self._source = spark, source
+        self._folder, self._workspace = folder, Workspace(str(folder / "workspace"))
+        self._kinds = {number: source.choice([*KINDS, "csv", "json_lines"]) for number in numbers}
+        self._records = {
+            number: [{**source.choice(records), "item_id": f"i{number}-{i}x"} for i in range(RECORDS)] for number in numbers
+        }
+        self._files: dict[Path, int] = {}
 
-def damage(data: bytes, source: random.Random, skip: int = 0) -> bytes:
-    """Some mutations behind the first ``skip`` bytes; one feed in ten stays sound."""
-    if source.random() < 0.1:
-        return data
-    for _ in range(source.randint(1, 6)):
-        at = source.randrange(skip, max(skip + 1, len(data)))
-        end = min(len(data), at + source.randint(1, 40))
-        kind = source.randrange(6)
-        if kind == 0:
-            data = data[:at] + bytes([source.randrange(256)]) + data[at + 1 :]
-        elif kind == 1:
-            data = data[:at] + source.choice(SPLICES) + data[at:]
-        elif kind == 2:
-            data = data[:at] + data[end:]
-        elif kind == 3:
-            data = data[:end] + data[at:end] + data[end:]
-        elif kind == 4:
-            data = data[: max(skip, at)] if source.random() < 0.2 else data
-        else:
-            data = data[:at] + bytes(source.randrange(256) for _ in range(3)) + data[at:]
-    return data
+    def run(self, *, damaged: bool) -> Counter[str]:
+        """Counts of what must be zero, and of what happened."""
+        first = self._ingest("day1", damaged=False)
+        # What a title alone makes a reject of is no listing on either day.
+        counts = Counter(sound_rejected=first.accounting.rejected)
+        before = self._listings()
+        result = self._ingest("day2", damaged=damaged)
+        counts += Counter(files=len(self._files), records=result.accounting.rows_in, rejected=result.accounting.rejected)
+        counts += Counter(written=result.accounting.written, deleted_as_absent=result.deleted_as_absent)
+        counts += self._check_bytes(result) + self._check_records(before)
+        return counts + self._check_refused()
 
+    def _ingest(self, day: str, *, damaged: bool) -> IngestResult:
+        feed = self._folder / day
+        self._files = {}
+        for number, kind in self._kinds.items():
+            records = [{**record, "source": day} for record in self._records[number]]
+            if day == "day2":
+                records = [record for record in records if self._source.random() > GONE] or records[:1]
+            self._files[write_feed(feed, number, kind, records, self._source, damaged=damaged)] = number
+        (feed / "_SUCCESS").touch()
+        (feed / "empty.jsonl").touch()
+        link = feed / "link.jsonl"
+        (self._folder / f"{day}.txt").write_text('{"locale": "DE", "item_id": "linked", "title": "a title"}\n')
+        link.symlink_to(self._folder / f"{day}.txt")
+        result = ingest_feed(self._spark, self._workspace, [str(feed)], run_id=day, max_reject_share=1, full=True)
+        result.accounting.verify("ingest")
+        return result
 
-def as_csv(records: list[dict[str, object]]) -> bytes:
-    import csv
-    import io
+    def _listings(self) -> dict[str, str]:
+        """The run that wrote each listing, by item."""
+        table = DeltaTable(self._workspace.table("listings")).to_pyarrow_table(columns=["item_id", "run_id"])
+        return dict(zip(table["item_id"].to_pylist(), table["run_id"].to_pylist(), strict=True))
 
-    names = ["locale", "item_id", "language", "title", "description", "brand", "category", "bullets"]
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(names)
-    for record in records:
-        writer.writerow([json.dumps(record[name]) if name == "bullets" else record.get(name) or "" for name in names])
-    return out.getvalue().encode()
+    def _check_bytes(self, result: IngestResult) -> Counter[str]:
+        totals = {account.file: account.total for account in result.accounts if account.unit != "rows"}
+        expected = {path.as_uri(): len(read_text(path)[0]) for path in self._files if path.suffix.lower() != ".parquet"}
+        differing = sum(abs(totals.get(file, 0) - size) for file, size in expected.items())
+        return Counter(bytes_unaccounted=differing + sum(abs(account.unaccounted) for account in result.accounts))
 
+    def _check_records(self, before: dict[str, str]) -> Counter[str]:
+        """Ids that stand in a file are searched for: a record may be damaged anywhere, and its id be in several."""
+        after = self._listings()
+        written = {item for item, run in after.items() if run == "day2"}
+        rejects = DeltaTable(self._workspace.table("listing_rejects")).to_pyarrow_table().to_pylist()
+        rejected = Counter(item for row in rejects for item in set(ID.findall(decode(row["raw"]))) if row["run_id"] == "day2")
+        whole_names = " ".join(written)
+        found = Counter(item for path in self._files for item in self._ids_in(path))
+        lost = [item for item in found if item not in written and item not in rejected and item not in whole_names]
+        # Of records that stay as they were, nothing is written; of sound ones, the content has changed.
+        deleted = before.keys() - after.keys()
+        in_both = [item for item in found if found[item] == 1 and item in written and item in rejected]
+        for name, items in (("lost", lost), ("in both", in_both), ("deleted wrongly", sorted(deleted & found.keys()))):
+            if items:
+                say(f"{name}: {[(item, self._kinds[int(item[1:].partition('-')[0])]) for item in items[:5]]}")
+        return Counter(lost=len(lost), in_both=len(in_both), deleted_wrongly=len(deleted & found.keys()))
 
-def key_of(line: bytes) -> tuple[str, str] | None:
-    """The key as ingest has it; None where Python's own parser cannot read the line."""
-    from schemas.locales import find_locale
+    def _ids_in(self, path: Path) -> list[str]:
+        if path.suffix.lower() == ".parquet":
+            import pyarrow.parquet as pq
 
-    record = parse(line)
-    if not isinstance(record, dict):
-        return None
-    locale, item = str(record.get("locale")), str(record.get("item_id"))
-    found = find_locale(locale)
-    return (found[0] if found else locale.strip(), item) if locale.strip() and item.strip() else None
+            ids: list[str] = pq.ParquetFile(path).read(columns=["item_id"])["item_id"].to_pylist()
+            return ids
+        return ID.findall(read_text(path)[1])
 
-
-def is_tombstone(line: bytes) -> bool:
-    record = parse(line)
-    return isinstance(record, dict) and str(record.get("deleted")).lower() == "true"
-
-
-def parse(line: bytes) -> object:
-    try:
-        return json.loads(line.decode("utf-8-sig"), strict=False)
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        return None
+    def _check_refused(self) -> Counter[str]:
+        """A file that cannot be read is named, and changes nothing."""
+        feed = self._folder / "refused"
+        feed.mkdir()
+        path, before = write_refused(feed, self._source), self._listings()
+        try:
+            ingest_feed(self._spark, self._workspace, [str(feed)], run_id="refused", max_reject_share=1, full=True)
+        except BadDataError as error:
+            if path.name in str(error) and error.next_step and self._listings() == before:
+                return Counter(refused=1)
+        say(f"not refused: {path.name}")
+        return Counter(not_refused=1)
 
 
 if __name__ == "__main__":
