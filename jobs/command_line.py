@@ -87,12 +87,24 @@ def add_init_flags(parser: JobParser) -> None:
         help="layers of --init to take; all otherwise",
     )
     parser.add_argument(
+        "--form",
+        choices=("distilbert", "streams", "whole"),
+        help="what --init becomes: an encoder in the layout of students (otherwise); one that reads text and structured data "
+        "apart; or, for teachers, itself in its own layout",
+    )
+    parser.add_argument(
+        "--structure-layers", type=whole_number(), metavar="N", help="of the structured stream, for --form streams; 2 otherwise"
+    )
+    parser.add_argument(
+        "--pooling", choices=("mean", "cls"), help="of the vectors, for --form whole; what the checkpoint says otherwise"
+    )
+    parser.add_argument(
         "--vocabulary-size", type=whole_number(), metavar="TOKENS", help="tokens of --init to keep, by use; all otherwise"
     )
     parser.add_argument(
         "--pairs", metavar="LABEL-SET", help="labelled pairs to learn from, for --steps: offers of one product near, others far"
     )
-    parser.require_with("--init", "--layers", "--vocabulary-size", "--pairs")
+    parser.require_with("--init", "--layers", "--vocabulary-size", "--pairs", "--form", "--structure-layers", "--pooling")
     parser.require_with("--steps", "--pairs")
     parser.refuse_with("--init", "--preset")
 

@@ -7,6 +7,7 @@ No Spark. Killed and started again with the same flags, it goes on from its last
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from jobs.command_line import add_training_flags, log, new_parser, require_workspace, run_job, start_run
 from jobs.flags import number
@@ -70,7 +71,7 @@ def _work(argv: Sequence[str] | None) -> None:
         quantization=arguments.quantization,
     )
     log.info("recipe: %s", recipe.canonical())
-    rendering = Rendering.from_json(read_manifest(teacher).rendering)
+    rendering = replace(Rendering.from_json(read_manifest(teacher).rendering), marked=False)  # students have one stream
     training_set = open_training_set(find_training_set(run.workspace, arguments.training_set), rendering)
     manifest = distill_student(run.workspace, training_set, teacher, recipe, gate=gate, machine=machine, start_from=start_from)
     run.run_id = f"distill-{manifest.id}"

@@ -7,10 +7,16 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from m5model.runtime.rendering import Rendering
+from schemas.errors import ConfigurationError
 
 
 def render_listings(df: DataFrame, rendering: Rendering) -> DataFrame:
-    """Adds ``text`` (what the encoder reads) and ``fingerprint`` (32 hexadecimal digits)."""
+    """Adds ``text`` (what the encoder reads) and ``fingerprint`` (32 hexadecimal digits).
+
+    Raises ConfigurationError for a marked rendering: only teachers read marks, and executors run students.
+    """
+    if rendering.marked:
+        raise ConfigurationError("Spark does not mark fields: the bundle is a teacher's", next_step="give a student's bundle")
     parts = [F.nullif(_render_field(field, rendering), F.lit("")) for field in rendering.fields]
     text = F.left(F.concat_ws(rendering.separator, *parts), F.lit(rendering.max_characters))
     text = F.concat(F.lit(rendering.prefix), text) if rendering.prefix else text

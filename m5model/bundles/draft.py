@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 from m5model.data.label_sets import LabelSet
 from m5model.data.training_sets import TrainingSet
 from m5model.data.vocabulary import save_vocabulary
-from m5model.encoders.bert import save_encoder
 from m5model.encoders.encoder import count_parameters
+from m5model.encoders.kinds import save_encoder
 from m5model.runtime.rendering import DEFAULT_RENDERING, Rendering
 from m5model.training.recipes import Recipe
 from m5model.training.stages import Model
@@ -19,7 +19,6 @@ from schemas.bundle import HEADS_FOLDER, BundleManifest, Kind, Origin, TrainedSt
 from schemas.errors import ConfigurationError
 from schemas.figure import Figure
 
-POOLING = "mean"
 NO_QUANTIZATION = "none"
 
 
@@ -37,7 +36,7 @@ class BundleDraft:
     layers: int
     vocabulary_size: int
     max_tokens: int
-    pooling: str = POOLING
+    pooling: str = "mean"
     rendering: Rendering = DEFAULT_RENDERING
     quantization: str = NO_QUANTIZATION
     training_set: Mapping[str, str] | None = None
@@ -69,6 +68,7 @@ def draft_bundle(
         layers=preset.layers,
         vocabulary_size=model.tokenizer.get_vocab_size(),
         max_tokens=preset.max_tokens,
+        pooling=model.encoder.pooling,
         rendering=training_set.rendering,
         training_set=training_set.reference,
         recipe=recipe.as_json(),
@@ -84,7 +84,7 @@ def write_checkpoint(folder: Path, model: Model, max_tokens: int, rendering: Ren
     if model.encoder is None or model.tokenizer is None:
         raise _unfinished(str(folder))
     save_encoder(folder, model.encoder.cpu(), max_tokens, rendering.prefix)
-    save_vocabulary(folder, model.tokenizer, max_tokens)
+    save_vocabulary(folder, model.tokenizer, max_tokens, model.encoder.control_tokens)
     for task, head in model.heads.items():
         file = folder / HEADS_FOLDER / f"{task}.safetensors"
         file.parent.mkdir(exist_ok=True)

@@ -1,6 +1,8 @@
 """The geometry of a bundle's encoder."""
 
-from m5model.encoders.presets import PRESETS, EncoderPreset
+from dataclasses import fields
+
+from m5model.encoders.presets import PRESETS, CrossAttentionPreset, EncoderPreset, WholePreset
 from schemas.bundle import BundleManifest
 from schemas.errors import DamagedFileError
 
@@ -18,4 +20,6 @@ def preset_of(manifest: BundleManifest) -> EncoderPreset:
             f"the manifest of {manifest.id} does not say its geometry: there is no preset {manifest.preset}, and no recipe",
             next_step="make the bundle again",
         )
-    return EncoderPreset(**stated, parameters=manifest.parameters)
+    kinds = (CrossAttentionPreset, WholePreset, EncoderPreset)
+    kind = next(kind for kind in kinds if {one.name for one in fields(kind)} - {"parameters"} <= stated.keys())
+    return kind(**stated, parameters=manifest.parameters)

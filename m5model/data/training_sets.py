@@ -76,12 +76,32 @@ def held_out_mask(keys: np.ndarray) -> np.ndarray:
         share *= 2
 
 
+def render_again(training_set: TrainingSet, rendering: Rendering) -> TrainingSet:
+    """The same rows and the same split, their texts rendered in another way: for an encoder that reads another rendering."""
+    if rendering == training_set.rendering:
+        return training_set
+    learn, held_out = (_with_texts(rows, rendering) for rows in (training_set.learn, training_set.held_out))
+    return TrainingSet(training_set.manifest, learn, held_out, rendering)
+
+
+def _with_texts(rows: Dataset, rendering: Rendering) -> Dataset:
+    def render_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        return {"text": [render(listing, rendering) for listing in _listings(batch)]}
+
+    # The name of the cached result; datasets has no public name for that of its input.
+    fingerprint = identify([rows._fingerprint, rendering.rendering_id], 32)
+    return rows.map(render_batch, batched=True, new_fingerprint=fingerprint)
+
+
+def _listings(batch: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+
+
 def _render_rows(rows: Dataset, manifest: TrainingSetManifest, rendering: Rendering) -> Dataset:
     """The rows with columns text and key beside their own, in the order of the keys, so that file layout cannot matter."""
 
     def render_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        columns = list(batch)
-        listings = [dict(zip(columns, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        listings = _listings(batch)
         return {
             "text": [render(listing, rendering) for listing in listings],
             "key": [key_hash(listing["locale"], listing["item_id"]) for listing in listings],

@@ -19,6 +19,7 @@ from schemas.errors import ConfigurationError
 
 # The position in this tuple is the token's id; the runtime pads with id 0.
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+CONTROL_ROLES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")  # of the same, as transformers names them
 PAD_ID, UNK_ID, CLS_ID, SEP_ID, MASK_ID = range(5)
 BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
 MINIMUM_SIZE = len(SPECIAL_TOKENS) + len(BYTE_TOKENS) + 1
@@ -56,11 +57,15 @@ def train_vocabulary(texts: Iterable[str], size: int) -> Tokenizer:
     return _finished(pieces)
 
 
-def save_vocabulary(folder: Path, tokenizer: Tokenizer, max_tokens: int) -> None:
-    """Write tokenizer.json and the tokenizer_config.json that lets ``transformers.AutoTokenizer`` open it."""
+def save_vocabulary(
+    folder: Path, tokenizer: Tokenizer, max_tokens: int, control_tokens: Mapping[str, str] | None = None
+) -> None:
+    """Write tokenizer.json and the tokenizer_config.json that lets ``transformers.AutoTokenizer`` open it.
+
+    ``control_tokens`` are names by role, those of M5's layout otherwise.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / TOKENIZER_FILE).write_text(tokenizer.to_str(pretty=False), encoding="utf-8")
-    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": max_tokens,
@@ -69,7 +74,7 @@ def save_vocabulary(folder: Path, tokenizer: Tokenizer, max_tokens: int) -> None
         "clean_up_tokenization_spaces": False,
         "split_special_tokens": True,  # [MASK] in a text is text; the rest of that lies in tokenizer.json
         "model_input_names": ["input_ids", "attention_mask"],
-        **dict(zip(names, SPECIAL_TOKENS, strict=True)),
+        **(control_tokens or dict(zip(CONTROL_ROLES, SPECIAL_TOKENS, strict=True))),
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 

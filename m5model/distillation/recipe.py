@@ -78,6 +78,8 @@ def student(
     the teacher, exported. Raises ConfigurationError for a bundle of
     another size than the preset.
     """
+    layout = f"preset {preset.name} has another layout than students ({type(preset).__name__})"
+    require("recipe student", {layout: type(preset) is EncoderPreset})
     pace = pace_of(preset)
     total = pace.steps if steps is None else steps
     own_steps = round(total * PRETRAIN_SHARE)
@@ -105,13 +107,21 @@ def _begin_anew(preset: EncoderPreset, teacher: BundleManifest, steps: int, seed
     """The teacher's vocabulary where it has the size that the preset asks for, else one learned; then a pre-training."""
     # Another seed: with the teacher's, a student of its size would begin with the teacher's weights.
     own_seed = seed + 1
-    takes = preset_of(teacher).vocabulary_size == preset.vocabulary_size
+    geometry = preset_of(teacher)
+    # That of an encoder of two streams has marks, that of one taken as it is has control tokens at other ids.
+    takes = type(geometry) is EncoderPreset and geometry.vocabulary_size == preset.vocabulary_size
     learn = LearnVocabulary(size=preset.vocabulary_size, seed=own_seed)
     vocabulary = TakeVocabulary(bundle=teacher.id) if takes else learn
     return vocabulary, pretrain(pace_of(preset), steps=steps, seed=own_seed)
 
 
 def _begin_with(preset: EncoderPreset, bundle: BundleManifest) -> tuple[object, ...]:
+    geometry = preset_of(bundle)
+    if type(geometry) is not EncoderPreset:
+        raise ConfigurationError(
+            f"cannot begin with {bundle.id}: it has another layout than students ({type(geometry).__name__})",
+            next_step="begin with a bundle of one stream, or anew",
+        )
     found = f"{bundle.layers} layers x {bundle.hidden_size}, {bundle.max_tokens} tokens"
     expected = f"{preset.layers} layers x {preset.hidden_size}, {preset.max_tokens} tokens"
     if found != expected:

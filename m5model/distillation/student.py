@@ -9,16 +9,17 @@ from m5model.bundles.draft import draft_bundle, read_heads, write_checkpoint
 from m5model.bundles.find import open_bundle
 from m5model.bundles.publish import publish_bundle, staging_folder
 from m5model.data.token_rows import tokenize_rows
-from m5model.data.training_sets import TrainingSet
+from m5model.data.training_sets import TrainingSet, render_again
 from m5model.data.vocabulary import load_vocabulary
 from m5model.distillation import judgements
 from m5model.distillation.recipe import BeginWith, ExportGraphs, StudentGate, TakeVocabulary
-from m5model.encoders.bert import load_encoder
 from m5model.encoders.device import choose_device
 from m5model.encoders.encoder import TextEncoder
+from m5model.encoders.kinds import load_encoder
 from m5model.export.student import export_student
 from m5model.gates.evidence import refuse_unless_all_hold
 from m5model.gates.learning import figures_that_must_reach
+from m5model.runtime.rendering import Rendering
 from m5model.tasks import TaskData
 from m5model.training.config import Machine
 from m5model.training.recipes import Recipe
@@ -90,10 +91,11 @@ def _context(workspace: Workspace, training_set: TrainingSet, teacher: Teacher, 
 
     def build(settings: judgements.Settings, _: TextEncoder, data: TaskData) -> judgements.Judgements:
         _refuse_other_bundle(settings.teacher, teacher.manifest)
+        read = render_again(training_set, Rendering.from_json(teacher.manifest.rendering))
         rows = judgements.TeacherRows(
             encoder=teacher.encoder,
-            learn=tokenize_rows(training_set.learn, teacher.tokenizer, length),
-            held_out=tokenize_rows(training_set.held_out, teacher.tokenizer, length),
+            learn=tokenize_rows(read.learn, teacher.tokenizer, length),
+            held_out=tokenize_rows(read.held_out, teacher.tokenizer, length),
         )
         return judgements.Judgements(settings, data, rows)
 

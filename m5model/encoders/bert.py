@@ -4,11 +4,12 @@ Tensor suffixes: B rows, L tokens, D hidden size, V vocabulary.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DistilBertConfig, DistilBertModel
 
 from m5model.encoders.encoder import TextEncoder
@@ -16,6 +17,8 @@ from m5model.encoders.loading import load_weights
 from m5model.encoders.presets import EncoderPreset
 from schemas.bundle import PROMPTS_FILE, WEIGHTS_FILE
 
+POOLING_FILE = "1_Pooling/config.json"
+POOLING_MODES = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token"}  # as sentence-transformers names them
 PROMPT = "text"  # the name that sentence-transformers knows a prefix by
 
 
@@ -42,6 +45,13 @@ class BertEncoder(TextEncoder, DistilBertModel):
     def token_table(self) -> Tensor:
         return self.embeddings.word_embeddings.weight
 
+    def save_memory(self) -> None:
+        self.gradient_checkpointing_enable({"use_reentrant": False})
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        return list(self.transformer.layer)
+
     def hidden_states(self, ids_BL: Tensor, mask: Tensor) -> Tensor:
         hidden_BLD: Tensor = self(input_ids=ids_BL, attention_mask=mask).last_hidden_state
         return hidden_BLD
@@ -64,10 +74,7 @@ def save_encoder(folder: Path, encoder: TextEncoder, max_tokens: int, prefix: st
     encoder.config.save_pretrained(folder)
     weights = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
     save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})  # transformers refuses files without this format
-    _write_sentence_transformers_files(folder, encoder.hidden_size, max_tokens)
-    if prefix:
-        prompts = {"prompts": {PROMPT: prefix}, "default_prompt_name": PROMPT}
-        _write_json(folder / PROMPTS_FILE, prompts)
+    write_pooling(folder, encoder, max_tokens, prefix)
 
 
 def load_encoder(folder: Path, attention: str = "sdpa") -> BertEncoder:
@@ -96,18 +103,23 @@ def layout_config(preset: EncoderPreset, vocabulary_size: int) -> DistilBertConf
     )
 
 
-def _write_sentence_transformers_files(folder: Path, dimensions: int, max_tokens: int) -> None:
+def write_pooling(folder: Path, encoder: TextEncoder, max_tokens: int, prefix: str) -> None:
+    """Write what sentence-transformers reads beside a checkpoint: how vectors are pooled, and what texts begin with."""
     module = "sentence_transformers.models"
     modules = [
         {"idx": 0, "name": "0", "path": "", "type": f"{module}.Transformer"},
         {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{module}.Pooling"},
         {"idx": 2, "name": "2", "path": "2_Normalize", "type": f"{module}.Normalize"},
     ]
-    pooling = {"word_embedding_dimension": dimensions, "pooling_mode_mean_tokens": True, "include_prompt": True}
+    pooling = {"word_embedding_dimension": encoder.hidden_size, POOLING_MODES[encoder.pooling]: True, "include_prompt": True}
+    if encoder.pooling != "mean":
+        pooling[POOLING_MODES["mean"]] = False  # else it would be both
     _write_json(folder / "modules.json", modules)
     _write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_tokens, "do_lower_case": False})
-    _write_json(folder / "1_Pooling" / "config.json", pooling)
+    _write_json(folder / POOLING_FILE, pooling)
     _write_json(folder / "2_Normalize" / "config.json", {})
+    if prefix:
+        _write_json(folder / PROMPTS_FILE, {"prompts": {PROMPT: prefix}, "default_prompt_name": PROMPT})
 
 
 def _write_json(file: Path, value: object) -> None:

@@ -3,8 +3,13 @@
 Tensor suffixes: B rows, L tokens, D hidden size, V vocabulary.
 """
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from m5model.data.vocabulary import CONTROL_ROLES, MASK_ID, SPECIAL_TOKENS
 
 
 class TextEncoder(nn.Module):
@@ -39,6 +44,35 @@ class TextEncoder(nn.Module):
         raise NotImplementedError
 
     @property
+    def pooling(self) -> str:
+        """The kind of its vectors: ``mean`` of the hidden states, or ``cls``, the first of them."""
+        return "mean"
+
+    @property
+    def control_tokens(self) -> Mapping[str, str]:
+        """Names of its control tokens by role, as transformers has them (``mask_token``)."""
+        return dict(zip(CONTROL_ROLES, SPECIAL_TOKENS, strict=True))
+
+    @property
+    def mask_id(self) -> int:
+        """The token that stands for a hidden one."""
+        return MASK_ID
+
+    @property
+    def guessable_ids(self) -> np.ndarray:
+        """Tokens (n,) int64, sorted, that may be hidden and guessed: all but control tokens."""
+        return np.arange(len(SPECIAL_TOKENS), self.vocabulary_size)
+
+    def save_memory(self) -> None:
+        """Compute activations anew in the backward pass instead of keeping them (Chen et al. 2016)."""
+        raise NotImplementedError
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """Its layers, from the first to the last: what is compiled, or held in parts, on its own."""
+        raise NotImplementedError
+
+    @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
@@ -48,6 +82,13 @@ class TextEncoder(nn.Module):
         ``mask`` is (B, L) int64, 1 where there is a token; or (B, 1, 1, L) float32, which is added to the attention scores.
         """
         raise NotImplementedError
+
+    def vectors(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
+        """Unit vectors (B, D) float32 of token ids (B, L) int64 and their mask (B, L), 1 where there is a token."""
+        hidden_BLD = self.hidden_states(ids_BL, mask_BL)
+        if self.pooling == "cls":
+            return nn.functional.normalize(hidden_BLD[:, 0].float(), dim=-1)
+        return pool(hidden_BLD, mask_BL)
 
 
 def pool(hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
@@ -63,7 +104,7 @@ def pool(hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
 
 def sentence_vectors(encoder: TextEncoder, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
     """Unit vectors (B, D) float32 of token ids (B, L) int64 and their mask (B, L), 1 where there is a token."""
-    return pool(encoder.hidden_states(ids_BL, mask_BL), mask_BL)
+    return encoder.vectors(ids_BL, mask_BL)
 
 
 def count_parameters(model: nn.Module) -> int:

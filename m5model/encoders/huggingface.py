@@ -21,6 +21,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from m5model.data.vocabulary import SPECIAL_TOKENS, UNK_ID
 from m5model.data.vocabulary_layout import NEW_ROW, ArrangedVocabulary, arrange_vocabulary
 from m5model.encoders.bert import BertEncoder, layout_config
+from m5model.encoders.cross_attention import CrossAttentionEncoder
 from m5model.encoders.encoder import TextEncoder, pool, sentence_vectors
 from m5model.encoders.presets import EncoderPreset
 from m5model.encoders.sources import find_weights
@@ -115,7 +116,8 @@ def open_checkpoint(folder: Path, name: str, layers: Sequence[int] = ()) -> Chec
         raise ConfigurationError(
             f"{name} does not fit the DistilBERT layout: its vectors would differ by {difference:.1e}, at most {TOLERANCE:.0e} "
             f"is allowed (layer norms add {getattr(config, 'layer_norm_eps', 1e-12)}, the layout 1e-12)",
-            next_step="begin with a checkpoint whose layer_norm_eps is 1e-12, such as BERT, MiniLM or multilingual E5",
+            next_step="begin with a checkpoint whose layer_norm_eps is 1e-12, such as BERT, MiniLM or multilingual E5; or "
+            "let a teacher keep its own layout: --form whole",
         )
     tables = ("vocabulary rows without an original",) if (arranged.rows == NEW_ROW).any() else ()
     report = LoadReport(came=report.came, new=tables, unused=report.unused, difference=difference)
@@ -151,7 +153,7 @@ def load_original(folder: Path, config: PretrainedConfig) -> tuple[PreTrainedMod
 
 def replace_rows(encoder: TextEncoder, rows: np.ndarray) -> None:
     """Give the encoder another token table, in place: row i of it is old row ``rows[i]``; NEW_ROW takes the unknown token's."""
-    if not isinstance(encoder, BertEncoder):
+    if not isinstance(encoder, BertEncoder | CrossAttentionEncoder):
         raise ConfigurationError(f"the token table of a {type(encoder).__name__} is fixed", next_step="keep its vocabulary")
     table_VD = encoder.token_table.detach()
     chosen = torch.from_numpy(np.where(rows == NEW_ROW, UNK_ID, rows))

@@ -2,9 +2,12 @@
 
     [prefix] title | brand | category | name: value | ... | bullet | ... | description
 
-Most telling fields first, because what does not fit the model's length is cut from the end.
+Most telling fields first, because what does not fit the model's length is cut from the end. A marked rendering puts a mark (a
+character that no listing has) before every field instead of a separator between them: encoders of two streams read what the
+field is, and which stream it belongs to.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,6 +21,18 @@ from schemas.space import sha256_hex
 SHOWN_CHARACTERS = 60
 
 FIELDS = ("title", "brand", "category", "attributes", "bullets", "description")
+# Marks of a marked rendering, by what follows them: characters of Unicode's private use area, which are taken out of values.
+MARKS = {
+    "title": "\ue000",
+    "bullets": "\ue001",
+    "description": "\ue002",
+    "brand": "\ue003",
+    "category": "\ue004",
+    "attribute_name": "\ue005",
+    "attribute_value": "\ue006",
+}
+TEXT_MARKS = ("title", "bullets", "description")  # the others begin structured data
+_ANY_MARK = re.compile(f"[{''.join(MARKS.values())}]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +46,8 @@ class Rendering:
     max_characters: int = 4_096
     # Stands before every text, plain strings too. Encoders that were trained with a prefix expect it ("query: " of E5).
     prefix: str = ""
+    # Every field begins with its mark, for encoders that read text and structured data apart.
+    marked: bool = False
 
     @property
     def rendering_id(self) -> str:
@@ -38,10 +55,11 @@ class Rendering:
         return identify(self.as_json())
 
     def as_json(self) -> dict[str, JsonValue]:
-        """The fields as plain values. An empty prefix is left out: renderings without one keep the ids that they always had."""
+        """The fields as plain values; no prefix and no marks are left out: such renderings keep the ids that they had."""
         values = asdict(self)
-        if not self.prefix:
-            del values["prefix"]
+        for name in ("prefix", "marked"):
+            if not values[name]:
+                del values[name]
         return {**values, "fields": list(self.fields)}
 
     @classmethod
@@ -60,10 +78,10 @@ def render(listing: Mapping[str, Any] | str, rendering: Rendering = DEFAULT_REND
     for lone surrogates, and where nothing is left to encode.
     """
     if isinstance(listing, str):
-        text = str(listing)
+        text = without_marks(str(listing)) if rendering.marked else str(listing)
     else:
         parts = [part for field in rendering.fields for part in _parts(field, listing.get(field), rendering)]
-        text = rendering.separator.join(parts)
+        text = ("" if rendering.marked else rendering.separator).join(parts)
     if not text:
         raise ModelInputError("nothing to encode: the text is empty", next_step="give a title or a non-empty string")
     return rendering.prefix + _encodable(text[: rendering.max_characters])
@@ -85,16 +103,34 @@ def _encodable(text: str) -> str:
     return text
 
 
+def without_marks(text: str, instead: str = "") -> str:
+    """``text`` with ``instead`` in the place of every mark."""
+    return _ANY_MARK.sub(instead, text)
+
+
 def _parts(field: str, value: Any, rendering: Rendering) -> list[str]:
     if _is_absent(value) or (isinstance(value, str) and not value):
         return []
     if field == "attributes":
-        pairs = [pair for pair in _attribute_pairs(value) if pair[1]]
-        return [f"{name}{rendering.attribute_separator}{item}" for name, item in sorted(pairs)]
+        pairs = sorted(pair for pair in _attribute_pairs(value) if pair[1])
+        return [_attribute(name, item, rendering) for name, item in pairs]
     if field == "bullets":
-        return [text for bullet in _entries(field, value) if (text := _text("a bullet", bullet))]
+        return [_mark(field, text, rendering) for bullet in _entries(field, value) if (text := _text("a bullet", bullet))]
     text = _text(field, value)
-    return [text] if text else []
+    return [_mark(field, text, rendering)] if text else []
+
+
+def _mark(field: str, text: str, rendering: Rendering) -> str:
+    if not rendering.marked:
+        return text
+    shown = without_marks(text)
+    return f"{MARKS[field]}{shown}" if shown else ""
+
+
+def _attribute(name: str, value: str, rendering: Rendering) -> str:
+    if not rendering.marked:
+        return f"{name}{rendering.attribute_separator}{value}"
+    return _mark("attribute_name", name, rendering) + _mark("attribute_value", value, rendering)
 
 
 def _is_absent(value: Any) -> bool:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from m5model.data.randomness import generator_for
 from m5model.data.token_rows import TokenRows
-from m5model.data.vocabulary import MASK_ID, SPECIAL_TOKENS
 from m5model.encoders.device import mixed_precision
 from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import Batching, Examples, TaskData
@@ -53,10 +52,28 @@ class MaskedTokens:
     mask_BL: np.ndarray  # int64
     chosen_BL: np.ndarray  # bool: must be guessed
     targets_M: np.ndarray  # int64, of the chosen
+    guesses: float  # what the loss is divided by: tokens to guess, or their mean over the parts of a divided batch
 
     @property
     def tokens(self) -> int:
         return self.ids_BL.size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hiding:
+    """How an encoder's tokens are hidden."""
+
+    share: float  # of the guessable tokens
+    mask_id: int
+    guessable: np.ndarray  # int64, sorted: tokens that may be hidden, and that may stand in another's place
+    is_guessable_V: np.ndarray  # bool
+
+    @classmethod
+    def of(cls, encoder: TextEncoder, share: float) -> "Hiding":
+        guessable = encoder.guessable_ids
+        is_guessable_V = np.zeros(encoder.vocabulary_size, bool)
+        is_guessable_V[guessable] = True
+        return cls(share=share, mask_id=encoder.mask_id, guessable=guessable, is_guessable_V=is_guessable_V)
 
 
 class GuessingHead(nn.Module):
@@ -82,7 +99,7 @@ class MaskedLanguageModelling:
     metric = "held_out_loss"  # mean cross-entropy, nats per guessed token
     lower_is_better = True
 
-    def __init__(self, settings: Settings, head: GuessingHead, data: TaskData) -> None:
+    def __init__(self, settings: Settings, head: GuessingHead, data: TaskData, hiding: Hiding) -> None:
         self.name = NAME
         self.examples = Examples(keys=data.learn.keys, lengths=data.learn.lengths)
         self.batching = Batching(token_budget=settings.token_budget)
@@ -90,7 +107,7 @@ class MaskedLanguageModelling:
         self.measured_on = f"{min(EVALUATION_ROWS, len(data.held_out.keys)):,} held-out rows"
         self.outcomes = head.bias.numel()
         self.head = head
-        self._share = settings.mask_share
+        self._hiding = hiding
         self._learn = data.learn
         self._held_out = data.held_out
 
@@ -106,7 +123,21 @@ class MaskedLanguageModelling:
         return logits_MV
 
     def loss(self, logits: Tensor, batch: MaskedTokens) -> Tensor:
-        return _loss_sum(logits, batch) / max(1, len(batch.targets_M))
+        return _loss_sum(logits, batch) / (batch.guesses or 1.0)
+
+    def divide(self, batch: MaskedTokens, part: int, parts: int) -> MaskedTokens:
+        """Every ``parts``-th row of a batch from row ``part`` on: the mean of the parts' losses is the loss of the batch."""
+        rows = np.arange(part, len(batch.ids_BL), parts)
+        own = np.zeros_like(batch.chosen_BL)
+        own[rows] = batch.chosen_BL[rows]
+        rows = rows if len(rows) else np.zeros(1, np.int64)  # with nothing to guess in it
+        return MaskedTokens(
+            ids_BL=batch.ids_BL[rows],
+            mask_BL=batch.mask_BL[rows],
+            chosen_BL=own[rows],
+            targets_M=batch.targets_M[own[batch.chosen_BL]],
+            guesses=batch.guesses / parts,
+        )
 
     @torch.no_grad()
     def measure(self, encoder: TextEncoder) -> float:
@@ -126,28 +157,31 @@ class MaskedLanguageModelling:
 
     def _hide(self, rows: TokenRows, chosen: np.ndarray, generator: np.random.Generator) -> MaskedTokens:
         ids_BL, mask_BL = rows.padded(chosen)
-        return mask_tokens(ids_BL, mask_BL, self.head.bias.numel(), self._share, generator)
+        return mask_tokens(ids_BL, mask_BL, self._hiding, generator)
 
 
 def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> MaskedLanguageModelling:
     """The task on these rows, with a new head for this encoder (drawn from torch's generator)."""
-    return MaskedLanguageModelling(settings, GuessingHead(encoder), data)
+    return MaskedLanguageModelling(settings, GuessingHead(encoder), data, Hiding.of(encoder, settings.mask_share))
 
 
-def mask_tokens(
-    ids_BL: np.ndarray, mask_BL: np.ndarray, vocabulary_size: int, share: float, generator: np.random.Generator
-) -> MaskedTokens:
-    """Choose ``share`` of the tokens that are not special (at least one of the batch, where there is any) and hide them."""
-    maskable_BL = ids_BL >= len(SPECIAL_TOKENS)
-    chosen_BL = (generator.random(ids_BL.shape) < share) & maskable_BL
+def mask_tokens(ids_BL: np.ndarray, mask_BL: np.ndarray, hiding: Hiding, generator: np.random.Generator) -> MaskedTokens:
+    """Choose a share of the guessable tokens (at least one of the batch, where there is any) and hide them."""
+    maskable_BL = hiding.is_guessable_V[ids_BL] & mask_BL.astype(bool)
+    chosen_BL = (generator.random(ids_BL.shape) < hiding.share) & maskable_BL
     if not chosen_BL.any() and maskable_BL.any():
         chosen_BL.flat[np.flatnonzero(maskable_BL)[0]] = True
     fate_BL = generator.random(ids_BL.shape)
-    random_BL = generator.integers(len(SPECIAL_TOKENS), vocabulary_size, ids_BL.shape)
-    hidden_BL = np.where(chosen_BL & (fate_BL < MASKED_SHARE), MASK_ID, ids_BL)
+    random_BL = hiding.guessable[generator.integers(0, len(hiding.guessable), ids_BL.shape)]
+    hidden_BL = np.where(chosen_BL & (fate_BL < MASKED_SHARE), hiding.mask_id, ids_BL)
     is_random_BL = chosen_BL & (fate_BL >= MASKED_SHARE) & (fate_BL < MASKED_SHARE + RANDOM_SHARE)
+    targets_M = ids_BL[chosen_BL]
     return MaskedTokens(
-        ids_BL=np.where(is_random_BL, random_BL, hidden_BL), mask_BL=mask_BL, chosen_BL=chosen_BL, targets_M=ids_BL[chosen_BL]
+        ids_BL=np.where(is_random_BL, random_BL, hidden_BL),
+        mask_BL=mask_BL,
+        chosen_BL=chosen_BL,
+        targets_M=targets_M,
+        guesses=float(len(targets_M)),
     )
 
 

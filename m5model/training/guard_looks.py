@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from m5model.data.label_sets import LabelSet
 from m5model.data.token_rows import TokenRows
-from m5model.data.vocabulary import MASK_ID
 from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import AnyTask
 from m5model.training.guard_subject import ROWS, Guarded, at_least, at_most, first_rows, list_some, loss_of
@@ -66,20 +65,20 @@ def check_targets(guarded: Guarded) -> Iterator[Figure]:
     for task in guarded.mixture.tasks:
         batch = task.batch(0, first_rows(task))
         if hasattr(batch, "chosen_BL"):
-            yield from _check_masks(task)
+            yield from _check_masks(task, guarded.learner.encoder.mask_id)
         for name in getattr(batch, "TARGETS", ()):
             alone = [getattr(task.batch(0, row[None]), name) for row in first_rows(task)]
             other = int((np.concatenate(alone) != getattr(batch, name)).sum())
             yield at_most(f"targets_{task.name}_of_other_rows", other, 0)
 
 
-def _check_masks(task: AnyTask) -> Iterator[Figure]:
+def _check_masks(task: AnyTask, mask_id: int) -> Iterator[Figure]:
     rows = np.arange(min(len(task.examples.keys), 256))
     batches = [task.batch(step, rows) for step in range(2)]
     hidden = np.concatenate([batch.ids_BL[batch.chosen_BL] for batch in batches])
     targets = np.concatenate([batch.targets_M for batch in batches])
     if len(targets) >= ENOUGH_TOKENS:
-        yield at_least(f"targets_{task.name}_masked", float((hidden == MASK_ID).mean()), LEAST_MASKED, "of tokens to guess")
+        yield at_least(f"targets_{task.name}_masked", float((hidden == mask_id).mean()), LEAST_MASKED, "of tokens to guess")
         yield at_least(f"targets_{task.name}_kept", float((hidden == targets).mean()), LEAST_KEPT, "are their own answer")
 
 

@@ -24,14 +24,21 @@ from m5model.training.config import TrainingConfig
 from m5model.training.recipes import Recipe
 from m5model.training.shares import Mixing, TaskShare
 from m5model.training.stages import LearnTasks, LearnVocabulary
-from m5model.training.starting import TakeWeights, TrimVocabulary
+from m5model.training.starting import TakeStreams, TakeWeights, TakeWhole, TrimVocabulary
 from schemas.bundle import Origin
 from schemas.checks import require
 from schemas.errors import ConfigurationError
 from schemas.registry import load_member
 
 KINDS: Mapping[str, type] = MappingProxyType(
-    {"vocabulary": LearnVocabulary, "weights": TakeWeights, "trim": TrimVocabulary, "tasks": LearnTasks}
+    {
+        "vocabulary": LearnVocabulary,
+        "weights": TakeWeights,
+        "streams": TakeStreams,
+        "whole": TakeWhole,
+        "trim": TrimVocabulary,
+        "tasks": LearnTasks,
+    }
 )
 
 
@@ -69,17 +76,17 @@ class _Reader:
             self.problems.append(f"{where} is of no known kind, expected one of {', '.join(KINDS)}")
             return _BROKEN
         kind, rest = KINDS[values["kind"]], {name: value for name, value in values.items() if name != "kind"}
-        if kind is TakeWeights:
-            return self._weights(rest, where, origin)
+        if kind in (TakeWeights, TakeStreams, TakeWhole):
+            return self._weights(kind, rest, where, origin)
         if kind is LearnTasks:
             rest = self._parts_of_tasks(rest, where)
         return self.build(kind, rest, where)
 
-    def _weights(self, values: dict[str, Any], where: str, origin: Origin | None) -> Any:
+    def _weights(self, kind: type, values: dict[str, Any], where: str, origin: Origin | None) -> Any:
         if origin is None:
             self.problems.append(f"{where} begins with weights, and none are given")
             return _BROKEN
-        return self.build(TakeWeights, {**values, "origin": origin}, where)
+        return self.build(kind, {**values, "origin": origin}, where)
 
     def _parts_of_tasks(self, values: dict[str, Any], where: str) -> dict[str, Any]:
         built = dict(values)

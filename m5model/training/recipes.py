@@ -11,21 +11,24 @@ thresholds of gates. The canonical JSON of a recipe decides the ids of runs and 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import m5model.tasks
 from m5model.data.label_sets import LabelSet
 from m5model.data.training_sets import TrainingSet
-from m5model.encoders.presets import EncoderPreset
+from m5model.encoders.presets import EncoderPreset, lower_weights
 from m5model.tasks import contrast, mlm
 from m5model.training.config import TrainingConfig
 from m5model.training.shares import Mixing, TaskShare
 from m5model.training.stages import LearnTasks, LearnVocabulary
-from m5model.training.starting import TakeWeights, TrimVocabulary
+from m5model.training.starting import TakeStreams, TakeWeights, TakeWhole, TrimVocabulary
 from schemas.bundle import Origin
 from schemas.canonical import canonical_json, identify
 from schemas.checks import require
 from schemas.registry import load_member
+
+Form = Literal["distilbert", "streams", "whole"]
+FORMS = ("distilbert", "streams", "whole")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,8 @@ class Pace:
 PACES = {
     "tiny": Pace(steps=300, token_budget=2_048, learning_rate=1e-3),
     "mini": Pace(steps=10_000, token_budget=8_192, learning_rate=5e-4),
+    "tiny-cross": Pace(steps=300, token_budget=2_048, learning_rate=1e-3),
+    "small-cross": Pace(steps=10_000, token_budget=8_192, learning_rate=5e-4),
     "student-70m": Pace(steps=100_000, token_budget=65_536, learning_rate=4e-4),
     "teacher-500m": Pace(steps=200_000, token_budget=131_072, learning_rate=2e-4),
     "xl-1.5b": Pace(steps=200_000, token_budget=131_072, learning_rate=1e-4),
@@ -120,6 +125,7 @@ def from_weights(
     origin: Origin,
     *,
     layers: tuple[int, ...] = (),
+    form: Form = "distilbert",
     vocabulary_size: int | None = None,
     pairs: str = "",
     steps: int = 0,
@@ -128,24 +134,28 @@ def from_weights(
     """A teacher that begins with weights that others trained, its vocabulary cut to ``vocabulary_size`` tokens where given.
 
     Then ``steps`` of contrast over labelled pairs, where ``pairs`` names a label set of that kind; else of masked language
-    modelling. Without steps nothing is trained.
+    modelling. Without steps nothing is trained. ``form`` is what the weights become: an encoder in
+    the layout of students, both streams of one that reads text and structure apart, or themselves.
     """
+    takes: TakeWeights | TakeStreams | TakeWhole = TakeWeights(origin=origin, layers=layers)
+    if form != "distilbert":
+        takes = TakeWhole(origin=origin) if form == "whole" else TakeStreams(origin=origin, layers=layers, seed=seed)
     trims = () if vocabulary_size is None else (TrimVocabulary(size=vocabulary_size, seed=seed),)
     trains: tuple[LearnTasks, ...] = ()
     if steps:
         trains = (contrast_pairs(preset, pairs, steps, seed) if pairs else pretrain(STARTED_PACE, steps=steps, seed=seed),)
-    return Recipe(name="teacher", preset=preset, stages=(TakeWeights(origin=origin, layers=layers), *trims, *trains))
+    return Recipe(name="teacher", preset=preset, stages=(takes, *trims, *trains))
 
 
 def contrast_pairs(preset: EncoderPreset, pairs: str, steps: int, seed: int) -> LearnTasks:
     """Offers of one product near, others far. Only the upper third of the layers is trained, on the beginning of each text:
     that is most of the gain for a third of the time."""
-    lower = preset.layers - max(1, preset.layers // 3)
+    trained = max(1, preset.layers // 3)
     return LearnTasks(
         stage="contrast",
         tasks=(TaskShare(task=contrast.NAME, settings=CONTRAST, labels=pairs),),
         training=TrainingConfig(steps=steps, learning_rate=CONTRAST_RATE, seed=seed),
-        frozen=("embeddings.", *(f"transformer.layer.{layer}." for layer in range(lower))),
+        frozen=lower_weights(preset, trained),
     )
 
 

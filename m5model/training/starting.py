@@ -3,12 +3,18 @@
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from m5model.data.randomness import generator_for
 from m5model.data.training_sets import TrainingSet
+from m5model.data.vocabulary_marks import add_marks, has_marks, remove_marks
 from m5model.data.vocabulary_trim import LanguageCoverage, trim_vocabulary
-from m5model.encoders.huggingface import open_checkpoint, replace_rows
+from m5model.encoders.cross_start import STREAMS, start_streams
+from m5model.encoders.huggingface import Checkpoint, open_checkpoint, replace_rows
+from m5model.encoders.kinds import open_teacher_checkpoint
+from m5model.encoders.presets import CrossAttentionPreset, WholePreset
 from m5model.encoders.sources import read_origin
-from m5model.runtime.rendering import Rendering
+from m5model.runtime.rendering import MARKS, Rendering, without_marks
 from m5model.training.progress import say
 from m5model.training.stages import RUNNERS, VOCABULARY_TEXTS, Model, RunContext, StageRunner
 from schemas.bundle import Origin
@@ -23,6 +29,29 @@ class TakeWeights:
 
     origin: Origin
     layers: tuple[int, ...] = ()  # by number from 0; empty for all
+    stage: str = field(default="weights", init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeStreams:
+    """Begin an encoder of two streams with the encoder of a checkpoint, and with its vocabulary and the marks behind it."""
+
+    origin: Origin
+    layers: tuple[int, ...] = ()  # of the checkpoint, by number from 0; empty for all
+    streams: tuple[str, ...] = STREAMS  # those that begin with its layers; the other one is new
+    seed: int = 0  # of what is new
+    stage: str = field(default="weights", init=False)
+
+    def __post_init__(self) -> None:
+        known = f"streams are {', '.join(self.streams)}, expected of {', '.join(STREAMS)}"
+        require("stage weights", {known: bool(self.streams) and set(self.streams) <= set(STREAMS)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeWhole:
+    """Begin with the encoder and the vocabulary of a checkpoint as they are: a teacher may have any layout."""
+
+    origin: Origin
     stage: str = field(default="weights", init=False)
 
 
@@ -58,26 +87,53 @@ def starting_runners(source: Source | None) -> dict[type, StageRunner]:
     """The runners of all stages that need a training set and, perhaps, a checkpoint."""
 
     def take_weights(stage: TakeWeights, model: Model, context: RunContext) -> Model:
-        if source is None or source.origin != stage.origin:
-            found = "none was given" if source is None else f"found {source.origin}"
-            raise ConfigurationError(f"the recipe begins with {stage.origin}, {found}", next_step="give --init that checkpoint")
-        taken = open_checkpoint(source.folder, stage.origin.name, stage.layers)
-        say(f"weights of {stage.origin.name}: {taken.report.describe()}")
-        begun = replace(model, encoder=taken.encoder, origin=stage.origin)
-        return begun.with_vocabulary(taken.tokenizer, context.training_set, context.preset.max_tokens)
+        folder = _folder_of(source, stage.origin)
+        return _begin(open_checkpoint(folder, stage.origin.name, stage.layers), stage.origin, model, context)
 
-    return {**RUNNERS, TakeWeights: take_weights, TrimVocabulary: trim}
+    def take_streams(stage: TakeStreams, model: Model, context: RunContext) -> Model:
+        folder, preset = _folder_of(source, stage.origin), context.preset
+        if not isinstance(preset, CrossAttentionPreset):
+            raise ConfigurationError(
+                f"preset {preset.name} has one stream", next_step="give a preset of two, see cross_geometry"
+            )
+        taken = open_checkpoint(folder, stage.origin.name, stage.layers)
+        return _begin(start_streams(taken, preset, stage.streams, stage.seed), stage.origin, model, context)
+
+    def take_whole(stage: TakeWhole, model: Model, context: RunContext) -> Model:
+        folder = _folder_of(source, stage.origin)
+        return _begin(open_teacher_checkpoint(folder, context.preset), stage.origin, model, context)
+
+    takes: dict[type, StageRunner] = {TakeWeights: take_weights, TakeStreams: take_streams, TakeWhole: take_whole}
+    return {**RUNNERS, **takes, TrimVocabulary: trim}
+
+
+def _folder_of(source: Source | None, origin: Origin) -> Path:
+    if source is None or source.origin != origin:
+        found = "none was given" if source is None else f"found {source.origin}"
+        raise ConfigurationError(f"the recipe begins with {origin}, {found}", next_step="give --init that checkpoint")
+    return source.folder
+
+
+def _begin(taken: Checkpoint, origin: Origin, model: Model, context: RunContext) -> Model:
+    say(f"weights of {origin.name}: {taken.report.describe()}")
+    begun = replace(model, encoder=taken.encoder, origin=origin)
+    return begun.with_vocabulary(taken.tokenizer, context.training_set, context.preset.max_tokens)
 
 
 def trim(stage: TrimVocabulary, model: Model, context: RunContext) -> Model:
     """The model with at most ``stage.size`` tokens, and figures of what that costs each language."""
     if model.tokenizer is None or model.encoder is None:
         raise ConfigurationError("there is no vocabulary to trim", next_step="put a stage that takes weights before it")
-    trimmed = trim_vocabulary(model.tokenizer, _texts(context.training_set, stage), stage.size)
-    replace_rows(model.encoder, trimmed.rows)
+    if isinstance(context.preset, WholePreset):
+        raise ConfigurationError("an encoder that is taken as it is keeps its vocabulary", next_step="leave out the stage trim")
+    size, marks = model.tokenizer.get_vocab_size(), len(MARKS) if has_marks(model.tokenizer) else 0
+    trimmed = trim_vocabulary(remove_marks(model.tokenizer), _texts(context.training_set, stage), stage.size - marks)
+    rows = np.concatenate([trimmed.rows, np.arange(size - marks, size)])
+    replace_rows(model.encoder, rows)
     smaller = replace(model, figures=(*model.figures, *_coverage_figures(trimmed.coverage)))
-    say(f"vocabulary: {len(trimmed.rows):,} tokens of {model.tokenizer.get_vocab_size():,} are kept")
-    return smaller.with_vocabulary(trimmed.tokenizer, context.training_set, context.preset.max_tokens)
+    say(f"vocabulary: {len(rows):,} tokens of {size:,} are kept")
+    tokenizer = add_marks(trimmed.tokenizer) if marks else trimmed.tokenizer
+    return smaller.with_vocabulary(tokenizer, context.training_set, context.preset.max_tokens)
 
 
 def _texts(training_set: TrainingSet, stage: TrimVocabulary) -> list[tuple[str, str]]:
@@ -87,7 +143,9 @@ def _texts(training_set: TrainingSet, stage: TrimVocabulary) -> list[tuple[str, 
         drawn = generator_for("trim", training_set.manifest.content_hash, stage.seed).permutation(len(rows))
         rows = rows.select(drawn[: stage.texts])
     return [
-        (language, text) for batch in rows.iter(1_000) for language, text in zip(batch["language"], batch["text"], strict=True)
+        (language, without_marks(text, " "))
+        for batch in rows.iter(1_000)
+        for language, text in zip(batch["language"], batch["text"], strict=True)
     ]
 
 

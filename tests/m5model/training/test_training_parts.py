@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,12 +7,13 @@ from m5model.data.randomness import generator_for
 from m5model.data.token_rows import pad_ids
 from m5model.data.vocabulary import MASK_ID
 from m5model.tasks import mlm
-from m5model.tasks.mlm import mask_tokens
+from m5model.tasks.mlm import Hiding, mask_tokens
 from m5model.training.config import Machine, TrainingConfig
 from m5model.training.order import BatchOrder
 from m5model.training.schedule import learning_rate_at
 from schemas.errors import ConfigurationError
 
+HIDING = Hiding(share=0.15, mask_id=MASK_ID, guessable=np.arange(5, 1_000), is_guessable_V=np.arange(1_000) >= 5)
 LENGTHS = np.random.default_rng(5).integers(3, 60, 500)
 
 
@@ -53,7 +56,7 @@ def test_padding_is_zero_and_outside_the_mask() -> None:
 
 def test_fifteen_percent_are_chosen_and_of_these_80_10_10() -> None:
     ids_BL = np.full((400, 100), 50)
-    masked = mask_tokens(ids_BL, np.ones_like(ids_BL), 1_000, 0.15, generator_for("test"))
+    masked = mask_tokens(ids_BL, np.ones_like(ids_BL), HIDING, generator_for("test"))
     chosen = masked.ids_BL[masked.chosen_BL]
     assert masked.chosen_BL.mean() == pytest.approx(0.15, abs=0.01)
     assert (chosen == MASK_ID).mean() == pytest.approx(0.8, abs=0.02)
@@ -63,7 +66,7 @@ def test_fifteen_percent_are_chosen_and_of_these_80_10_10() -> None:
 
 def test_special_tokens_and_padding_are_never_chosen_and_one_other_always_is() -> None:
     ids_BL = np.asarray([[2, 77, 3, 0, 0]])
-    masked = mask_tokens(ids_BL, np.ones_like(ids_BL), 1_000, 1e-9, generator_for("test"))
+    masked = mask_tokens(ids_BL, np.ones_like(ids_BL), replace(HIDING, share=1e-9), generator_for("test"))
     assert masked.chosen_BL.tolist() == [[False, True, False, False, False]]
 
 
@@ -71,7 +74,7 @@ def test_masks_are_a_function_of_seed_and_step() -> None:
     ids_BL = np.full((4, 50), 50)
 
     def chosen(step: int) -> list[list[bool]]:
-        return mask_tokens(ids_BL, np.ones_like(ids_BL), 1_000, 0.15, generator_for("mask", 7, step)).chosen_BL.tolist()
+        return mask_tokens(ids_BL, np.ones_like(ids_BL), HIDING, generator_for("mask", 7, step)).chosen_BL.tolist()
 
     assert chosen(3) == chosen(3) != chosen(4)
 
@@ -86,7 +89,7 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero() -> None:
 
 def test_what_must_be_guessed_is_what_was_there() -> None:
     ids_BL = np.arange(5, 105).reshape(4, 25)
-    masked = mask_tokens(ids_BL, np.ones_like(ids_BL), 1_000, 0.15, generator_for("test"))
+    masked = mask_tokens(ids_BL, np.ones_like(ids_BL), HIDING, generator_for("test"))
     assert masked.targets_M.tolist() == ids_BL[masked.chosen_BL].tolist()
     assert masked.tokens == 100
 
