@@ -1,5 +1,7 @@
 """Chooses the device, threads and precision that torch computes with. Nothing here is part of a recipe."""
 
+import os
+
 import torch
 
 from schemas.errors import ConfigurationError
@@ -18,7 +20,11 @@ def choose_device(device: str, threads: int = 0) -> torch.device:
         raise ConfigurationError(
             "device cuda, but torch sees no GPU", next_step="give --device cpu, or install a CUDA build of torch"
         )
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    if device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # of several processes on a machine each has its own
+    torch.cuda.set_device(own)
+    return own
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from m5model.bundles.draft import draft_bundle, write_checkpoint
+from m5model.bundles.draft import BundleDraft, draft_bundle, write_checkpoint
 from m5model.bundles.publish import publish_bundle, staging_folder
 from m5model.data.label_sets import open_label_set
 from m5model.data.set_versions import find_label_set
@@ -10,9 +10,10 @@ from m5model.data.training_sets import TrainingSet
 from m5model.gates.evidence import refuse_unless_all_hold
 from m5model.gates.learning import figures_that_must_improve
 from m5model.training.config import Machine
+from m5model.training.processes import join_processes
 from m5model.training.recipes import Recipe
 from m5model.training.rehearsal import Rehearsal, StageEstimate
-from m5model.training.stages import LearnTasks, RunContext, run_stages
+from m5model.training.stages import LearnTasks, Model, RunContext, run_stages
 from m5model.training.starting import Source, starting_runners
 from schemas.bundle import BundleManifest
 from schemas.workspace import Workspace
@@ -28,19 +29,26 @@ def train_teacher(
     """Train and publish a teacher, on the training set and the label sets that the recipe names.
 
     ``source`` is the checkpoint that the recipe begins with, if any. A killed run started again with the same arguments goes on
-    where it was. Raises GateRefusedError where a task did not get better on held-out rows.
+    where it was. Raises GateRefusedError where a task did not get better on held-out rows. Of several processes that torchrun
+    started, the first one writes.
     """
-    context = _context(workspace, training_set, recipe, machine or Machine())
+    processes = join_processes()
+    with processes.first_goes_first():
+        context = replace(_context(workspace, training_set, recipe, machine or Machine()), processes=processes)
     model = run_stages(recipe.stages, context, starting_runners(source))
     figures = figures_that_must_improve(model.measured)
     refuse_unless_all_hold(figures, "the model did not learn", "give more steps, or a lower learning rate")
-    with staging_folder(workspace) as folder:
-        write_checkpoint(folder, model, recipe.preset.max_tokens, training_set.rendering)
-        manifest = publish_bundle(
-            workspace, folder, draft_bundle("teacher", model, recipe, training_set, figures, context.label_sets)
-        )
-    context.delete_checkpoints()
+    draft = draft_bundle("teacher", model, recipe, training_set, figures, context.label_sets)
+    manifest = processes.share(_publish(workspace, model, draft) if processes.is_first else None)
+    if processes.is_first:
+        context.delete_checkpoints()
     return manifest
+
+
+def _publish(workspace: Workspace, model: Model, draft: BundleDraft) -> BundleManifest:
+    with staging_folder(workspace) as folder:
+        write_checkpoint(folder, model, draft.max_tokens, draft.rendering)
+        return publish_bundle(workspace, folder, draft)
 
 
 def rehearse_teacher(

@@ -7,13 +7,15 @@ Everything random is a function of the seed and the step, so no generator state 
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from m5model.encoders.loading import load_weights
 from m5model.files import storage
@@ -39,6 +41,14 @@ class CheckpointManifest:
     files: dict[str, str]  # path → SHA-256
 
 
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """A checkpoint whose weights were loaded."""
+
+    manifest: CheckpointManifest
+    optimizer_state: Mapping[str, Any]  # for the optimiser of the learner that has these weights
+
+
 def consume(consumed_hash: str, task: str, keys: np.ndarray) -> str:
     """The running hash after a step of ``task`` with rows of these keys (B,) int64."""
     return hashlib.sha256(bytes.fromhex(consumed_hash) + f"{task}\0".encode() + keys.astype("<i8").tobytes()).hexdigest()
@@ -51,14 +61,14 @@ class Checkpoints:
         self._folder = folder
         self._run = run
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, consumed_hash: str) -> None:
+    def save(self, weights: Mapping[str, Tensor], optimizer_state: Mapping[str, Any], step: int, consumed_hash: str) -> None:
         """Write one checkpoint, whole or not at all, and drop the ones before the last two."""
         if self._folder is None:
             return
         with tempfile.TemporaryDirectory(prefix="m5-checkpoint-") as temporary:
             staging = Path(temporary)
-            save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, staging / WEIGHTS_FILE)
-            torch.save(optimizer.state_dict(), staging / OPTIMIZER_FILE)
+            save_file({name: tensor.contiguous() for name, tensor in weights.items()}, staging / WEIGHTS_FILE)
+            torch.save(dict(optimizer_state), staging / OPTIMIZER_FILE)
             files = {name: str(entry["sha256"]) for name, entry in hash_files(staging, but=MANIFEST_FILE).items()}
             manifest = CheckpointManifest(run=self._run, step=step, consumed_hash=consumed_hash, files=files)
             (staging / MANIFEST_FILE).write_text(to_json(manifest), encoding="utf-8")
@@ -66,8 +76,8 @@ class Checkpoints:
         for name in self._whole()[:-KEPT]:
             storage.delete_folder(f"{self._folder}/{name}")
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> CheckpointManifest | None:
-        """Load the newest whole checkpoint into both; None where there is none. Another run's raises ConfigurationError."""
+    def restore(self, model: nn.Module) -> Restored | None:
+        """Load the newest whole checkpoint; None where there is none. Another run's raises ConfigurationError."""
         names = self._whole()
         if self._folder is None or not names:
             return None
@@ -81,8 +91,8 @@ class Checkpoints:
             )
         local = local_copy(path, manifest.files)
         load_weights(model, local / WEIGHTS_FILE)
-        optimizer.load_state_dict(torch.load(local / OPTIMIZER_FILE, weights_only=True, map_location="cpu"))
-        return manifest
+        state = torch.load(local / OPTIMIZER_FILE, weights_only=True, map_location="cpu")
+        return Restored(manifest=manifest, optimizer_state=state)
 
     @property
     def is_begun(self) -> bool:

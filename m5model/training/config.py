@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from m5model.encoders.device import DEVICES
 from schemas.checks import MAX_WHOLE, is_number, is_whole, require
 
+PARALLEL = ("ddp", "fsdp")
 # What is checked before a stage trains, see training.guards.
 GUARDS = (
     "weights",
@@ -59,6 +60,11 @@ class Machine:
     threads: int = 0
     checkpoint_every: int = 200  # steps
     without_guards: tuple[str, ...] = ()  # guards that are turned off, by name
+    # Of several processes (torchrun): ddp, each holds the model whole; fsdp, each holds a part of every weight.
+    parallel: str = "ddp"
+    offload: bool = False  # keep weights and optimiser state in the CPU's memory; needs fsdp
+    save_memory: bool = False  # compute activations anew in the backward pass
+    compile: bool = False  # the encoder's blocks by torch.compile
 
     def __post_init__(self) -> None:
         require(
@@ -68,6 +74,8 @@ class Machine:
                 f"threads is {self.threads}, expected 0 or more": is_whole(self.threads),
                 f"without_guards is {', '.join(self.without_guards)}, expected of {', '.join(GUARDS)}": set(self.without_guards)
                 <= set(GUARDS),
+                f"parallel is {self.parallel!r}, expected one of {', '.join(PARALLEL)}": self.parallel in PARALLEL,
+                "offload needs parallel fsdp": not self.offload or self.parallel == "fsdp",
                 f"checkpoint_every is {self.checkpoint_every}, expected 1 or more steps": is_whole(self.checkpoint_every, 1),
             },
         )

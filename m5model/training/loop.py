@@ -14,11 +14,14 @@ from torch import nn
 from m5model.data.randomness import seed_for
 from m5model.encoders.device import mixed_precision
 from m5model.training.checkpoints import NOTHING_CONSUMED, CheckpointManifest, Checkpoints, consume
-from m5model.training.config import TrainingConfig
+from m5model.training.config import Machine, TrainingConfig
 from m5model.training.learner import Learner
 from m5model.training.mixture import Mixture, StepBatch
+from m5model.training.parallel import OneProcess, arrange
+from m5model.training.processes import Processes
 from m5model.training.progress import Progress, say
 from m5model.training.schedule import build_optimizer, learning_rate_at
+from schemas.bundle import TrainedStage
 from schemas.errors import ConfigurationError, M5Error
 
 
@@ -36,6 +39,8 @@ class Run:
     config: TrainingConfig
     checkpoint_every: int = 200  # steps
     checkpoints: Checkpoints = field(default_factory=lambda: Checkpoints(None, ""))
+    machine: Machine = field(default_factory=Machine)
+    processes: Processes = field(default_factory=Processes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,11 @@ class Outcome:
     resumed_from: int  # step of the checkpoint that it started from, 0 for none
     consumed_hash: str
     last_loss: float | None  # None where there was no step to do
+    learner: Learner  # the trained one: another object where the run's was held in parts
+
+    def as_stage(self, stage: str) -> TrainedStage:
+        """What a bundle's manifest says of it."""
+        return TrainedStage(stage=stage, steps=self.steps, last_loss=self.last_loss, consumed_hash=self.consumed_hash)
 
 
 def train(run: Run) -> Outcome:
@@ -53,26 +63,38 @@ def train(run: Run) -> Outcome:
 
     Raises TrainingDivergedError for a loss that is not finite.
     """
+    restored = run.checkpoints.restore(run.learner)
+    parallel = arrange(run.learner, run.processes, run.machine)
     optimizer = build_optimizer(run.learner, run.config)
-    restored = run.checkpoints.restore(run.learner, optimizer)
-    first_step = restored.step if restored else 0
-    consumed_hash = restored.consumed_hash if restored else NOTHING_CONSUMED
+    first_step, consumed_hash = 0, NOTHING_CONSUMED
     if restored:
-        _refuse_other_order(run, restored)
+        _refuse_other_order(run, restored.manifest)
+        parallel.load_optimizer_state(optimizer, restored.optimizer_state)
+        first_step, consumed_hash = restored.manifest.step, restored.manifest.consumed_hash
         say(f"{run.label}: goes on from step {first_step:,}")
     progress = Progress(run.label, run.config.steps, first_step)
     loss = None
     run.learner.train()
     for step in range(first_step, run.config.steps):
         batch = run.mixture.batch(step)
-        loss, tokens = _do_step(run, optimizer, step, batch)
+        loss, tokens = _do_step(run, parallel, optimizer, step, batch)
         consumed_hash = consume(consumed_hash, batch.task.name, batch.keys)
         done = step + 1
         progress.add(done, loss, tokens)
         if done % run.checkpoint_every == 0 or done == run.config.steps:
-            run.checkpoints.save(run.learner, optimizer, done, consumed_hash)
-    run.learner.eval()
-    return Outcome(steps=run.config.steps, resumed_from=first_step, consumed_hash=consumed_hash, last_loss=loss)
+            _save(run, parallel, optimizer, done, consumed_hash)
+    learner = parallel.finish()
+    learner.eval()
+    return Outcome(
+        steps=run.config.steps, resumed_from=first_step, consumed_hash=consumed_hash, last_loss=loss, learner=learner
+    )
+
+
+def _save(run: Run, parallel: OneProcess, optimizer: torch.optim.Optimizer, done: int, consumed_hash: str) -> None:
+    weights, state = parallel.weights(), parallel.optimizer_state(optimizer)
+    if run.processes.is_first:
+        run.checkpoints.save(weights, state, done, consumed_hash)
+    run.processes.wait()
 
 
 def _refuse_other_order(run: Run, restored: CheckpointManifest) -> None:
@@ -89,16 +111,17 @@ def _refuse_other_order(run: Run, restored: CheckpointManifest) -> None:
         )
 
 
-def _do_step(run: Run, optimizer: torch.optim.Optimizer, step: int, chosen: StepBatch) -> tuple[float, int]:
-    torch.manual_seed(seed_for("dropout", run.config.seed, step))
+def _do_step(
+    run: Run, parallel: OneProcess, optimizer: torch.optim.Optimizer, step: int, chosen: StepBatch
+) -> tuple[float, int]:
+    rank = run.processes.rank
+    torch.manual_seed(seed_for("dropout", run.config.seed, step, *([rank] if rank else [])))
     for group in optimizer.param_groups:
         group["lr"] = learning_rate_at(step, run.config)
-    task, encoder = chosen.task, run.learner.encoder
+    task = chosen.task
     batch = task.batch(step, chosen.rows)
-    with mixed_precision(encoder.device):
-        logits = task.logits(encoder, batch)
-    loss = task.loss(logits, batch)
-    value = float(loss.detach())
+    loss = parallel.loss(task, batch, mixed_precision(parallel.device))
+    value = run.processes.mean(loss)
     if not math.isfinite(value):
         raise TrainingDivergedError(
             f"{run.label}: the loss of {task.name} is {value} at step {step}, "

@@ -1,5 +1,6 @@
 """A line on stderr now and then: step, loss, tokens per second, time left."""
 
+import os
 import sys
 import time
 
@@ -31,6 +32,8 @@ class Progress:
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
+    """One line on stderr; of several processes that train together only the first one speaks."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     sys.stderr.write(message + "\n")
     sys.stderr.flush()

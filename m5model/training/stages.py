@@ -15,10 +15,12 @@ from m5model.data.randomness import generator_for, seed_for
 from m5model.data.token_rows import TokenRows, tokenize_rows
 from m5model.data.training_sets import TrainingSet
 from m5model.data.vocabulary import train_vocabulary
-from m5model.encoders.bert import build_encoder
+from m5model.data.vocabulary_marks import add_marks
 from m5model.encoders.device import choose_device
 from m5model.encoders.encoder import TextEncoder
+from m5model.encoders.kinds import build_encoder
 from m5model.encoders.presets import EncoderPreset
+from m5model.runtime.rendering import MARKS, without_marks
 from m5model.tasks import AnyTask, TaskData
 from m5model.training.checkpoints import Checkpoints
 from m5model.training.config import Machine, TrainingConfig
@@ -26,6 +28,7 @@ from m5model.training.guards import Guarded, timed_guards
 from m5model.training.learner import Learner
 from m5model.training.loop import Run, train
 from m5model.training.mixture import Mixture
+from m5model.training.processes import Processes
 from m5model.training.progress import say
 from m5model.training.shares import Mixing, TaskShare, describe
 from m5model.training.task_setup import (
@@ -34,6 +37,7 @@ from m5model.training.task_setup import (
     TaskBuilders,
     build_task,
     check_labels,
+    fit_to,
     freeze,
     heads_of,
     mix_shares,
@@ -129,6 +133,7 @@ class RunContext:
     checkpoints: str | None = None  # a folder, local or on S3; None: keep none
     builders: TaskBuilders = field(default_factory=dict)  # of tasks that are no members of m5model.tasks
     label_sets: LabelSets = field(default_factory=dict)
+    processes: Processes = field(default_factory=Processes)  # that train together, and which of them this one is
 
     def checkpoints_of(self, stage: str) -> Checkpoints:
         return Checkpoints(None if self.checkpoints is None else f"{self.checkpoints}/{stage}", self.run)
@@ -157,12 +162,15 @@ def run_stages(stages: Iterable[object], context: RunContext, runners: Mapping[t
 
 
 def learn_vocabulary(stage: LearnVocabulary, model: Model, context: RunContext) -> Model:
-    """A vocabulary of at most ``stage.size`` tokens."""
+    """A vocabulary of at most ``stage.size`` tokens, the marks among them where the encoder reads marks."""
     rows = context.training_set.learn.select_columns("text")
     if len(rows) > stage.texts:
         drawn = generator_for("vocabulary", context.training_set.manifest.content_hash, stage.seed).permutation(len(rows))
         rows = rows.select(drawn[: stage.texts])
-    tokenizer = train_vocabulary((text for batch in rows.iter(1_000) for text in batch["text"]), stage.size)
+    texts = (without_marks(text, " ") for batch in rows.iter(1_000) for text in batch["text"])
+    is_marked = context.training_set.rendering.marked
+    tokenizer = train_vocabulary(texts, stage.size - len(MARKS) * is_marked)
+    tokenizer = add_marks(tokenizer) if is_marked else tokenizer
     say(f"vocabulary: {tokenizer.get_vocab_size():,} tokens from {len(rows):,} texts (asked for {stage.size:,})")
     return model.with_vocabulary(tokenizer, context.training_set, context.preset.max_tokens)
 
@@ -172,7 +180,7 @@ def learn_tasks(stage: LearnTasks, model: Model, context: RunContext) -> Model:
     learner, mixture = prepare(stage, model, context)
     before = _measure(learner, mixture.tasks)
     _guard(stage, learner, mixture, model, context, before)
-    trained = _train(stage, learner, mixture, context)
+    trained, learner = _train(stage, learner, mixture, context)
     learner.encoder.requires_grad_(True)
     after = _measure(learner, mixture.tasks) if stage.training.steps else before
     measured = _compare(stage.stage, mixture.tasks, before, after, {one.name for one in model.measured})
@@ -203,6 +211,7 @@ def prepare(stage: LearnTasks, model: Model, context: RunContext) -> tuple[Learn
     tasks = [build_task(share, encoder, data, context.label_sets, context.builders, model.heads) for share in stage.tasks]
     learner = Learner(encoder, tasks).to(choose_device(context.machine.device, context.machine.threads))
     freeze(encoder, stage.frozen)
+    fit_to(encoder, context.machine)
     content_hash = context.training_set.manifest.content_hash
     mixture = mix_shares(stage.tasks, tasks, stage.mixing, content_hash, stage.training.seed)
     labels = {share.key: context.label_sets[share.labels].name for share in stage.tasks if share.labels}
@@ -250,7 +259,7 @@ def _guard(
     say(f"{stage.stage}: {timed_guards(guarded, context.machine.without_guards)}")
 
 
-def _train(stage: LearnTasks, learner: Learner, mixture: Mixture, context: RunContext) -> TrainedStage:
+def _train(stage: LearnTasks, learner: Learner, mixture: Mixture, context: RunContext) -> tuple[TrainedStage, Learner]:
     outcome = train(
         Run(
             label=f"{stage.stage} {context.preset.name}",
@@ -259,11 +268,11 @@ def _train(stage: LearnTasks, learner: Learner, mixture: Mixture, context: RunCo
             config=stage.training,
             checkpoint_every=context.machine.checkpoint_every,
             checkpoints=context.checkpoints_of(stage.stage),
+            machine=context.machine,
+            processes=context.processes,
         )
     )
-    return TrainedStage(
-        stage=stage.stage, steps=outcome.steps, last_loss=outcome.last_loss, consumed_hash=outcome.consumed_hash
-    )
+    return outcome.as_stage(stage.stage), outcome.learner
 
 
 def _measure(learner: Learner, tasks: Iterable[AnyTask]) -> dict[str, float]:

@@ -10,6 +10,7 @@ import m5model.tasks
 from m5model.data.label_sets import LabelSet
 from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import AnyTask, TaskData
+from m5model.training.config import Machine
 from m5model.training.mixture import Mixture, mix
 from m5model.training.shares import Mixing, TaskShare
 from schemas.checks import require
@@ -69,6 +70,14 @@ def freeze(encoder: TextEncoder, prefixes: tuple[str, ...]) -> None:
     require("frozen weights", rules)
     for name, parameter in encoder.named_parameters():
         parameter.requires_grad_(not (prefixes and name.startswith(prefixes)))
+
+
+def fit_to(encoder: TextEncoder, machine: Machine) -> None:
+    """Let the encoder save memory or be compiled, where the machine's settings say so."""
+    if machine.save_memory:
+        encoder.save_memory()
+    for block in encoder.blocks if machine.compile else ():
+        block.compile(dynamic=True)
 
 
 def heads_of(tasks: Iterable[AnyTask]) -> dict[str, Head]:
