@@ -26,7 +26,7 @@ from collections import Counter
 from pathlib import Path
 
 from deltalake import DeltaTable
-from inputs.damaged_feeds import KINDS, Record, decode, read_text, write_feed, write_refused
+from inputs.damaged_feeds import KINDS, Record, decode_reject, read_text, write_feed, write_refused
 from inputs.listings import REAL_CATALOGUE
 from pyspark.sql import SparkSession
 
@@ -145,7 +145,9 @@ class Batch:
         after = self._listings()
         written = {item for item, run in after.items() if run == "day2"}
         rejects = DeltaTable(self._workspace.table("listing_rejects")).to_pyarrow_table().to_pylist()
-        rejected = Counter(item for row in rejects for item in set(ID.findall(decode(row["raw"]))) if row["run_id"] == "day2")
+        rejected = Counter(
+            item for row in rejects for item in set(ID.findall(decode_reject(row["raw"]))) if row["run_id"] == "day2"
+        )
         whole_names = " ".join(written)
         found = Counter(item for path in self._files for item in self._ids_in(path))
         lost = [item for item in found if item not in written and item not in rejected and item not in whole_names]

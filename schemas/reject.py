@@ -10,6 +10,7 @@ UNREADABLE = {
     "invalid_utf8": "the record's bytes are not UTF-8",
     "truncated_record": "the record ends before its closing brace",
     "invalid_record": "the record is not a JSON object or an item of XML, or the CSV row does not fit its header",
+    "two_records": "the record names its item_id twice, as two records do whose border was lost",
     "broken_quotes": "a quote of a CSV does not close, or text stands behind one that does: the lines up to the next row",
 }
 RULES = {

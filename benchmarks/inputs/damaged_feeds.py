@@ -87,7 +87,7 @@ KINDS: Mapping[str, tuple[str, Write, int]] = {
     "json_lines": (".jsonl", write_json_lines, 0),
     "json_array": (".json", write_json_array, 2),
     "json_concatenated": (".json", write_json_concatenated, 1),
-    "csv": (".csv", write_csv, 110),
+    "csv": (".csv", write_csv, 140),
     "xml": (".xml", write_xml, 120),
     "parquet": (".parquet", write_parquet, 0),
 }
@@ -148,6 +148,11 @@ def decode(data: bytes) -> str:
         is_big = data[:2] == b"\xfe\xff" or data[:200:2].count(0) > data[1:200:2].count(0)
         return data.decode("utf-16-be" if is_big else "utf-16-le", "replace")
     return data.decode("utf-8", "replace")
+
+
+def decode_reject(data: bytes) -> str:
+    """A reject's bytes as text in each encoding: some bytes alone do not tell."""
+    return "\n".join(data.decode(encoding, "replace") for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
 
 
 def write_refused(folder: Path, source: random.Random) -> Path:

@@ -27,6 +27,11 @@ class Dialect:
         return re.compile(rf"{self._cell}(?:{self._delimiter}{self._cell})*+".encode("latin-1"))
 
     @cached_property
+    def first_cells(self) -> re.Pattern[bytes]:
+        """Matches the cells of a line up to the first that is open or broken, a delimiter behind each."""
+        return re.compile(rf"(?:{self._cell}{self._delimiter})*+".encode("latin-1"))
+
+    @cached_property
     def each_cell(self) -> re.Pattern[bytes]:
         """Finds what is within the quotes of a cell, or else the cell, behind each delimiter."""
         cell = rf"{self._quote}({self._inside}){self._quote}|((?!{self._quote})[^{self._delimiter}]*+)"

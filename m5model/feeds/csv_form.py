@@ -74,9 +74,9 @@ def find_csv_form(head: bytes, path: str) -> CsvForm | None:
         )
     best = max(headers, key=lambda header: header.rank)
     names = name_columns(best.cells)
-    # Lines within a cell of several must not count, so the first rows are read without a profile before.
+    # Lines within a cell must not count, so the first rows are read without a profile before.
     lexer = Lexer(Profile(dialect=best.dialect), len(names))
-    rows = [row.text for row in (*lexer.take(best.lines), *lexer.finish()) if row.lines == 1 and not row.damage]
+    rows = [row.text for row in (*lexer.take(best.lines), *lexer.finish()) if not row.damage]
     profile = learn_profile(best.dialect, rows, len(names))
     return CsvForm(profile=profile, names=names, body=best.body, blank=best.blank)
 

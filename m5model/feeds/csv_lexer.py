@@ -42,16 +42,16 @@ class Lexer:
         """Rows that end in these lines."""
         rows: list[Row] = []
         waiting = deque(lines)
+        is_row = self._profile.is_row
         while waiting:
             line = waiting.popleft()
-            if self._open:
-                if self._profile.is_row(line):
-                    waiting.appendleft(line)
-                    self._break(rows, waiting)
-                else:
-                    self._take_inner(line, rows, waiting)
-            else:
+            if not self._open:
                 self._begin(line, rows)
+            elif is_row(line):
+                waiting.appendleft(line)
+                self._break(rows, waiting)
+            else:
+                self._take_inner(line, rows, waiting)
         return rows
 
     def finish(self) -> list[Row]:

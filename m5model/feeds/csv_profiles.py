@@ -2,12 +2,14 @@
 
 A line looks like a row where it has as many cells as the header, and each cell is about as long as those of its column in the
 first rows of the file, and of the same kinds of characters where the column holds no blanks: keys, codes, prices. Files of free
-text alone have no such column, and no line of theirs looks like a row.
+text alone have no such column, and no line of theirs looks like a row. Where the first columns are keys, a line also begins as
+a row, of several lines or damaged, if its first cells are such.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from m5model.feeds.csv_dialects import Dialect
 
@@ -23,6 +25,7 @@ LETTER, DIGIT, BLANK = 0, 1, 2
 LONGER = 3  # times as long as in the first rows, and some characters, a cell may be
 MORE_CHARACTERS = 16
 MIN_COLUMNS = 2
+TELLING = 2  # of the first columns, where a line begins as a row and is not one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,11 @@ class Column:
     needed: frozenset[int]
     is_filled: bool
     max_length: int  # characters
+
+    @property
+    def is_telling(self) -> bool:
+        """Is it filled, without blanks?"""
+        return self.is_filled and BLANK not in self.allowed
 
     def fits(self, cell: str) -> bool:
         """Does ``cell`` look like one of the column's?"""
@@ -52,24 +60,37 @@ class Profile:
     columns: tuple[Column, ...] = ()
 
     def is_row(self, line: bytes) -> bool:
-        """Does the line look like a row by itself? Where it stands does not matter."""
-        if not self.columns or line.count(self.dialect.delimiter) < len(self.columns) - 1:
+        """Does the line look like a row, or begin as one? Where it stands does not matter."""
+        if not self.columns or line.count(self.dialect.delimiter) < min(self._key or len(self.columns), len(self.columns) - 1):
             return False
+        if self._key and (found := self.dialect.first_cells.match(line)) and self._fits(found[0][:-1], self._key):
+            return True
         cells = self.dialect.read_cells(line)
-        if cells is None or len(cells) != len(self.columns):
+        return cells is not None and len(cells) == len(self.columns) and self._fits(line, len(self.columns))
+
+    def _fits(self, cells: bytes, count: int) -> bool:
+        """Are there so many cells, and do they look like those of the first columns?"""
+        found = self.dialect.read_cells(cells)
+        if found is None or len(found) < count:
             return False
         quote = self.dialect.quote.decode()  # says nothing: one too many is what the line is asked for
-        return all(column.fits(cell.replace(quote, "")) for column, cell in zip(self.columns, cells, strict=True))
+        return all(column.fits(cell.replace(quote, "")) for column, cell in zip(self.columns[:count], found, strict=False))
+
+    @cached_property
+    def _key(self) -> int:
+        """So many first cells tell that a row begins: two of them without blanks, one of these with digits. 0 where none do."""
+        telling = [i for i, column in enumerate(self.columns) if column.is_telling][:TELLING]
+        has_digits = any(DIGIT in self.columns[i].needed for i in telling)
+        return telling[-1] + 1 if len(telling) == TELLING and has_digits else 0
 
 
-def learn_profile(dialect: Dialect, lines: Iterable[bytes], columns: int) -> Profile:
-    """The profile of rows that take one line each. Those of other lengths do not count."""
-    rows = [cells for cells in map(dialect.read_cells, lines) if cells is not None and len(cells) == columns]
+def learn_profile(dialect: Dialect, texts: Iterable[bytes], columns: int) -> Profile:
+    """The profile of some whole rows. Those of other lengths do not count."""
+    rows = [cells for cells in map(dialect.read_cells, texts) if cells is not None and len(cells) == columns]
     if not rows or columns < MIN_COLUMNS:
         return Profile(dialect=dialect)
     found = tuple(_describe(column) for column in zip(*rows, strict=True))
-    is_telling = any(column.is_filled and BLANK not in column.allowed for column in found)
-    return Profile(dialect=dialect, columns=found if is_telling else ())
+    return Profile(dialect=dialect, columns=found if any(column.is_telling for column in found) else ())
 
 
 def _describe(cells: Sequence[str]) -> Column:

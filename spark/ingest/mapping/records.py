@@ -8,7 +8,7 @@ import msgspec
 from schemas.listing import FEED_FIELDS
 from schemas.reject import MAX_RECORD_BYTES
 from spark.ingest.mapping.types import coerce_types, open_cells
-from spark.ingest.reading.lines import CSV, JSON, Lines, UnreadableRecord, parse_line
+from spark.ingest.reading.lines import CSV, JSON, Lines, UnreadableRecord, holds_two_ids, parse_line
 from spark.ingest.reading.quick_check import find_clear_lines
 
 
@@ -77,6 +77,8 @@ def _parse_fast(lines: Lines, sizes: list[int]) -> tuple[list[_Record], list[int
                 raise msgspec.DecodeError
             if not (clear[i] or raw.isascii()):
                 raw.decode()  # the parser does not look into strings of fields that it does not know
+            if holds_two_ids(raw):
+                raise msgspec.DecodeError
             parsed.append(_decode(raw))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             parsed.append(_NO_VALUES)

@@ -1,7 +1,7 @@
 """Lines of a feed, and the JSON object that each holds, whatever the file was (m5model.feeds).
 
 Rejects that an older version kept may be objects of the cells of a CSV, in which lists and maps are JSON once more. A name that
-occurs twice in an object has its last value.
+occurs twice in an object has its last value, but an object with two ids is two records that damage has joined.
 """
 
 import json
@@ -11,9 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from schemas.listing import ITEM_ID
 from schemas.reject import MAX_RECORD_BYTES
 
 JSON, CSV = "json", "csv"
+ID_NAME = f'"{ITEM_ID.name}"'.encode()
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # as some editors leave at a file's start
 
 
@@ -63,7 +65,25 @@ def parse_line(lines: Lines, i: int) -> dict[str, Any]:
     if not isinstance(values, dict):
         is_whole = lines.formats[i] == CSV or text.rstrip(" \t\r").endswith("}")
         raise UnreadableRecord("invalid_record" if is_whole else "truncated_record")
+    if holds_two_ids(raw) and _count_ids(text) > 1:
+        raise UnreadableRecord("two_records")
     return values
+
+
+def holds_two_ids(raw: bytes) -> bool:
+    """Is ``raw`` an object that may have two ids, as damage leaves it that cuts out the border between two records?"""
+    return raw.count(ID_NAME) > 1
+
+
+def _count_ids(text: str) -> int:
+    """How often the object itself names its id; objects in it may have such a name, too."""
+    counts: list[int] = []
+
+    def count(pairs: list[tuple[str, Any]]) -> None:
+        counts.append(sum(name == ITEM_ID.name for name, _ in pairs))
+
+    json.loads(text, object_pairs_hook=count)
+    return counts[-1]
 
 
 def parse_json(text: str) -> Any:

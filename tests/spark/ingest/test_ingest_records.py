@@ -88,6 +88,7 @@ def test_both_readers_read_the_same_of_damaged_bytes(values: dict, seed: int, sp
         (b'{"bullets": ["a", 5]}', {}, ["bullets"]),
         (b'{"title": "cut \\ud83d"}', {"title": "cut \ud83d"}, []),
         (b'{"title": "a", "title": "b"}', {"title": "b"}, []),
+        (b'{"item_id": "1", "attributes": {"item_id": "2"}}', {"item_id": "1", "attributes": {"item_id": "2"}}, []),
         (b'\xef\xbb\xbf{"title": "a"}', {"title": "a"}, []),
         (b'{"title": "a"}\r', {"title": "a"}, []),
     ],
@@ -105,6 +106,7 @@ def test_types_are_coerced_field_by_field(raw: bytes, fields: dict, wrong: list[
         (b'{"other": "\xff"}', "invalid_utf8"),
         (b'{"title": "a"', "truncated_record"),
         (b"[]", "truncated_record"),
+        (b'{"item_id": "1", "title": "a", "item_id": "1"}', "two_records"),
         (b'{"title": "' + b"x" * (1 << 20) + b'"}', "record_too_large"),
     ],
 )
