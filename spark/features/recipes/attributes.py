@@ -10,10 +10,12 @@ from schemas.checks import is_number, is_whole, require
 from schemas.features import SPACE_ID, FeatureView
 from schemas.listing import ITEM_ID, LOCALE
 from schemas.tables import TEXT, Column
+from spark.features.attribute_names import fold_name
 from spark.features.recipe import NeighbourNeed, ViewInputs, ViewRecipe, flag
 from spark.vectors.top_k import MICRO
 
 ATTRIBUTE = ["locale", "item_id", "attribute"]
+NAMED = ["locale", "item_id", "name"]  # ``name``: the attribute's, folded
 
 VIEW = FeatureView(
     name="attributes",
@@ -60,10 +62,11 @@ class AttributeSettings:
 def build_attributes(inputs: ViewInputs, settings: AttributeSettings) -> DataFrame:
     """A row per listing and attribute that it lacks.
 
-    Names and values are compared as they are written. Of values with equal weight the first in order wins.
+    Names that differ by case or width are one name, spelled as the nearest voter spells it. Values are compared as they are
+    written. Of values with equal weight the first in order wins.
     """
     declared = explode_attributes(inputs.catalogue)
-    votes = collect_votes(inputs.require_neighbours(), declared, settings).join(declared, ATTRIBUTE, "left_anti")
+    votes = collect_votes(inputs.require_neighbours(), declared, settings).join(declared, NAMED, "left_anti")
     trusted = (F.col("votes") >= settings.min_votes) & (F.col("confidence") >= settings.min_confidence)
     return (
         elect_values(votes)
@@ -79,13 +82,22 @@ def build_attributes(inputs: ViewInputs, settings: AttributeSettings) -> DataFra
 
 
 def explode_attributes(catalogue: DataFrame) -> DataFrame:
-    """Locale, item_id, attribute, value: what listings declare, empty values left out."""
-    entries = catalogue.select("locale", "item_id", F.explode("attributes").alias("attribute", "value"))
-    return entries.where(F.length("value") > 0)
+    """Locale, item_id, name, attribute, value: what listings declare, empty values left out.
+
+    ``name`` is the attribute's name folded. A listing that has one in two spellings declares the first in order.
+    """
+    entries = F.filter(F.map_entries("attributes"), lambda entry: F.length(entry["value"]) > 0)
+    named = F.transform(
+        F.array_sort(entries), lambda entry: F.struct(fold_name(entry["key"]).alias("name"), entry["key"], entry["value"])
+    )
+    rows = catalogue.select("locale", "item_id", named.alias("entries")).withColumn("names", F.col("entries.name"))
+    is_first = F.filter("entries", lambda entry, i: F.array_position("names", entry["name"]) == i + 1)
+    single = rows.select("locale", "item_id", F.explode(is_first).alias("entry"))
+    return single.select("locale", "item_id", "entry.name", F.col("entry.key").alias("attribute"), "entry.value")
 
 
 def collect_votes(neighbours: DataFrame, declared: DataFrame, settings: AttributeSettings) -> DataFrame:
-    """Locale, item_id, attribute, value, weight: a row per neighbour and attribute that it declares.
+    """Locale, item_id, name, attribute, value, weight: a row per neighbour and attribute that it declares.
 
     The weight is the cosine in whole millionths: integers add up the same in any order.
     """
@@ -94,17 +106,21 @@ def collect_votes(neighbours: DataFrame, declared: DataFrame, settings: Attribut
         "locale", "item_id", "neighbour_item_id", F.round(F.col("cosine") * MICRO).cast("long").alias("weight")
     )
     values = declared.withColumnRenamed("item_id", "neighbour_item_id")
-    return voters.join(values, ["locale", "neighbour_item_id"]).select(*ATTRIBUTE, "value", "weight")
+    return voters.join(values, ["locale", "neighbour_item_id"]).select(*NAMED, "attribute", "value", "weight")
 
 
 def elect_values(votes: DataFrame) -> DataFrame:
     """Locale, item_id, attribute, and of its values the heaviest; its share of the weight; how many voted in all."""
-    per_value = votes.groupBy(*ATTRIBUTE, "value").agg(F.sum("weight").alias("weight"), F.count("*").alias("votes"))
-    best = F.min(F.struct((-F.col("weight")).alias("order"), "value"))
-    elected = per_value.groupBy(*ATTRIBUTE).agg(
-        best.alias("best"), F.sum("weight").alias("weight"), F.sum("votes").alias("votes")
+    nearest = F.min(F.struct((-F.col("weight")).alias("order"), "attribute"))
+    per_value = votes.groupBy(*NAMED, "value").agg(
+        F.sum("weight").alias("weight"), F.count("*").alias("votes"), nearest.alias("nearest")
     )
-    return elected.select(*ATTRIBUTE, "best.value", (-F.col("best.order") / F.col("weight")).alias("confidence"), "votes")
+    best = F.min(F.struct((-F.col("weight")).alias("order"), "value"))
+    elected = per_value.groupBy(*NAMED).agg(
+        best.alias("best"), F.min("nearest").alias("nearest"), F.sum("weight").alias("weight"), F.sum("votes").alias("votes")
+    )
+    confidence = (-F.col("best.order") / F.col("weight")).alias("confidence")
+    return elected.select("locale", "item_id", "nearest.attribute", "best.value", confidence, "votes")
 
 
 def _need(settings: AttributeSettings) -> NeighbourNeed:

@@ -63,6 +63,19 @@ def test_of_values_with_equal_weight_the_first_in_order_wins(spark: SparkSession
     assert build(catalogue, found) == [("DE", "a", "colour", "blue", 0.5, 2, "space-a")]
 
 
+def test_names_that_differ_by_case_or_width_are_one(spark: SparkSession) -> None:
+    rows = [
+        ("DE", "a", {"vezels": "0.5"}),
+        ("DE", "b", {"Vezels": "0.5", "Ｅｎｅｒｇｉｅ": "270", "ｶﾞﾗｽ": "x"}),
+        ("DE", "c", {"VEZELS": "0.5", "energie": "270", "ENERGIE": "271", "ガラス": "x"}),
+    ]
+    found = neighbours(spark, ("a", "b", 0.9, 1), ("a", "c", 0.6, 2))
+    assert build(spark.createDataFrame(rows, CATALOGUE), found) == [
+        ("DE", "a", "Ｅｎｅｒｇｉｅ", "270", 0.6, 2, "space-a"),
+        ("DE", "a", "ｶﾞﾗｽ", "x", 1.0, 2, "space-a"),
+    ]
+
+
 def test_impossible_settings_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="min_cosine .* is 0; min_votes .* is 0"):
         AttributeSettings(min_cosine=0, min_votes=0)
