@@ -7,7 +7,7 @@ from schemas.tables import INSTANT, TEXT, TEXT_MAP, TEXTS, Column, Table
 LISTING_KEY = ("locale", "item_id")
 
 LOCALE = Column(name="locale", type=TEXT, meaning="store front, one of schemas.locales.LOCALES", nullable=False)
-ITEM_ID = Column(name="item_id", type=TEXT, meaning="item within its locale", nullable=False)
+ITEM_ID = Column(name="item_id", type=TEXT, meaning="item within its locale, just as the feed has it", nullable=False)
 
 # What a feed may bring. Only locale, item_id and title are required; columns that are not named here are ignored.
 FEED_COLUMNS = (
@@ -22,7 +22,11 @@ FEED_COLUMNS = (
     Column(name="attributes", type=TEXT_MAP, meaning="structured attributes: name to value"),
     Column(name="seller", type=TEXT, meaning="who offers the item"),
     Column(name="source", type=TEXT, meaning="where the feed got the listing from"),
-    Column(name="updated_at", type=INSTANT, meaning="the record's own time; the latest record of a key wins"),
+    Column(
+        name="updated_at",
+        type=INSTANT,
+        meaning="the record's own time; null: as of ingested_at; a key's latest record wins",
+    ),
 )
 
 # A feed's record may also carry this field: true makes the record a tombstone, which needs no title.

@@ -9,28 +9,42 @@ from spark.ingest.cleaning.mojibake import looks_encoded
 _SURE = re.compile(
     "[\u0080-\u0084\u0086-\u009f]"
     "|[√ƒ≈¬‚„][\u00a1-\u00ff†•™´¨≠Æ∞±≤≥∂∑∏π∫Ω](?![ ,.])"
-    "|[├┬─┼╪┘┌╔└┴][^\\x00-\\x7f ]|[^\\W\\d_][├┬┼╪┘┌╔└┴╬╧╨┤╡╢╖╣║╗╝╜╛┐░▒▓█▄▌▐▀]"
+    "|[├┬─┼╪┘┌╔└┴][^\\x00-\\x7f ]|(?<=[^\\W\\d_])[├┬┼╪┘┌╔└┴╬╧╨┤╡╢╖╣║╗╝╜╛┐░▒▓█▄▌▐▀]"
 )
 # A first byte of UTF-8 whose second one went.
-_LONE_LEAD = re.compile("[a-z][ÂÄÅØÙ](?![A-ZÀ-Þ])|Â(?=[0-9 ]|$)|â€|ï[¸»¼¿]")
+_LONE_LEAD = re.compile("(?<=[a-z])[ÂÄÅØÙ](?![A-ZÀ-Þ])|Â(?=[0-9 ]|$)|â€|ï[¸»¼¿]")
 _ACCENTED_RUN = re.compile("[\u00a1-\u00ff]{4}")
-_SIGN_IN_WORD = re.compile("[^\\W\\d_][¡-©«¬®¯±´-¸»¼-¿](?=[^\\W\\d_])|[¡-©«¬®-¸»¼-¿]{2}[\u00a1-\u00ff]")
+_SIGN_IN_WORD = re.compile("(?<=[^\\W\\d_])[¡-©«¬®¯±´-¸»¼-¿](?=[^\\W\\d_])|[¡-©«¬®-¸»¼-¿]{2}[\u00a1-\u00ff]")
+_TILDE_IN_LOWER = re.compile("(?<![^\\W\\d_])Ã[a-z]")
 # What is left of UTF-8 between letters that could be decoded.
+_ARABIC_BESIDE_LATIN = re.compile("[\u0621-\u064a] ?[ØÙÚÛ]|[ØÙÚÛ][\u0080-¿]? ?[\u0621-\u064a]")
 _LATIN_AMONG_OTHERS = re.compile(
-    "[ã-éï][\u0080-¿ŒœŠšŸŽžƒˆ˜–—‘-„†-•…‰‹›€™][\u3041-\u30ff\u4e00-\u9fff]|[\u3041-\u30ff\u4e00-\u9fff][ã-èï]|[ã-èï][\u3041-\u30ff\u4e00-\u9fff]"
-    "|[\u0621-\u064a] ?[ØÙÚÛ]|[ØÙÚÛ][\u0080-¿]? ?[\u0621-\u064a]|(?<![^\\W\\d_])Ã[a-z]"
+    "[ã-éï][\u0080-¿ŒœŠšŸŽžƒˆ˜–—‘-„†-•…‰‹›€™][\u3041-\u30ff\u4e00-\u9fff]"
+    "|[\u3041-\u30ff\u4e00-\u9fff][ã-èï]|[ã-èï][\u3041-\u30ff\u4e00-\u9fff]"
 )
 _ACCENTS_AND_SIGNS = re.compile("(?:[ã-éï][\u0080-¿ŒœŠšŸŽžƒˆ˜–—‘-„†-•…‰‹›€™]{1,2}){2}")
 _ARABIC_AS_CP1256 = re.compile("(?:[طظ][^\u0621-\u063a\u0641-\u064a\\s\\d]){2}")
 _UTF8_AS_SHIFT_JIS = re.compile("[縺繧繝][\uff61-\uff9f\u4e00-\u9fff・]|[\uff61-\uff9f][縺繧繝]")
+# All of these are several characters beyond ASCII side by side, or nearly.
+_OF_RUNS = (
+    _ACCENTED_RUN,
+    _ARABIC_BESIDE_LATIN,
+    _LATIN_AMONG_OTHERS,
+    _ACCENTS_AND_SIGNS,
+    _ARABIC_AS_CP1256,
+    _UTF8_AS_SHIFT_JIS,
+)
+_HIGH_RUN = re.compile("[^\\x00-\\x7f]{2}")
 
 
 def is_damaged(text: str, languages: frozenset[str]) -> bool:
     """The text looks damaged in a way that no sound text of the languages does."""
     if text.isascii():
         return False
-    if _SURE.search(text) or _ACCENTED_RUN.search(text) or _ARABIC_AS_CP1256.search(text) or _UTF8_AS_SHIFT_JIS.search(text):
+    if any(pattern.search(text) for pattern in (_SURE, _LONE_LEAD, _SIGN_IN_WORD)):
         return True
-    if looks_encoded(text) or _SIGN_IN_WORD.search(text) or _LATIN_AMONG_OTHERS.search(text) or _ACCENTS_AND_SIGNS.search(text):
+    if "Ã" in text and ("Ã" not in own_letters(languages) or _TILDE_IN_LOWER.search(text)):
         return True
-    return _LONE_LEAD.search(text) is not None or ("Ã" in text and "Ã" not in own_letters(languages))
+    if not _HIGH_RUN.search(text):
+        return False
+    return looks_encoded(text) or any(pattern.search(text) for pattern in _OF_RUNS)

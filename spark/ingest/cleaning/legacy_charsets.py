@@ -96,11 +96,11 @@ def _only_western(text: str) -> bool:
 
 
 def _is_odd_word(word: str) -> bool:
-    """Two accented letters alone may be an abbreviation."""
+    """Two or three accented letters alone may be an abbreviation."""
     if len(_NEVER_IN_WORDS.findall(word)) > 1:
         return True
     high = [character for character in word if not character.isascii()]
-    is_enough = len(high) > 2 or (len(high) == 2 and not all("\u00c0" <= c <= "\u00ff" for c in high))
+    is_enough = len(high) > 3 or (len(high) > 1 and not all("\u00c0" <= c <= "\u00ff" for c in high))
     return is_enough and len(high) >= len(_LATIN_LETTER.findall(word))
 
 

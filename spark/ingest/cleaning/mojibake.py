@@ -12,7 +12,8 @@ from spark.ingest.cleaning.charsets import CHARSETS, WESTERN, Charset
 from spark.ingest.cleaning.no_break_spaces import lacks_no_break_spaces, may_lack_no_break_spaces, restore_no_break_spaces
 
 MAX_TIMES = 3
-_HIGH_RUN = re.compile("[^\\x00-\\x7f]+")
+_HIGH_RUN = re.compile("[^\\x00-\\x7f]{2,}")
+_ANY_SEQUENCE = re.compile("|".join(charset.sequences.pattern for charset in CHARSETS))
 
 # Signs that stand after a word's last letter in sound text. What else follows a letter there is strange.
 _FOLLOWERS = frozenset("®©°™“”’‘–—…•›»«ºª¹²³¡¿·،؛؟\u00a0")
@@ -27,17 +28,21 @@ def undo_mojibake(text: str, languages: frozenset[str]) -> str:
     """The text with every sure place decoded again."""
     if text.isascii():
         return text
-    decoded = _decode_runs(text, languages)
+    holds_sequences = any(map(_ANY_SEQUENCE.search, _HIGH_RUN.findall(text)))
+    decoded = _decode_runs(text, languages) if holds_sequences else text
     if not may_lack_no_break_spaces(decoded):
         return decoded
-    again = _decode_runs(restore_no_break_spaces(text, languages), languages)
+    restored = restore_no_break_spaces(text, languages)
+    if restored == text:
+        return decoded
+    again = _decode_runs(restored, languages)
     is_wrong = lacks_no_break_spaces(again) or any(0xA0 in c.encode() and is_rare(c) for c in again)
     return decoded if is_wrong else again
 
 
 def is_decoded_whole(text: str, languages: frozenset[str]) -> bool:
     """All that is beyond ASCII, lone signs left out, is UTF-8 that was read in another set."""
-    runs = [run for run in _HIGH_RUN.findall(text) if len(run) > 1]
+    runs = _HIGH_RUN.findall(text)
     return bool(runs) and all(decode_run(run, languages) is not None for run in runs)
 
 
@@ -51,7 +56,7 @@ def _decode_runs(text: str, languages: frozenset[str]) -> str:
 
 def _decode_place(match: re.Match[str], languages: frozenset[str], *, is_damaged: bool = False) -> str:
     run, text = match[0], match.string
-    if len(run) < 2:
+    if not _ANY_SEQUENCE.search(run):
         return run
     before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
     whole = _decode_sure(run, languages, before, after, is_damaged)
@@ -154,6 +159,8 @@ def is_strange(run: str, decoded: str, languages: frozenset[str], before: str, a
 
 def looks_encoded(text: str) -> bool:
     """A part of the text is UTF-8 that was read in a Western set: a strange place that nothing sure came of."""
+    if not any(map(WESTERN.sequences.search, _HIGH_RUN.findall(text))):
+        return False
     return any(
         len(match[0]) > 2 or match[0][1] not in _FOLLOWERS or text[match.end() : match.end() + 1].isalpha()
         for match in WESTERN.sequences.finditer(text)

@@ -107,6 +107,8 @@ def repair_record(
     findings = Findings()
 
     def repair(name: str, text: str | None) -> str | None:
+        if text is None or is_clear(text):
+            return text
         repaired = repair_text(text, findings.repairs.setdefault(name, set()), languages)
         findings.examine(name, repaired, languages)
         return repaired

@@ -65,13 +65,20 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
                 find_warnings(columns["locale"], columns["language"], columns["title"], confidences), repaired
             ),
             "repairs": repaired.names,
-            "lost_letters": [max(repaired.lost[i].values()) if i in repaired.lost else None for i in range(len(declared))],
+            "lost_letters": _worst_shares(repaired),
         },
         verdicts=verdicts,
         tombstones=tombstones,
         repaired_fields=repaired.fields,
         damaged_fields=_name_damage(repaired),
     )
+
+
+def _worst_shares(repaired: Repaired) -> list[float | None]:
+    shares: list[float | None] = [None] * len(repaired.names)
+    for i, lost in repaired.lost.items():
+        shares[i] = max(lost.values())
+    return shares
 
 
 def _add_damage(warnings: list[Sequence[str]], repaired: Repaired) -> list[Sequence[str]]:

@@ -128,9 +128,16 @@ def _far_instants(batch: Batch) -> Iterable[int]:
     return [i for i, micros in enumerate(batch.updated_at) if micros is not None and micros not in ACCEPTED]
 
 
+def _wrong_fields(batch: Batch, i: int) -> str:
+    fields = batch.records.wrong_types[i]
+    return ", ".join(fields) + (" (an id is a text, or a whole number of 64 bits)" if "item_id" in fields else "")
+
+
 def _odd_ids(batch: Batch) -> Iterable[int]:
     ids = batch.records.columns["item_id"]
-    return [i for i, item_id in enumerate(ids) if item_id is not None and not item_id.isalnum() and _odd.search(item_id)]
+    if not _odd.search("".join(filter(None, ids))):
+        return ()
+    return [i for i, item_id in enumerate(ids) if item_id is not None and _odd.search(item_id)]
 
 
 def _lost_titles(batch: Batch) -> Iterable[int]:
@@ -147,7 +154,7 @@ RULES = (
     Rule(
         reason="wrong_type",
         broken=lambda batch: batch.records.wrong_types,
-        detail=lambda batch, i: ", ".join(batch.records.wrong_types[i]),
+        detail=_wrong_fields,
     ),
     _required("item_id"),
     _required("locale"),

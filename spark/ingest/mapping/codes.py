@@ -3,24 +3,28 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from schemas.locales import LANGUAGE_SPELLINGS, find_locale
+from schemas.locales import LANGUAGE_SPELLINGS, LOCALES, find_locale
 
 MAX_TAG_CHARACTERS = 35  # RFC 5646, 4.4.1
 
 
 def normalise_codes(columns: dict[str, list[Any]]) -> None:
     """In place. A locale that names its language (``pt-BR``) declares it, where the record does not."""
+    if not LOCALES.keys() >= set(columns["locale"]):
+        _normalise_locales(columns)
+    columns["language"] = _map(columns["language"], normalise_language)
+    columns["updated_at"] = [None if text is None else text.strip() or None for text in columns["updated_at"]]
+    columns["item_id"] = [None if item_id is None or not item_id.strip() else item_id for item_id in columns["item_id"]]
+
+
+def _normalise_locales(columns: dict[str, list[Any]]) -> None:
     found = {locale: find_locale(locale) for locale in set(columns["locale"]) if locale is not None}
     tags = [found.get(locale) for locale in columns["locale"]]
     columns["locale"] = [_strip(locale) if tag is None else tag[0] for locale, tag in zip(columns["locale"], tags, strict=True)]
-    columns["language"] = _map(columns["language"], normalise_language)
-    if any(tag is not None and tag[1] is not None for tag in tags):
-        columns["language"] = [
-            tag[1] if language is None and tag is not None else language
-            for language, tag in zip(columns["language"], tags, strict=True)
-        ]
-    columns["updated_at"] = [None if text is None else text.strip() or None for text in columns["updated_at"]]
-    columns["item_id"] = [None if item_id is None or not item_id.strip() else item_id for item_id in columns["item_id"]]
+    columns["language"] = [
+        tag[1] if tag is not None and not (language and language.strip()) else language
+        for language, tag in zip(columns["language"], tags, strict=True)
+    ]
 
 
 def normalise_language(declared: str | None) -> str | None:

@@ -9,22 +9,26 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# ASCII but for what may be an escape or a lost letter; accented letters, up to two in a row before plain ASCII, and none that
+# ASCII but for what may be an escape or a lost letter; accented letters, up to three in a row before plain ASCII, and none that
 # lacks the byte behind it when UTF-8 was read as Latin-1; lone signs such as dashes and quotes, at least two characters apart;
 # Japanese; Arabic that touches neither Latin letters nor signs, unless two of the letters that UTF-8 read as cp1256 begins with
 # stand one apart.
 _ASCII = "(?:[ -$&-<>@-~]|[%=](?![0-9A-Fa-f]{2}))"
 _LETTERS = (
-    "[\u00c0\u00c1\u00c4-\u00ce\u00d1-\u00dc\u00df-\u00ef\u00f1-\u00fc\u0100-\u0151\u0154-\u015f\u0162-\u0177\u0179-\u017c]"
+    "[\u00c0\u00c1\u00c4-\u00ce\u00d1-\u00d3\u00d5-\u00dc\u00df-\u00ef\u00f1-\u00fc"
+    "\u0100-\u0151\u0154-\u015f\u0162-\u0177\u0179-\u017c]"
 )
+_BEFORE_ASCII = "[\u00cf\u00d4]"  # bytes that begin UTF-8, when it was read as cp850
+_ARABIC_STOPS = "[\u060c\u061b\u061f]"
 _SIGNS = "[\u00a1-\u00bf\u0152\u0153\u2010-\u2027\u2030-\u205e\u20a0-\u2122]"
 _KANA_AND_IDEOGRAPHS = "[\u3001-\u3098\u309b-\u30ff\u4e00-\u7e39\u7e3b-\u7e5c\u7e5e-\u7e66\u7e68-\u9fff\uff01-\uff60]"
 _ARABIC = "[\u060c-\u0636\u0639-\u0652\u0660-\u06ff]"
 _ARABIC_LEADS = "[\u0637\u0638]"  # those two
 _ARABIC_BORDERS = "(?<![A-Za-z])(?:{})(?![A-Za-z\u0080-\u05ff\u0700-\uffff])"
+_ARABIC_WORD = _ARABIC_BORDERS.format(f"(?:{_ARABIC}|{_ARABIC_LEADS}(?!.{_ARABIC_LEADS}))++")
 CLEAR = (
-    f"(?:{_ASCII}++|(?:{_LETTERS}|\u00c2(?! |$)){{1,2}}+(?![^ -~])|{_SIGNS}(?=[ -~]{{2}}|[ -~]?$)"
-    f"|{_KANA_AND_IDEOGRAPHS}++|{_ARABIC_BORDERS.format(f'(?:{_ARABIC}|{_ARABIC_LEADS}(?!.{_ARABIC_LEADS}))++')})*+"
+    f"(?:{_ASCII}++|(?:{_LETTERS}|\u00c2(?! |$)|{_BEFORE_ASCII}(?![^ -~])){{1,3}}+(?![^ -~])|{_SIGNS}(?=[ -~]{{2}}|[ -~]?$)"
+    f"|{_KANA_AND_IDEOGRAPHS}++|(?<=[!-~]){_ARABIC_STOPS}(?![^ -~])|{_ARABIC_WORD})*+"
 )
 _TAGS = "a|b|big|br|center|div|em|font|h[1-6]|hr|i|img|li|ol|p|small|span|strong|sub|sup|table|tbody|td|th|thead|tr|u|ul"
 # "<b and c>" is no tag: attributes have values, but for a few old ones.
@@ -40,10 +44,10 @@ def _clear_line() -> str:
     no_letter = r'(?:[!#$\'-;>@\[\]-`{-~]|\\["/\\])'
     plain = f"(?:[A-Za-z]|{no_letter})"
     after_escape = r"[%=][!#$'-/:;>@G-\[\]-`g-~]"
-    letters = f"{_LETTERS}?(?:{_LETTERS}|\u00c2){plain}|\u00c2{_LETTERS}{plain}"
+    letters = f"(?:{_LETTERS}|\u00c2){{0,2}}(?:{_LETTERS}|\u00c2|{_BEFORE_ASCII}){plain}"
     latin = f"{letters}|{_SIGNS}(?:{plain}{plain}| {plain})"
     part = f"(?:{plain}|{after_escape}|{_KANA_AND_IDEOGRAPHS}|{latin})"
-    end = f"(?:\u00c2?{_LETTERS}|{_LETTERS}{{2}}|{_SIGNS}{plain}|[%=&])"
+    end = f"(?:(?:{_LETTERS}|\u00c2){{0,2}}(?:{_LETTERS}|{_BEFORE_ASCII})|{_SIGNS}{plain}|[%=&])"
     arabic_pair = f"{_ARABIC_LEADS}(?:{_ARABIC}{{2}}|{no_letter}{{2}}|{_ARABIC}{no_letter}| {no_letter})"
     arabic = f"{no_letter}*(?:{_ARABIC}|{arabic_pair})(?:{no_letter}|{_ARABIC}|{arabic_pair})*"
     word = f"(?:{part}*(?:{part}|{end})|{arabic}(?:{_ARABIC_LEADS}{_ARABIC})?)"

@@ -294,7 +294,7 @@ PARQUET = {
     "title_list": ({"title": [["a title"]]}, "title"),
     "title_struct": ({"title": [{"de": "Lampe"}]}, "title"),
     "title_number": ({"title": [3.5]}, "title"),
-    "infinite": ({"item_id": [math.inf]}, "item_id"),
+    "infinite": ({"item_id": [math.inf]}, "item_id (an id is a text, or a whole number of 64 bits)"),
     "ignored": ({"image": [bytes(2 << 20)], "vector": [[0.5] * 8], "size": [3.5]}, None),
     "deleted_text": ({"deleted": [" false "]}, None),
     "deleted_number": ({"deleted": [1]}, "deleted"),
