@@ -105,10 +105,15 @@ def _only(characters: str, scripts: list[str], script: str) -> str:
 @lru_cache(maxsize=8192)
 def is_rare(letter: str) -> bool:
     """An ideograph of the second level of JIS X 0208, or of none."""
+    return "\u4e00" <= letter <= "\u9fff" and (is_beyond_jis(letter) or letter.encode("euc_jp")[0] >= 0xD0)
+
+
+@lru_cache(maxsize=8192)
+def is_beyond_jis(letter: str) -> bool:
+    """An ideograph that JIS X 0208 does not have."""
     if not "\u4e00" <= letter <= "\u9fff":
         return False
     try:
-        encoded = letter.encode("euc_jp")
+        return len(letter.encode("euc_jp")) > 2
     except UnicodeEncodeError:
         return True
-    return len(encoded) > 2 or encoded[0] >= 0xD0

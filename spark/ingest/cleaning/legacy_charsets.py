@@ -15,6 +15,7 @@ from spark.ingest.cleaning.alphabets import (
     IDEOGRAPHS,
     KANA,
     LATIN,
+    is_beyond_jis,
     is_rare,
     own_letters,
     script_of,
@@ -100,7 +101,7 @@ def _is_odd_word(word: str) -> bool:
     if len(_NEVER_IN_WORDS.findall(word)) > 1:
         return True
     high = [character for character in word if not character.isascii()]
-    is_enough = len(high) > 3 or (len(high) > 1 and not all("\u00c0" <= c <= "\u00ff" for c in high))
+    is_enough = len(high) > 3 or (len(high) > 1 and not all(c.isalpha() and c not in "ªºµ" for c in high))
     return is_enough and len(high) >= len(_LATIN_LETTER.findall(word))
 
 
@@ -187,7 +188,9 @@ def _decode_utf8_read_as_shift_jis(text: str) -> str | None:
         decoded = text.encode("cp932").decode("utf-8")
     except UnicodeError:
         return None
-    return decoded if _JAPANESE_LETTER.search(decoded) and not decoded.isascii() else None
+    # Some characters have two codes in Shift-JIS, and come back as others.
+    is_sure = _JAPANESE_LETTER.search(decoded) and not any(is_beyond_jis(character) for character in decoded)
+    return decoded if is_sure else None
 
 
 def _resolve_c1(text: str, languages: frozenset[str]) -> str:
@@ -213,7 +216,8 @@ def _resolve_as(text: str, charset: str, languages: frozenset[str]) -> str | Non
                 character = bytes((ord(character),)).decode(charset)
             except UnicodeDecodeError:
                 return None
-            if not _fits(character, text[i - 1 : i], text[i + 1 : i + 2], own, languages):
+            is_own = charset == "cp1252" and character in own
+            if not is_own and not _fits(character, text[i - 1 : i], text[i + 1 : i + 2], own, languages):
                 return None
         elif charset != "cp1252" and "\u00a0" <= character <= "\u00ff":
             return None  # it was not read like this one was

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +21,23 @@ _LETTERS = (
 _BEFORE_ASCII = "[\u00cf\u00d4]"  # bytes that begin UTF-8, when it was read as cp850
 _ARABIC_STOPS = "[\u060c\u061b\u061f]"
 _SIGNS = "[\u00a1-\u00bf\u0152\u0153\u2010-\u2027\u2030-\u205e\u20a0-\u2122]"
-_KANA_AND_IDEOGRAPHS = "[\u3001-\u3098\u309b-\u30ff\u4e00-\u7e39\u7e3b-\u7e5c\u7e5e-\u7e66\u7e68-\u9fff\uff01-\uff60]"
+# Ideographs that UTF-8 of kana and ideographs looks like when it is read as Shift-JIS: all of them rare.
+_UTF8_AS_SHIFT_JIS = {bytes((lead, more)).decode("cp932") for lead in range(0xE3, 0xEA) for more in range(0x80, 0xC0)}
+
+
+def _ranges(points: Iterable[int]) -> str:
+    """A character class of sorted code points."""
+    parts: list[list[int]] = []
+    for point in points:
+        if parts and parts[-1][1] == point - 1:
+            parts[-1][1] = point
+        else:
+            parts.append([point, point])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in parts)
+
+
+_IDEOGRAPHS = _ranges(point for point in range(0x4E00, 0xA000) if chr(point) not in _UTF8_AS_SHIFT_JIS)
+_KANA_AND_IDEOGRAPHS = f"[\u3001-\u3098\u309b-\u30ff{_IDEOGRAPHS}\uff01-\uff60]"
 _ARABIC = "[\u060c-\u0636\u0639-\u0652\u0660-\u06ff]"
 _ARABIC_LEADS = "[\u0637\u0638]"  # those two
 _ARABIC_BORDERS = "(?<![A-Za-z])(?:{})(?![A-Za-z\u0080-\u05ff\u0700-\uffff])"
