@@ -23,6 +23,8 @@ from spark.ingest.cleaning.alphabets import (
 from spark.ingest.cleaning.charsets import WESTERN
 
 _C1 = re.compile("[\u0080-\u009f]")
+_LONG_RUN = re.compile("[^\\x00-\\x7f]{4}")
+_ACCENTED = re.compile("[\u00c0-\u017f]")
 _NEVER_IN_WORDS = re.compile("[\u0080-\u009fƒ‚]")
 _REPLACED = re.compile("ï¿½")  # U+FFFD, which is two characters of EUC-JP too
 _IN_WORD = re.compile("[A-Za-z][\u0080-\u009f]+[a-z]")
@@ -101,7 +103,7 @@ def _is_odd_word(word: str) -> bool:
     if len(_NEVER_IN_WORDS.findall(word)) > 1:
         return True
     high = [character for character in word if not character.isascii()]
-    is_enough = len(high) > 3 or (len(high) > 1 and not all(c.isalpha() and c not in "ªºµ" for c in high))
+    is_enough = _LONG_RUN.search(word) is not None or (len(high) > 1 and not all(map(_ACCENTED.fullmatch, high)))
     return is_enough and len(high) >= len(_LATIN_LETTER.findall(word))
 
 
@@ -188,9 +190,18 @@ def _decode_utf8_read_as_shift_jis(text: str) -> str | None:
         decoded = text.encode("cp932").decode("utf-8")
     except UnicodeError:
         return None
-    # Some characters have two codes in Shift-JIS, and come back as others.
-    is_sure = _JAPANESE_LETTER.search(decoded) and not any(is_beyond_jis(character) for character in decoded)
-    return decoded if is_sure else None
+    if not _JAPANESE_LETTER.search(decoded):
+        return None
+    is_unsure = not _of_two_codes().isdisjoint(text) and any(is_beyond_jis(character) for character in decoded)
+    return None if is_unsure else decoded
+
+
+@lru_cache(maxsize=1)
+def _of_two_codes() -> frozenset[str]:
+    """Characters that Shift-JIS has twice: written again, they may be other bytes than those that were read."""
+    codes = (bytes((lead, trail)) for lead in (*range(0x81, 0xA0), *range(0xE0, 0xFD)) for trail in range(0x40, 0xFD))
+    characters = ((code, code.decode("cp932", errors="ignore")) for code in codes)
+    return frozenset(c for code, c in characters if len(c) == 1 and c.encode("cp932") != code)
 
 
 def _resolve_c1(text: str, languages: frozenset[str]) -> str:

@@ -20,6 +20,7 @@ _IN_A_RUN = re.compile(f"(?<={_MORE})(Å|â€)(?: |$)")
 _JAPANESE = re.compile(f"([ã-é](?:{_MORE}|(?= {_MORE})))(?: |$)")
 _JAPANESE_WHOLE = re.compile(f"[ã-é]{_MORE}{_MORE}")
 _ARABIC_ZERO = re.compile("(?<=Ù[ \u00a0-©])Ù |Ù (?=Ù[ -©])")
+_OTHERS = re.compile(f"[ÂÃÄÅâ]{_MORE}")
 _LOOSE = re.compile(f"[ÂÃÅÙأآ](?= |$)|ÃÂ|â€(?= |$)|[ã-é]{_MORE}?(?= |$)|[ã-é] {_MORE}")
 _LEFT = re.compile(f"(?:Ã|Â|Å|â€|[ã-é]{_MORE}|[ã-é]){A0}|{A0}{_MORE}")
 
@@ -50,10 +51,10 @@ def lacks_no_break_spaces(text: str) -> bool:
 def _restore_lone(match: re.Match[str], languages: frozenset[str]) -> str:
     lead, text = match[0], match.string
     before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 2]
-    if (before.isupper() and "pt" in languages) or (lead in "أآ" and "ar" in languages):
+    if (before.isupper() and (match["blank"] or "pt" in languages)) or (lead in "أآ" and "ar" in languages):
         return lead
-    if match["blank"]:
-        return lead + A0 + _MOVED
+    if match["blank"]:  # a lone capital is what scanners make of others; behind a number, or beside damage, it is none
+        return lead + A0 + _MOVED if before.isdigit() or _OTHERS.search(text) else lead
     if not after:
         return lead + A0
     if after == "  " or after[1:] in _ENDS_A_WORD or _begins_in_portuguese(text[match.end() + 1 :], before, languages):
