@@ -200,8 +200,8 @@ def _decode_utf8_read_as_shift_jis(text: str) -> str | None:
 def _of_two_codes() -> frozenset[str]:
     """Characters that Shift-JIS has twice: written again, they may be other bytes than those that were read."""
     codes = (bytes((lead, trail)) for lead in (*range(0x81, 0xA0), *range(0xE0, 0xFD)) for trail in range(0x40, 0xFD))
-    characters = ((code, code.decode("cp932", errors="ignore")) for code in codes)
-    return frozenset(c for code, c in characters if len(c) == 1 and c.encode("cp932") != code)
+    characters = ((code, code.decode("cp932", errors="replace")) for code in codes)
+    return frozenset(c for code, c in characters if len(c) == 1 and c != "\ufffd" and c.encode("cp932") != code)
 
 
 def _resolve_c1(text: str, languages: frozenset[str]) -> str:
