@@ -13,6 +13,7 @@ import pytest
 from deltalake import DeltaTable
 
 from schemas.errors import BadDataError, ConfigurationError
+from schemas.listing import LISTINGS
 from schemas.reject import REASONS
 from schemas.workspace import Workspace
 from spark.ingest.ingest import IngestResult, ingest_feed
@@ -52,6 +53,9 @@ BAD = {
     _line("xx", language="xx"): ["unknown_language"],
     _line("10MB", title="x" * 10_000_000): ["record_too_large"],
     b'{"locale":"US","item_id":"bytes","title":"\xff\xfe"}': ["invalid_utf8"],
+    _line("lost", title="????? ??? 500 g"): ["letters_lost"],
+    b'{"locale":"US","item_id":"X\\ud800","title":"a sound title","language":"en"}': ["invalid_item_id"],
+    b'{"locale":"US","item_id":"X\\ud801","title":"a sound title","language":"en"}': ["invalid_item_id"],
     _line("long", title="t" * 2_001): ["title_too_long"],
     _line("text", description="d" * 200_001): ["text_too_long"],
     _line("when", updated_at="yesterday"): ["invalid_updated_at"],
@@ -337,3 +341,14 @@ def test_any_accepted_time_can_be_read_everywhere_and_is_found_by_its_bounds(spa
         for file in Path(workspace.table(name)).rglob("*.parquet"):
             physical = pq.ParquetFile(file).schema
             assert "INT96" not in {physical.column(i).physical_type for i in range(len(physical))}, file
+
+
+def test_a_table_of_an_older_version_gains_the_columns_of_today(spark, tmp_path: Path) -> None:
+    workspace, feed = Workspace(str(tmp_path / "w")), tmp_path / "feed.jsonl"
+    schema = LISTINGS.arrow_schema()
+    old = pa.schema([field for field in schema if field.name != "lost_letters"])
+    DeltaTable.create(workspace.table("listings"), old, partition_by=["locale"])
+    for title, share in (("Gr\ufffd\ufffde", 2 / 5), ("a sound title", None), ("?ber Land", 1 / 8)):
+        feed.write_bytes(_line("one", title=title))
+        ingest_feed(spark, workspace, [str(feed)], run_id="one", max_reject_share=0)
+        assert _listings(workspace)["one"]["lost_letters"] == (None if share is None else pytest.approx(share))
