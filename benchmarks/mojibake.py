@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for title in changed:
         mark = "damage" if title in damaged else "FALSE"
         sys.stderr.write(f"{mark} {title.locale} {title.language} {title.text!r} -> {results[title].texts['title']!r}\n")
-    sound = [title for title in titles if results[title].texts["title"] == title.text and not results[title].damaged]
+    sound = [title for title in titles if is_sound(title, results[title])]
     cells = measure([title for title in sound if title.is_for_report == (arguments.half == "report")], arguments)
     warned = [title for title in titles if results[title].damaged or results[title].lost]
     print(json.dumps(summarise(cells, titles, changed, damaged, warned), ensure_ascii=False))
@@ -78,6 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _title(listing: RealListing) -> Title:
     return Title(listing.title, listing.language, listing.locale, listing.is_for_report)
+
+
+def is_sound(title: Title, result: RepairedRecord) -> bool:
+    return result.texts["title"] == title.text and not result.damaged and not result.lost
 
 
 def repair(text: str, title: Title) -> RepairedRecord:
