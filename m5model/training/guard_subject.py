@@ -31,6 +31,7 @@ class Guarded:
     learn: TokenRows
     held_out: TokenRows
     was_trained: bool = False  # the encoder comes with weights that were trained before
+    new: tuple[str, ...] = ()  # weights of it that are known to be new
     frozen: tuple[str, ...] = ()  # weights of the encoder that are not to be trained, by the beginning of their names
     label_sets: Mapping[str, LabelSet] = field(default_factory=dict)  # by task
     measured: Mapping[str, float] = field(default_factory=dict)  # each task's metric, before training

@@ -79,7 +79,8 @@ class Sharded(OneProcess):
         # Sharding changes modules for good: these are what they become again.
         self._plain = copy.deepcopy(learner.encoder).cpu()
         self._heads = {task.name: copy.deepcopy(task.head).cpu() for task in learner.tasks}
-        policy = CPUOffloadPolicy() if offloads else OffloadPolicy()
+        # Memory is pinned for copies to a GPU; without one there is nothing to pin it for.
+        policy = CPUOffloadPolicy(pin_memory=torch.cuda.is_available()) if offloads else OffloadPolicy()
         for block in learner.encoder.blocks:
             fully_shard(block, offload_policy=policy)
         fully_shard(learner, offload_policy=policy)

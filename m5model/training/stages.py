@@ -113,6 +113,7 @@ class Model:
     figures: tuple[Figure, ...] = ()  # what stages state beside what they measured
     trained: tuple[TrainedStage, ...] = ()
     origin: Origin | None = None  # of weights that others trained
+    new: tuple[str, ...] = ()  # weights of the encoder that did not come with these, and were not trained since
 
     def with_vocabulary(self, tokenizer: Tokenizer, training_set: TrainingSet, max_tokens: int) -> "Model":
         """The model with this vocabulary, and the set's rows as its tokens."""
@@ -189,6 +190,7 @@ def learn_tasks(stage: LearnTasks, model: Model, context: RunContext) -> Model:
     return replace(
         model,
         encoder=learner.encoder,
+        new=(),
         heads={**model.heads, **heads_of(mixture.tasks)},
         measured=(*model.measured, *measured),
         trained=(*model.trained, trained),
@@ -237,12 +239,8 @@ def _guard(
     stage: LearnTasks, learner: Learner, mixture: Mixture, model: Model, context: RunContext, measured: Mapping[str, float]
 ) -> None:
     """Stop the stage before its first step where a guard does not hold. A run that goes on has been here before."""
-    if (
-        not stage.training.steps
-        or context.checkpoints_of(stage.stage).is_begun
-        or model.learn is None
-        or model.held_out is None
-    ):
+    is_over = not stage.training.steps or context.checkpoints_of(stage.stage).is_begun
+    if is_over or model.learn is None or model.held_out is None:
         return
     guarded = Guarded(
         stage=stage.stage,
@@ -252,6 +250,7 @@ def _guard(
         learn=model.learn,
         held_out=model.held_out,
         was_trained=model.encoder is not None and (not model.trained or any(one.steps for one in model.trained)),
+        new=model.new,
         frozen=stage.frozen,
         label_sets={share.key: context.label_sets[share.labels] for share in stage.tasks if share.labels},
         measured=measured,

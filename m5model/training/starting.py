@@ -116,7 +116,7 @@ def _folder_of(source: Source | None, origin: Origin) -> Path:
 
 def _begin(taken: Checkpoint, origin: Origin, model: Model, context: RunContext) -> Model:
     say(f"weights of {origin.name}: {taken.report.describe()}")
-    begun = replace(model, encoder=taken.encoder, origin=origin)
+    begun = replace(model, encoder=taken.encoder, origin=origin, new=taken.report.new)
     return begun.with_vocabulary(taken.tokenizer, context.training_set, context.preset.max_tokens)
 
 

@@ -1,6 +1,7 @@
 """A teacher that reads text and structure apart, from its recipe to its bundle, and a student that learns from it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,16 +11,22 @@ from m5model.data.vocabulary_marks import has_marks
 from m5model.distillation.recipe import student
 from m5model.distillation.student import _context, _runners, open_teacher
 from m5model.encoders.cross_attention import CrossAttentionEncoder
+from m5model.encoders.cross_start import cross_geometry, start_streams
+from m5model.encoders.huggingface import Checkpoint, read_geometry
 from m5model.encoders.presets import EncoderPreset, rendering_of
 from m5model.export.teacher import train_teacher
 from m5model.runtime.rendering import DEFAULT_RENDERING, MARKS, Rendering
+from m5model.training import starting
 from m5model.training.config import Machine
-from m5model.training.recipes import Pace, Recipe, pretrain, teacher
-from m5model.training.stages import run_stages
-from schemas.bundle import BundleManifest
+from m5model.training.guards import TrainingGuardError
+from m5model.training.recipes import Pace, Recipe, from_weights, pretrain, teacher
+from m5model.training.stages import RunContext, run_stages
+from m5model.training.starting import Source, starting_runners
+from schemas.bundle import BundleManifest, Origin
 from schemas.errors import ConfigurationError
 from schemas.workspace import Workspace
 from tests.m5model.encoders.test_cross_attention import MICRO_CROSS
+from tests.m5model.encoders.test_huggingface import _write
 
 MACHINE = Machine(threads=1)
 PRESET = replace(MICRO_CROSS, vocabulary_size=600)
@@ -86,3 +93,27 @@ def test_spark_refuses_its_rendering(bundle) -> None:
 
     with pytest.raises(ConfigurationError, match="Spark does not mark fields"):
         render_listings(None, Rendering.from_json(bundle.rendering))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("is_reported", [True, False])
+def test_what_is_new_in_an_encoder_that_begins_with_weights_is_known_to_the_guards(
+    marked, tmp_path: Path, monkeypatch, is_reported: bool
+) -> None:
+    """Cross-attention is as new as can be, and the report said so; a stage that is not told takes it for a loader's fault."""
+    folder = _write(tmp_path / "origin", "bert")
+    origin = Origin(name="origin", licence="not stated", sha256="0" * 64)
+    geometry = cross_geometry(read_geometry(folder), 1)
+    recipe = from_weights(geometry, origin, form="streams", steps=2)
+    machine = Machine(threads=1, without_guards=("overfit", "learning_rate", "gradients"))
+    context = RunContext(training_set=marked, preset=geometry, machine=machine)
+    runners = starting_runners(Source(folder=folder, origin=origin, rendering=marked.rendering))
+    if not is_reported:
+        monkeypatch.setattr(starting, "start_streams", lambda *given: _forget_new(start_streams(*given)))
+        with pytest.raises(TrainingGuardError, match="guard_weights_as_new"):
+            run_stages(recipe.stages, context, runners)
+        return
+    assert run_stages(recipe.stages, context, runners).new == ()
+
+
+def _forget_new(taken: Checkpoint) -> Checkpoint:
+    return replace(taken, report=replace(taken.report, new=()))

@@ -61,11 +61,11 @@ def test_two_processes_of_which_one_was_killed_train_what_one_process_trains(
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     train_mixture(label_set, str(tmp_path / "one"), ["ddp"])
-    _launch(label_set, str(tmp_path / "two"), ["ddp", "fsdp"], 5)
+    _launch(label_set, str(tmp_path / "two"), ["ddp", "fsdp", "offload"], 5)
     assert (tmp_path / "two" / "killed").exists()
-    one, ddp, fsdp = _read(tmp_path / "one", "ddp"), _read(tmp_path / "two", "ddp"), _read(tmp_path / "two", "fsdp")
-    assert (ddp["from"], ddp["count"], fsdp["from"]) == (3, 2, 0)
-    for found in (ddp, fsdp):
+    one, ddp = _read(tmp_path / "one", "ddp"), _read(tmp_path / "two", "ddp")
+    assert (ddp["from"], ddp["count"]) == (3, 2)
+    for found in (ddp, *(_read(tmp_path / "two", form) for form in ("fsdp", "offload"))):
         assert found["hash"] == one["hash"]
         assert [found["losses"][step] for step in sorted(found["losses"])] == pytest.approx(
             [one["losses"][step] for step in sorted(found["losses"])], rel=1e-4

@@ -32,7 +32,7 @@ STEPS, EVERY = 9, 3
 
 
 def train_mixture(label_set: str, folder: str, forms: Sequence[str], kill_at: int = 0) -> None:
-    """Trains it in each of the forms, ``ddp`` or ``fsdp``."""
+    """Trains it in each of the forms, ``ddp``, ``fsdp`` or ``offload``."""
     torch.set_num_threads(1)
     processes = join_processes()
     for form in forms:
@@ -46,7 +46,7 @@ def train_mixture(label_set: str, folder: str, forms: Sequence[str], kill_at: in
             config=TrainingConfig(steps=STEPS, learning_rate=5e-3),
             checkpoint_every=EVERY,
             checkpoints=Checkpoints(f"{folder}/{form}-checkpoints", "run"),
-            machine=Machine(parallel=form if form == "fsdp" else "ddp"),
+            machine=Machine(parallel="ddp" if form == "ddp" else "fsdp", offload=form == "offload"),
             processes=processes,
         )
         outcome = train(run)
