@@ -67,9 +67,30 @@ BREAKS = (
     Break(
         name="too many rejects are let through",
         file="spark/ingest/ingest.py",
-        find="    if rejected <= max_reject_share * stage.rows_in:",
+        find="    if share <= max_reject_share:",
         replace="    if True:",
         test="tests/spark/ingest/test_ingest.py::test_too_many_rejects_leave_listings_as_they_were_and_keep_the_rejects",
+    ),
+    Break(
+        name="an open quote of a CSV takes other rows along",
+        file="m5model/feeds/csv_lexer.py",
+        find="            elif is_row(line):",
+        replace="            elif False:",
+        test="tests/m5model/feeds/test_csv.py::test_a_quote_that_does_not_close_takes_no_other_row_along",
+    ),
+    Break(
+        name="line ends are in no account",
+        file="m5model/feeds/json_lines.py",
+        find="SEPARATORS: ends",
+        replace="SEPARATORS: 0",
+        test="tests/m5model/feeds/test_splits.py::test_every_line_of_json_is_read_by_one_split",
+    ),
+    Break(
+        name="an array that was cut is taken for whole",
+        file="m5model/feeds/json_values.py",
+        find="if depth > 0 and not is_cut",
+        replace="if False",
+        test="tests/m5model/feeds/test_json_values.py::test_damage_ends_before_the_next_object_and_an_array_without_end_was_cut",
     ),
     Break(
         name="a repair is gone: control characters stay",

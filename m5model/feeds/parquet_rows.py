@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from m5model.feeds.blocks import ROWS, Block
-from m5model.feeds.compression import cannot_read
+from m5model.feeds.compression import MAGIC_BYTES, cannot_read, find_codec
 from m5model.feeds.records import encode_record, is_known, name_columns
 from m5model.files import storage
+from schemas.errors import BadDataError
 
 BATCH_ROWS = 2_000
 TIME, ATTRIBUTES = "updated_at", "attributes"
@@ -49,10 +50,16 @@ def count_rows(path: str) -> list[int]:
 def open_parquet(path: str) -> Iterator[pq.ParquetFile]:
     """Raises BadDataError naming a file that is damaged, at once or while it is read."""
     filesystem, inner = storage.open_filesystem(path)
+    head = b""
     try:
-        with filesystem.open_input_file(inner) as stored, pq.ParquetFile(stored) as file:
-            yield file
+        with filesystem.open_input_file(inner) as stored:
+            head = bytes(stored.read_at(MAGIC_BYTES, 0))
+            with pq.ParquetFile(stored) as file:
+                yield file
     except (pa.ArrowException, OSError) as error:
+        if codec := find_codec(head):
+            advice = "decompress it: Parquet is read from any place of a file"
+            raise BadDataError(f"{path} looks like a file compressed by {codec}", next_step=advice) from error
         raise cannot_read(path, error) from error
 
 

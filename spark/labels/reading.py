@@ -100,13 +100,12 @@ def _json_row(line: bytes) -> Row | None:
 
 
 def _csv_rows(path: str) -> Iterator[Row | None]:
-    filesystem, inner = storage.open_filesystem(path)
     try:
-        with filesystem.open_input_stream(inner, compression="detect") as stream:
-            lines = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8-sig", newline="")
+        with open_text(path) as text:
+            lines = io.StringIO(b"".join(text.blocks()).decode("utf-8-sig"), newline="")
             for row in csv.DictReader(lines, restkey=EXTRA_CELLS, strict=True):
                 yield {name: cell or None for name, cell in row.items()} if EXTRA_CELLS not in row else None
-    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise _unreadable(path, error) from error
 
 
