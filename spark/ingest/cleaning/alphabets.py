@@ -25,7 +25,7 @@ OWN = {language: frozenset(lower + _UPPER.get(language, lower.upper())) for lang
 
 ARABIC = "\u0621-\u064a\u0660-\u0669"
 ARABIC_MARKS = "\u064b-\u0652\u0670"
-PERSIAN = "پچژڤکگی"  # letters that Arabic catalogues write foreign names with
+PERSIAN = "پچژڤڨکگی"  # letters that Arabic catalogues write foreign names with
 KANA = "\u3041-\u3096\u309d-\u30ff"
 IDEOGRAPHS = "\u3005\u3006\u4e00-\u9fff"
 HALF_WIDTH_KANA = "\uff61-\uff9f"

@@ -3,6 +3,7 @@
 import re
 
 from spark.ingest.cleaning.alphabets import own_letters
+from spark.ingest.cleaning.markup import is_escaped
 from spark.ingest.cleaning.mojibake import looks_encoded
 
 # C1 controls; letters that UTF-8 leaves when it is read as Mac Roman, cp437 or cp850, beside what follows them there.
@@ -40,7 +41,7 @@ _HIGH_RUN = re.compile("[^\\x00-\\x7f]{2}")
 def is_damaged(text: str, languages: frozenset[str]) -> bool:
     """The text looks damaged in a way that no sound text of the languages does."""
     if text.isascii():
-        return False
+        return is_escaped(text)
     if any(pattern.search(text) for pattern in (_SURE, _LONE_LEAD, _SIGN_IN_WORD)):
         return True
     if "Ã" in text and ("Ã" not in own_letters(languages) or _TILDE_IN_LOWER.search(text)):

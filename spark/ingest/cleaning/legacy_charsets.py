@@ -24,7 +24,7 @@ from spark.ingest.cleaning.charsets import WESTERN
 
 _C1 = re.compile("[\u0080-\u009f]")
 _LONG_RUN = re.compile("[^\\x00-\\x7f]{4}")
-_ACCENTED = re.compile("[\u00c0-\u017f]")
+_SIGN_IN_RUN = re.compile("[^\\x00-\\x7f\u00c0-\u017f][^\\x00-\\x7f]|[\u00c0-\u017f][^\\x00-\\x7f\u00c0-\u017f]")
 _NEVER_IN_WORDS = re.compile("[\u0080-\u009fƒ‚]")
 _REPLACED = re.compile("ï¿½")  # U+FFFD, which is two characters of EUC-JP too
 _IN_WORD = re.compile("[A-Za-z][\u0080-\u009f]+[a-z]")
@@ -102,9 +102,9 @@ def _is_odd_word(word: str) -> bool:
     """Two or three accented letters alone may be an abbreviation."""
     if len(_NEVER_IN_WORDS.findall(word)) > 1:
         return True
-    high = [character for character in word if not character.isascii()]
-    is_enough = _LONG_RUN.search(word) is not None or (len(high) > 1 and not all(map(_ACCENTED.fullmatch, high)))
-    return is_enough and len(high) >= len(_LATIN_LETTER.findall(word))
+    if not _LONG_RUN.search(word) and not _SIGN_IN_RUN.search(word):
+        return False
+    return sum(not character.isascii() for character in word) >= len(_LATIN_LETTER.findall(word))
 
 
 def _decode_script(text: str, languages: frozenset[str]) -> str | None:

@@ -51,6 +51,12 @@ def resolve_escapes(text: str, languages: frozenset[str] = ALL_LANGUAGES) -> str
     return decoded if are_plausible(high, languages) and NOTHING not in map(script_of, high) else text
 
 
+def is_escaped(text: str) -> bool:
+    """The whole text is in escapes, some of them of letters, and was left so."""
+    is_quoted = "=" in text and _QUOTED.fullmatch(text) is not None and _decode_quoted(text) is not None
+    return is_quoted or ("%" in text and _PERCENT.fullmatch(text) is not None and not _IS_ADDRESS.search(text))
+
+
 def _decode_quoted(text: str) -> bytes | None:
     escaped = [int(pair, 16) for pair in _ESCAPE.findall(text)]
     if any(byte < 0x80 and byte not in _QUOTED_ASCII for byte in escaped):

@@ -7,7 +7,7 @@ A place in a text is sure when its bytes are UTF-8 to the last one, the result i
 import re
 from functools import lru_cache
 
-from spark.ingest.cleaning.alphabets import ARABIC_SCRIPT, JAPANESE, LATIN, SIGN, are_plausible, is_rare, own_letters, script_of
+from spark.ingest.cleaning.alphabets import ARABIC_SCRIPT, LATIN, SIGN, are_plausible, is_rare, own_letters, script_of
 from spark.ingest.cleaning.charsets import CHARSETS, WESTERN, Charset
 from spark.ingest.cleaning.no_break_spaces import lacks_no_break_spaces, may_lack_no_break_spaces, restore_no_break_spaces
 
@@ -18,7 +18,9 @@ _ANY_SEQUENCE = re.compile("|".join(charset.sequences.pattern for charset in CHA
 # Signs that stand after a word's last letter in sound text. What else follows a letter there is strange.
 _FOLLOWERS = frozenset("®©°™“”’‘–—…•›»«ºª¹²³¡¿·،؛؟\u00a0")
 # First bytes of signs, of Latin and of Arabic letters, as they look in each set.
-_USUAL_LEADS = frozenset("ÂÃÄÅØÙÚÛ" + "آأؤإطظعغ" + "¬√ƒ≈ÿŸ⁄€" + "┬├─┼╪┘┌█" + "Ï")
+_USUAL_LEADS = frozenset("ÂÃÄÅØÙÚÛ" + "آأؤإطظعغ" + "¬√ƒ≈ÿŸ⁄€" + "┬├─┼╪┘┌█" + "ÏÒÓÔÕõþÞ")
+_ARABIC_BLOCK = re.compile("[\u0600-\u06ff]")
+_FEW_ACCENTS = re.compile("[\u00c0-\u017f]{3}")
 _BETWEEN_LETTERS = frozenset("’‘–—…·")
 
 MAX_ALONE = 1  # letters of a script, that may be chance beside letters of another
@@ -128,20 +130,22 @@ def _choose(found: list[str], languages: frozenset[str]) -> str | None:
 
 
 def _mixes_scripts(decoded: str, before: str, after: str) -> bool:
-    """Arabic letters or kana would touch letters of another script, as no sound word has it."""
+    """Letters would touch letters of another script, one of the two Arabic, as no sound word has it."""
     for inner, outer in ((decoded[0], before), (decoded[-1], after)):
-        if outer and ARABIC_SCRIPT in (pair := (script_of(inner), script_of(outer))):
-            if outer.isalpha() and inner.isalpha() and pair[0] != pair[1]:
-                return True
-            if JAPANESE in pair:
-                return True
+        if not (inner.isalpha() and outer.isalpha()):
+            continue
+        if (_ARABIC_BLOCK.match(inner) is None) != (_ARABIC_BLOCK.match(outer) is None):
+            return True
     return False
 
 
 def is_strange(run: str, decoded: str, languages: frozenset[str], before: str, after: str) -> bool:
-    """``run`` does not stand like that in sound text. More than two characters of one place never are UTF-8 by chance."""
+    """``run`` does not stand like that in sound text. More than two characters of one place never are UTF-8 by chance.
+
+    But for three accented letters, as cp850 has some; there quotes and dashes begin with ``Ô``, and no word goes on as they do.
+    """
     if len(run) > 2:
-        return True
+        return _FEW_ACCENTS.fullmatch(run) is None or (run[0] == "Ô" and script_of(decoded) == SIGN)
     lead, follower = run[0], run[1]
     if not lead.isalpha() or follower not in _FOLLOWERS or (after.isalpha() and follower not in _BETWEEN_LETTERS):
         return True
@@ -149,7 +153,7 @@ def is_strange(run: str, decoded: str, languages: frozenset[str], before: str, a
     if lead in "Ââآ" and script_of(decoded) == SIGN and follower not in "،؛؟":
         return True
     if script != LATIN:
-        touches_latin = before.isascii() and before.isalnum() or after.isascii() and after.isalnum()
+        touches_latin = (before.isascii() and before.isalpha()) or (after.isascii() and after.isalpha())
         return script == ARABIC_SCRIPT and ("ar" not in languages or touches_latin)
     if lead in "ÂÃ" and not before.isalpha():
         return True

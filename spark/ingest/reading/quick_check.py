@@ -38,7 +38,7 @@ def _ranges(points: Iterable[int]) -> str:
 
 _IDEOGRAPHS = _ranges(point for point in range(0x4E00, 0xA000) if chr(point) not in _UTF8_AS_SHIFT_JIS)
 _KANA_AND_IDEOGRAPHS = f"[\u3001-\u3098\u309b-\u30ff{_IDEOGRAPHS}\uff01-\uff60]"
-_ARABIC = "[\u060c-\u0636\u0639-\u0652\u0660-\u06ff]"
+_ARABIC = "[\u060c\u061b\u061f\u0621-\u0636\u0639-\u0652\u0660-\u0669]"
 _ARABIC_LEADS = "[\u0637\u0638]"  # those two
 _ARABIC_BORDERS = "(?<![A-Za-z])(?:{})(?![A-Za-z\u0080-\u05ff\u0700-\uffff])"
 _ARABIC_WORD = _ARABIC_BORDERS.format(f"(?:{_ARABIC}|{_ARABIC_LEADS}(?!.{_ARABIC_LEADS}))++")

@@ -129,6 +129,8 @@ def test_sound_text_that_resembles_damage_stays(sound: str, language: str) -> No
         ("Ãgua de coco", "pt"),
         ("ºî ÆÃÊÌ", "en"),
         ("ã“ãªã", "ja"),
+        ("Caf=E9 cr=E8me", "fr"),
+        ("Gr%F6%DFe%2038", "de"),
         ("هاتÙ أرضي", "ar"),
     ],
 )
