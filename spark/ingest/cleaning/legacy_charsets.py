@@ -29,6 +29,8 @@ _NEVER_IN_WORDS = re.compile("[\u0080-\u009fƒ‚]")
 _REPLACED = re.compile("ï¿½")  # U+FFFD, which is two characters of EUC-JP too
 _IN_WORD = re.compile("[A-Za-z][\u0080-\u009f]+[a-z]")
 _TOKEN = re.compile("[^ ]+")
+# What begins a character of Shift-JIS, and the next one one or two characters on.
+_SIGN_NEAR_ANOTHER = re.compile("[ˆ˜–—‘-„†-•…‰‹›€™][ -~]?[^\\x00-\\x7f]")
 _LATIN_LETTER = re.compile("[A-Za-z]")
 # Letters of cp1254 as Latin-1 and cp1252 read them: none of the ten languages has the ones on the left. One of them may be in
 # a foreign name.
@@ -102,7 +104,7 @@ def _is_odd_word(word: str) -> bool:
     """Two or three accented letters alone may be an abbreviation."""
     if len(_NEVER_IN_WORDS.findall(word)) > 1:
         return True
-    if not _LONG_RUN.search(word) and not _SIGN_IN_RUN.search(word):
+    if not any(pattern.search(word) for pattern in (_LONG_RUN, _SIGN_IN_RUN, _SIGN_NEAR_ANOTHER)):
         return False
     return sum(not character.isascii() for character in word) >= len(_LATIN_LETTER.findall(word))
 

@@ -18,7 +18,7 @@ _ANY_SEQUENCE = re.compile("|".join(charset.sequences.pattern for charset in CHA
 # Signs that stand after a word's last letter in sound text. What else follows a letter there is strange.
 _FOLLOWERS = frozenset("®©°™“”’‘–—…•›»«ºª¹²³¡¿·،؛؟\u00a0")
 # First bytes of signs, of Latin and of Arabic letters, as they look in each set.
-_USUAL_LEADS = frozenset("ÂÃÄÅØÙÚÛ" + "آأؤإطظعغ" + "¬√ƒ≈ÿŸ⁄€" + "┬├─┼╪┘┌█" + "ÏÒÓÔÕõþÞ")
+_USUAL_LEADS = frozenset("ÂÃÄÅØÙÚÛ" + "آأؤإطظعغ" + "¬√ƒ≈ÿŸ⁄€" + "┬├─┼╪┘┌█" + "ÏÒÓÔÕõþÞÁÈÊË")
 _ARABIC_BLOCK = re.compile("[\u0600-\u06ff]")
 _FEW_ACCENTS = re.compile("[\u00c0-\u017f]{3}")
 _BETWEEN_LETTERS = frozenset("’‘–—…·")
