@@ -18,7 +18,7 @@ BREAKS = (
     Break(
         name="a rule is gone: unknown locales pass",
         file="spark/ingest/judging/rules.py",
-        find='    _one_of("unknown_locale", "locale", LOCALES),\n',
+        find='    _one_of("unknown_locale", "locale", LOCALES, explain_locale),\n',
         replace="",
         test="tests/spark/ingest/test_ingest.py::test_bad_records_are_kept_byte_by_byte_with_their_reasons",
     ),
