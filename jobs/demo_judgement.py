@@ -1,7 +1,7 @@
 """Judges the demo's vectors and feature tables by the sample catalogue's labels, beside TF-IDF or BM25 on the same rows."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from m5model.bundles.find import list_bundles
+from m5model.data.label_sets import open_label_set
+from m5model.data.set_versions import find_label_set
 from m5model.runtime.rendering import Rendering, render
 from m5model.sample_catalogue.evaluation import (
     GAINS,
@@ -36,6 +38,7 @@ FIELDS = ("title", "brand", "category", "attributes", "bullets", "description")
 # The rivals are held to the rules of the views.
 ATTRIBUTES, BRANDS = AttributeSettings(), BrandSettings()
 Key = tuple[str, str]
+DEMO_PAIRS = "demo-duplicates"  # the label set that the demo makes of the sample's duplicates
 
 
 @dataclass(frozen=True)
@@ -116,11 +119,20 @@ def _judge_duplicates(judged: Judged) -> Comparison:
         right_P=right,
         is_match_P=np.asarray([bool(row["label"]) for row in rows]),
         entity_P=judged.items_N[left],
-        is_test_P=np.asarray([row["split"] == "test" for row in rows]),
+        is_test_P=_is_test(judged.workspace, rows),
     )
     ours = (judged.vectors_ND[left] * judged.vectors_ND[right]).sum(axis=1)
     rivals = {"TF-IDF of words": judged.words.cosines(left, right), "TF-IDF of pieces": judged.pieces.cosines(left, right)}
     return compare_pairs(pairs, ours, rivals)
+
+
+def _is_test(workspace: Workspace, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Is each pair (n,) in the split test of the label set that the demo learned from? Its splits are by product."""
+    labels = open_label_set(find_label_set(workspace, DEMO_PAIRS)).splits["test"]
+    sides = [zip(labels[f"{side}_locale"][:], labels[f"{side}_item_id"][:], strict=True) for side in ("left", "right")]
+    tested = {frozenset(pair) for pair in zip(*sides, strict=True)}
+    keys = [((row["locale"], row["item_id"]), (row["locale"], row["other_item_id"])) for row in rows]
+    return np.asarray([frozenset(pair) in tested for pair in keys])
 
 
 def _judge_brands(judged: Judged) -> Comparison:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.command_line import new_parser, run_job
+from jobs.demo_judgement import DEMO_PAIRS
 from jobs.demo_summary import print_summary
 from jobs.flags import whole_number
 from m5model.encoders.starter import STARTER, has_starter
@@ -21,6 +22,8 @@ from schemas.errors import BadDataError, ConfigurationError, GateRefusedError, M
 from schemas.workspace import Workspace
 
 VOCABULARY = 16_000  # tokens: all pieces that the sample's texts use, and the commonest others
+
+CONTRAST_STEPS = 24  # a minute or two, and most of what the sample's pairs teach
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -56,22 +59,31 @@ def _work(argv: Sequence[str] | None) -> None:
 def demo_stages(workspace: Workspace, rows: int, steps: int, *, with_starter: bool) -> dict[str, list[str]]:
     """Name → the command as a user would type it, in the order of the flow.
 
-    With the starter the student is the starter with the pieces that the sample uses; without it a tiny one is trained from
-    nothing.
+    With the starter the teacher is the starter with the pieces that the sample uses, taught by pairs which offers are of one
+    product; the student is the teacher in int8. Without it a tiny one is trained from nothing.
     """
     sample = f"{workspace.root}/sample_catalogue"
     tiny = ["--preset", "tiny", "--steps", str(steps)]
-    begin = ["--init", STARTER, "--vocabulary-size", str(VOCABULARY)] if with_starter else tiny
+    starter = ["--init", STARTER, "--vocabulary-size", str(VOCABULARY)]
+    begin = [*starter, "--pairs", DEMO_PAIRS, "--steps", str(CONTRAST_STEPS)] if with_starter else tiny
     export = ["--start-from", "teacher", "--steps", "0"] if with_starter else tiny
     return {
         "catalogue": ["python", "jobs/make_sample_catalog.py", "--out", sample, "--rows", str(rows)],
         "ingest": ["spark-submit", "jobs/ingest_catalog.py", "--feed", f"{sample}/feeds"],
         "sample": ["spark-submit", "jobs/sample_training_set.py", "--name", "demo", "--plan", "cap-floor"],
+        "labels": ["spark-submit", "jobs/import_labels.py", "--name", DEMO_PAIRS, *_pairs_of(sample)],
         "train": ["python", "jobs/train_model.py", "--training-set", "demo", *begin],
         "distill": ["python", "jobs/distill_student.py", "--training-set", "demo", *export],
         "embed": ["spark-submit", "jobs/embed_catalog.py"],
         "publish": ["spark-submit", "jobs/publish_features.py"],
     }
+
+
+def _pairs_of(sample: str) -> list[str]:
+    """The sample's own duplicates as labelled pairs, split by product: the test split is what the summary judges by."""
+    columns = ("left_locale=locale", "left_item_id=item_id", "right_locale=locale", "right_item_id=other_item_id")
+    feed = ["--kind", "pairs", "--feed", f"{sample}/labels/duplicates.parquet"]
+    return [*feed, "--map", *columns, "is_match=label", "--shares", "learn=.75,validate=.05,test=.2"]
 
 
 def run_stage(name: str, command: list[str], workspace: Workspace) -> str:

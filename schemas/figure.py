@@ -16,13 +16,18 @@ class Figure:
     threshold: float | int | None = None  # in the unit of the value; None where the bound is "none"
     holds: bool = True
     measured_on: str = ""  # e.g. "512 held-out texts"
+    low: float | None = None  # the 95% within which the value lies; None where that was not measured
+    high: float | None = None
 
     def __str__(self) -> str:
         return f"{self.name} {self.describe()}"
 
     def describe(self) -> str:
         """The value and what it had to be: ``0.91 (at least 0.95)``."""
-        return _shown(self.value) if self.bound == "none" else f"{_shown(self.value)} ({self.bound} {_shown(self.threshold)})"
+        value = _shown(self.value)
+        if self.low is not None and self.high is not None:
+            value += f" [{_shown(self.low)}, {_shown(self.high)}]"
+        return value if self.bound == "none" else f"{value} ({self.bound} {_shown(self.threshold)})"
 
 
 def _shown(value: float | int | None) -> str:

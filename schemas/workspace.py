@@ -92,6 +92,11 @@ class Workspace:
         return f"{self.root}/leases/{require_name('table', table)}"
 
     @property
+    def teacher_outputs(self) -> str:
+        """Vectors that teachers gave, kept for their students; what is here can be made again."""
+        return f"{self.root}/teacher_outputs"
+
+    @property
     def checkpoints(self) -> str:
         return f"{self.root}/checkpoints"
 

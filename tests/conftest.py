@@ -223,8 +223,8 @@ def _train(workspace: Workspace) -> None:
     machine = Machine(threads=1)
     training_set = open_training_set(find_training_set(workspace, None))
     parent = train_teacher(workspace, training_set, teacher(TINY, steps=30), machine)
-    recipe = student(TINY, parent, steps=40)
-    distill_student(workspace, training_set, workspace.bundle(parent.id), recipe, machine=machine)
+    recipe = student(TINY, (parent,), steps=60)
+    distill_student(workspace, training_set, (workspace.bundle(parent.id),), recipe, machine=machine)
 
 
 @pytest.fixture(scope="session")

@@ -27,3 +27,20 @@ def judgement_loss(student_BD: Tensor, teacher_BE: Tensor) -> Tensor:
     target = pair_similarities(teacher_BE)
     spread = target.var(correction=0).clamp_min(1e-6)
     return torch.mean((pair_similarities(student_BD) - target) ** 2) / spread
+
+
+def imitation_loss(student_BE: Tensor, teacher_BE: Tensor) -> Tensor:
+    """Squared distance from the teacher's vectors, in units of their own spread in this batch.
+
+    1 is what a constant guess of the teacher's mean vector scores, 0 is perfect.
+    """
+    spread = (teacher_BE - teacher_BE.mean(dim=0)).square().sum(dim=1).mean().clamp_min(1e-6)
+    return (student_BE - teacher_BE).square().sum(dim=1).mean() / spread
+
+
+def spread_loss(vectors_BD: Tensor) -> Tensor:
+    """How far unit vectors are from lying evenly on the sphere: their mean cosine squared, and what their mean squared cosine
+    exceeds that of random ones by (Zhang et al. 2017, global orthogonal regularisation)."""
+    similarities = pair_similarities(vectors_BD)
+    excess = similarities.square().mean() - 1 / vectors_BD.shape[1]
+    return similarities.mean().square() + excess.clamp_min(0)

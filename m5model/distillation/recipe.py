@@ -1,25 +1,28 @@
-"""The recipe of a student: a vocabulary, a short pre-training of its own, its teacher's judgements, and int8 graphs.
+"""The recipe of a student: begin, imitate the teachers' vectors, then their judgements on pairs, then labels, then int8 graphs.
 
-student(TINY, teacher_manifest, steps=300)
+student(TINY, (teacher_manifest,), steps=300)                              vocabulary → pretrain → imitation → …
+student(cut(teacher, layers), (teacher,), start_from=teacher, layers=…)    begin → imitation → judgements → …
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from m5model.bundles.geometry import preset_of
-from m5model.distillation import judgements
+from m5model.distillation import imitation, judgements
+from m5model.distillation.parts import PARTS
 from m5model.encoders.presets import EncoderPreset
-from m5model.export.parity import ParityThresholds
 from m5model.export.quantization import QUANTIZATIONS, Quantization
 from m5model.training.config import TrainingConfig
-from m5model.training.recipes import Recipe, pace_of, pretrain
+from m5model.training.recipes import Recipe, contrast_pairs, pace_of, pretrain
 from m5model.training.shares import TaskShare
 from m5model.training.stages import LearnTasks, LearnVocabulary
 from schemas.bundle import BundleManifest
-from schemas.checks import is_number, require
+from schemas.checks import require
 from schemas.errors import ConfigurationError
 
-# Of the steps: the student's own pre-training is short, the judgements take the rest.
-PRETRAIN_SHARE = 0.5
+# Texts of a step of imitation, at most: decides how many of a large training set's texts the teachers read.
+TEXTS_PER_STEP = imitation.Settings(teachers=()).token_budget // 24
+STARTED_RATE = 2e-4  # peak learning rate of an encoder that lost layers: higher than to train it on, for it must find back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +35,10 @@ class TakeVocabulary:
 
 @dataclass(frozen=True, kw_only=True)
 class BeginWith:
-    """Begin with the encoder, the vocabulary and the heads of another bundle."""
+    """Begin with the encoder, the vocabulary and, where all layers are taken, the heads of another bundle."""
 
     bundle: str  # id
+    layers: tuple[int, ...] = ()  # by number from 0; empty for all
     stage: str = field(default="begin", init=False)
 
 
@@ -50,57 +54,93 @@ class ExportGraphs:
         require("stage export", {known: self.quantization in QUANTIZATIONS})
 
 
-@dataclass(frozen=True, kw_only=True)
-class StudentGate:
-    """The thresholds that a student must meet. They are in no recipe, because a threshold changes no vector."""
-
-    # Pearson, over pairs of held-out texts, of student's and teacher's similarities.
-    min_correlation: float = 0.8
-    parity: ParityThresholds = field(default_factory=ParityThresholds)
-
-    def __post_init__(self) -> None:
-        sense = f"min_correlation is {self.min_correlation}, expected -1 to 1"
-        require("student's gate", {sense: is_number(self.min_correlation, -1, 1)})
-
-
 def student(
     preset: EncoderPreset,
-    teacher: BundleManifest,
+    teachers: Sequence[BundleManifest],
     *,
     start_from: BundleManifest | None = None,
+    layers: tuple[int, ...] = (),
+    pairs: str = "",
     steps: int | None = None,
+    without: Sequence[str] = (),
     seed: int = 0,
     quantization: Quantization = "static",
 ) -> Recipe:
-    """A student of that teacher. It begins with ``start_from``, or anew with a short pre-training of its own.
+    """A student of these teachers. It begins with ``start_from``, or anew with a short pre-training of its own.
 
-    ``steps`` is the sum of both trainings (the preset's own number otherwise). Begun with its teacher and given no steps, it is
-    the teacher, exported. Raises ConfigurationError for a bundle of
-    another size than the preset.
+    ``layers`` are those of ``start_from`` that it takes, ``pairs`` a label set to learn from at the end, ``steps`` the sum of
+    all parts (the preset's own number otherwise), ``without`` names parts to leave out. Begun with its only teacher whole it
+    learns from pairs alone; given no steps, it is the teacher, exported. Raises ConfigurationError for a bundle of another size
+    than the preset.
     """
+    rules = {f"without {part}: expected one of {', '.join(PARTS)}": part in PARTS for part in without}
     layout = f"preset {preset.name} has another layout than students ({type(preset).__name__})"
-    require("recipe student", {layout: type(preset) is EncoderPreset})
-    pace = pace_of(preset)
-    total = pace.steps if steps is None else steps
-    own_steps = round(total * PRETRAIN_SHARE)
-    training = TrainingConfig(steps=total - own_steps, learning_rate=pace.learning_rate, seed=seed)
-    judging = TaskShare(task=judgements.NAME, settings=judgements.Settings(teacher=teacher.id))
-    learns = LearnTasks(stage="judgements", tasks=(judging,), training=training)
-    judges = () if _is_teacher(start_from, teacher, total) else (learns,)
-    return Recipe(
-        name="student",
-        preset=preset,
-        stages=(
-            *(_begin_anew(preset, teacher, own_steps, seed) if start_from is None else _begin_with(preset, start_from)),
-            *judges,
-            ExportGraphs(quantization=quantization),
-        ),
-    )
+    require("recipe student", {**rules, layout: type(preset) is EncoderPreset})
+    total = pace_of(preset).steps if steps is None else steps
+    is_teacher = start_from is not None and not layers and [one.id for one in teachers] == [start_from.id]
+    absent = {*without, *(() if start_from is None else ("pretrain",)), *(() if pairs else ("contrast",))}
+    absent |= {"imitation", "judgements"} if is_teacher else set()  # it would imitate itself
+    parts = _share_out(total, [part for part in PARTS if part not in absent])
+    stages: tuple[object, ...] = ()
+    if start_from is None:
+        stages = _begin_anew(preset, teachers[0], parts.get("pretrain", 0), seed)
+    else:
+        stages = _begin_with(preset, start_from, layers)
+    if total or not is_teacher:
+        stages = (*stages, *_learn(preset, teachers, parts, pairs, seed, cut=bool(layers)))
+    return Recipe(name="student", preset=preset, stages=(*stages, ExportGraphs(quantization=quantization)))
 
 
-def _is_teacher(start_from: BundleManifest | None, teacher: BundleManifest, steps: int) -> bool:
-    """Will the student have its teacher's weights?"""
-    return steps == 0 and start_from is not None and start_from.id == teacher.id
+def cut(preset: EncoderPreset, layers: Sequence[int]) -> EncoderPreset:
+    """The geometry that is left of ``preset`` with these layers only; the whole one where none are named."""
+    if not layers:
+        return preset
+    block = 4 * preset.hidden_size * (preset.hidden_size + 1) + 4 * preset.hidden_size
+    block += (preset.intermediate_size + 1) * preset.hidden_size + (preset.hidden_size + 1) * preset.intermediate_size
+    lost = (preset.layers - len(layers)) * block
+    name = f"{len(layers)}x{preset.hidden_size}"
+    return replace(preset, name=name, layers=len(layers), parameters=preset.parameters - lost)
+
+
+def _share_out(total: int, parts: Sequence[str]) -> dict[str, int]:
+    """The steps of each part; what rounding leaves goes to the first."""
+    whole = sum(PARTS[part] for part in parts)
+    steps = {part: int(total * PARTS[part] / whole) for part in parts}
+    if parts:
+        first = "imitation" if "imitation" in parts else parts[0]
+        steps[first] += total - sum(steps.values())
+    return steps
+
+
+def _learn(
+    preset: EncoderPreset,
+    teachers: Sequence[BundleManifest],
+    parts: dict[str, int],
+    pairs: str,
+    seed: int,
+    *,
+    cut: bool,
+) -> tuple[LearnTasks, ...]:
+    """The stages that learn from teachers, then from labels."""
+    ids = tuple(teacher.id for teacher in teachers)
+    rate = STARTED_RATE if cut else pace_of(preset).learning_rate
+    stages = []
+    if "imitation" in parts:
+        texts = max(imitation.FITTED_TEXTS, parts["imitation"] * TEXTS_PER_STEP)
+        share = TaskShare(task=imitation.NAME, settings=imitation.Settings(teachers=ids, texts=texts))
+        stages.append(_stage("imitation", share, parts["imitation"], rate, seed))
+    if "judgements" in parts:
+        rows = judgements.Settings(teachers=()).batch_rows
+        settings = judgements.Settings(teachers=ids, texts=max(1, parts["judgements"]) * rows)
+        share = TaskShare(task=judgements.NAME, settings=settings)
+        stages.append(_stage("judgements", share, parts["judgements"], rate / 2 if cut else rate, seed))
+    if "contrast" in parts:
+        stages.append(contrast_pairs(preset, pairs, parts["contrast"], seed))
+    return tuple(stages)
+
+
+def _stage(name: str, share: TaskShare, steps: int, learning_rate: float, seed: int) -> LearnTasks:
+    return LearnTasks(stage=name, tasks=(share,), training=TrainingConfig(steps=steps, learning_rate=learning_rate, seed=seed))
 
 
 def _begin_anew(preset: EncoderPreset, teacher: BundleManifest, steps: int, seed: int) -> tuple[object, ...]:
@@ -115,18 +155,18 @@ def _begin_anew(preset: EncoderPreset, teacher: BundleManifest, steps: int, seed
     return vocabulary, pretrain(pace_of(preset), steps=steps, seed=own_seed)
 
 
-def _begin_with(preset: EncoderPreset, bundle: BundleManifest) -> tuple[object, ...]:
+def _begin_with(preset: EncoderPreset, bundle: BundleManifest, layers: tuple[int, ...]) -> tuple[object, ...]:
     geometry = preset_of(bundle)
     if type(geometry) is not EncoderPreset:
         raise ConfigurationError(
             f"cannot begin with {bundle.id}: it has another layout than students ({type(geometry).__name__})",
             next_step="begin with a bundle of one stream, or anew",
         )
-    found = f"{bundle.layers} layers x {bundle.hidden_size}, {bundle.max_tokens} tokens"
+    found = f"{len(layers) or bundle.layers} layers x {bundle.hidden_size}, {bundle.max_tokens} tokens"
     expected = f"{preset.layers} layers x {preset.hidden_size}, {preset.max_tokens} tokens"
     if found != expected:
         raise ConfigurationError(
             f"cannot begin with {bundle.id}: it has {found}, preset {preset.name} has {expected}",
             next_step=f"give --preset {bundle.preset}, or begin without a bundle",
         )
-    return (BeginWith(bundle=bundle.id),)
+    return (BeginWith(bundle=bundle.id, layers=layers),)

@@ -1,132 +1,203 @@
-"""A student bundle: a recipe is run with a teacher bundle on a training set, and the result goes through two gates."""
+"""A student bundle: a recipe is run with teacher bundles on a training set, and the result goes through two gates."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from tokenizers import Tokenizer
+import numpy as np
 
 from m5model.bundles.draft import draft_bundle, read_heads, write_checkpoint
 from m5model.bundles.find import open_bundle
 from m5model.bundles.publish import publish_bundle, staging_folder
-from m5model.data.token_rows import tokenize_rows
-from m5model.data.training_sets import TrainingSet, render_again
+from m5model.data.label_sets import LabelSet, open_label_set
+from m5model.data.set_versions import find_label_set
+from m5model.data.training_sets import TrainingSet
 from m5model.data.vocabulary import load_vocabulary
-from m5model.distillation import judgements
-from m5model.distillation.recipe import BeginWith, ExportGraphs, StudentGate, TakeVocabulary
-from m5model.encoders.device import choose_device
+from m5model.distillation import imitation, judgements
+from m5model.distillation.agreement import Judged
+from m5model.distillation.candidates import Trial
+from m5model.distillation.cost import LONG, SHORT, measure_milliseconds
+from m5model.distillation.examination import examine, refuse_unless_passed
+from m5model.distillation.judged import JUDGED_TEXTS, JudgedTexts
+from m5model.distillation.recipe import BeginWith, ExportGraphs, TakeVocabulary
+from m5model.distillation.teachers import Teacher, Teachers, open_teacher
+from m5model.distillation.thresholds import StudentGate
+from m5model.encoders.bert import keep_layers
 from m5model.encoders.encoder import TextEncoder
 from m5model.encoders.kinds import load_encoder
+from m5model.export.parity import ParityThresholds
 from m5model.export.student import export_student
-from m5model.gates.evidence import refuse_unless_all_hold
-from m5model.gates.learning import figures_that_must_reach
-from m5model.runtime.rendering import Rendering
-from m5model.tasks import TaskData
+from m5model.gates.learning import state_measured
+from m5model.tasks import AnyTask, TaskData
 from m5model.training.config import Machine
 from m5model.training.recipes import Recipe
 from m5model.training.stages import RUNNERS, Model, RunContext, StageRunner, run_stages
-from schemas.bundle import BundleManifest
+from m5model.training.task_setup import TaskBuilders
+from schemas.bundle import ONNX_INT8_FILE, BundleManifest
 from schemas.errors import ConfigurationError
+from schemas.figure import Figure
 from schemas.workspace import Workspace
 
-CORRELATION = f"{judgements.NAME}_{judgements.Judgements.metric}"
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """A teacher bundle, opened: its encoder on the device that computes, and its vocabulary. It is only read."""
-
-    folder: Path
-    manifest: BundleManifest
-    encoder: TextEncoder
-    tokenizer: Tokenizer
-
-
-def open_teacher(path: str, machine: Machine) -> Teacher:
-    """Open the bundle at ``path`` (a folder or s3a:// URI), every byte checked."""
-    folder, manifest = open_bundle(path)
-    encoder: TextEncoder = load_encoder(folder)
-    encoder.requires_grad_(False).to(choose_device(machine.device, machine.threads))
-    return Teacher(folder, manifest, encoder, load_vocabulary(folder))
+# A candidate is measured, whatever its graphs give.
+NO_THRESHOLDS = ParityThresholds(
+    fp32_max_difference=2, int8_mean_cosine=-1, int8_min_cosine=-1, int8_pair_correlation=-1, engine_vectors_differing=2**31 - 1
+)
 
 
 def distill_student(
     workspace: Workspace,
     training_set: TrainingSet,
-    teacher_path: str,
+    teacher_paths: Sequence[str],
     recipe: Recipe,
     *,
     gate: StudentGate | None = None,
     machine: Machine | None = None,
     start_from: str | None = None,
+    pairs: str | None = None,
+    stated: tuple[Figure, ...] = (),
 ) -> BundleManifest:
-    """Train, export and publish a student; ``start_from`` is the path of the bundle that the recipe begins with, if any.
+    """Train, export, examine and publish a student.
 
-    A killed run started again with the same arguments goes on where it was. Raises GateRefusedError where the student does
-    not judge like its teacher, or where its graphs do not give its vectors.
+    ``start_from`` is the path of the bundle that the recipe begins with, if any; ``pairs`` names a label set to examine it on,
+    ``stated`` are figures for the manifest that refuse nothing.
+    A killed run started again with the same arguments goes on where it was. Raises GateRefusedError where the student does not
+    do what its teachers do, or where its graphs do not give its vectors.
     """
-    gate, machine = gate or StudentGate(), machine or Machine()
-    *stages, export = recipe.stages
-    if not isinstance(export, ExportGraphs):
-        raise ConfigurationError(f"recipe {recipe.name} does not end with an export", next_step="add ExportGraphs() to it")
-    teacher = open_teacher(teacher_path, machine)
-    context = _context(workspace, training_set, teacher, recipe, machine)
-    model = run_stages(stages, context, _runners(teacher, start_from))
-    figures = figures_that_must_reach(model.measured, {CORRELATION: gate.min_correlation})
-    refuse_unless_all_hold(
-        figures, f"the student does not judge like {teacher.manifest.id}", "give more steps; nothing was released"
-    )
+    gate = gate or StudentGate()
+    distillation = open_distillation(workspace, training_set, teacher_paths, machine or Machine(), start_from)
+    named = {*recipe.label_sets, *([pairs] if pairs else [])}
+    label_sets = {name: open_label_set(find_label_set(workspace, name), training_set.rendering) for name in sorted(named)}
+    model, export = distillation.run(recipe, label_sets)
     with staging_folder(workspace) as folder:
-        write_checkpoint(folder, model, recipe.preset.max_tokens, training_set.rendering)
-        figures += export_student(folder, model, recipe.preset.max_tokens, export.quantization, gate.parity)
-        draft = draft_bundle("student", model, recipe, training_set, figures)
-        draft = replace(draft, parent=teacher.manifest.id, quantization=f"int8-{export.quantization}")
-        manifest = publish_bundle(workspace, folder, draft)
-    context.delete_checkpoints()
+        parity = distillation.export(folder, model, recipe, export, gate)
+        labels = partial(open_label_set, find_label_set(workspace, pairs)) if pairs else None
+        examination = examine(folder, model, distillation.teachers, gate, labels, recipe.preset.max_tokens)
+        ids = [teacher.manifest.id for teacher in distillation.teachers.opened]
+        refuse_unless_passed(examination, ids)
+        figures = (*state_measured(model.measured), *parity, *examination.figures, *stated)
+        draft = draft_bundle("student", model, recipe, training_set, figures, label_sets)
+        manifest = publish_bundle(workspace, folder, replace(draft, parent=ids[0], quantization=f"int8-{export.quantization}"))
+    distillation.context(recipe, label_sets).delete_checkpoints()
     return manifest
 
 
-def _context(workspace: Workspace, training_set: TrainingSet, teacher: Teacher, recipe: Recipe, machine: Machine) -> RunContext:
-    run = recipe.run_id(training_set)
-    length = teacher.manifest.max_tokens
-
-    def build(settings: judgements.Settings, _: TextEncoder, data: TaskData) -> judgements.Judgements:
-        _refuse_other_bundle(settings.teacher, teacher.manifest)
-        read = render_again(training_set, Rendering.from_json(teacher.manifest.rendering))
-        rows = judgements.TeacherRows(
-            encoder=teacher.encoder,
-            learn=tokenize_rows(read.learn, teacher.tokenizer, length),
-            held_out=tokenize_rows(read.held_out, teacher.tokenizer, length),
+def try_candidate(distillation: "Distillation", name: str, recipe: Recipe) -> Trial:
+    """Distil a candidate by its brief recipe and measure it as int8; nothing is published."""
+    model, export = distillation.run(recipe, {})
+    with staging_folder(distillation.workspace) as folder:
+        distillation.export(folder, model, recipe, export, None)
+        if model.held_out is None or model.tokenizer is None:
+            raise ConfigurationError("there is no text to try a candidate on", next_step="give the recipe a vocabulary stage")
+        texts = Judged.of(folder, model.held_out, distillation.teachers, JUDGED_TEXTS)
+        size, limit = model.tokenizer.get_vocab_size(), recipe.preset.max_tokens
+        return Trial(
+            name=name,
+            agreement=texts.correlation(np.arange(len(texts.text))).value,
+            ms_at_32_tokens=measure_milliseconds(folder, SHORT, size),
+            ms_at_512_tokens=measure_milliseconds(folder, LONG, size) if limit >= LONG else None,
+            int8_mb=(folder / ONNX_INT8_FILE).stat().st_size / 1e6,
         )
-        return judgements.Judgements(settings, data, rows)
 
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """What all recipes of one distillation share."""
+
+    workspace: Workspace
+    teachers: Teachers
+    machine: Machine
+    start_from: str | None
+
+    def run(self, recipe: Recipe, label_sets: Mapping[str, LabelSet]) -> tuple[Model, ExportGraphs]:
+        """The trained model, and how it is to be exported. Projections into the teachers' space are dropped."""
+        *stages, export = recipe.stages
+        if not isinstance(export, ExportGraphs):
+            raise ConfigurationError(f"recipe {recipe.name} does not end with an export", next_step="add ExportGraphs() to it")
+        model = run_stages(stages, self.context(recipe, label_sets), _runners(self.teachers, self.start_from))
+        return replace(model, heads={name: head for name, head in model.heads.items() if name != imitation.NAME}), export
+
+    def context(self, recipe: Recipe, label_sets: Mapping[str, LabelSet]) -> RunContext:
+        return _context(self.workspace, self.teachers, recipe, self.machine, label_sets)
+
+    def export(
+        self, folder: Path, model: Model, recipe: Recipe, export: ExportGraphs, gate: StudentGate | None
+    ) -> tuple[Figure, ...]:
+        """Write checkpoint and graphs; without a gate, nothing is refused."""
+        write_checkpoint(folder, model, recipe.preset.max_tokens, self.teachers.training_set.rendering)
+        parity = gate.parity if gate else NO_THRESHOLDS
+        return export_student(folder, model, recipe.preset.max_tokens, export.quantization, parity)
+
+
+def open_distillation(
+    workspace: Workspace, training_set: TrainingSet, teacher_paths: Sequence[str], machine: Machine, start_from: str | None
+) -> Distillation:
+    """Open the teachers, every byte checked."""
+    opened = tuple(open_teacher(path, machine) for path in teacher_paths)
+    teachers = Teachers(opened=opened, training_set=training_set, outputs=workspace.teacher_outputs)
+    return Distillation(workspace=workspace, teachers=teachers, machine=machine, start_from=start_from)
+
+
+def _context(
+    workspace: Workspace, teachers: Teachers, recipe: Recipe, machine: Machine, label_sets: Mapping[str, LabelSet]
+) -> RunContext:
+    learned = {name: label_sets[name] for name in recipe.label_sets}
+    run = recipe.run_id(teachers.training_set, learned)
     return RunContext(
-        training_set=training_set,
+        training_set=teachers.training_set,
         preset=recipe.preset,
         machine=machine,
         run=run,
         checkpoints=f"{workspace.checkpoints}/{recipe.name}-{recipe.preset.name}-{run}",
-        builders={judgements.NAME: build},
+        builders=_builders(teachers),
+        label_sets=learned,
     )
 
 
-def _runners(teacher: Teacher, start_from: str | None) -> dict[type, StageRunner]:
+def _builders(teachers: Teachers) -> TaskBuilders:
+    """The tasks that need teachers."""
+
+    def imitate(settings: imitation.Settings, encoder: TextEncoder, data: TaskData) -> AnyTask:
+        _refuse_others(settings.teachers, teachers.opened)
+        learn = teachers.taught("learn", data.learn, settings.texts)
+        return imitation.Imitation(settings, encoder, data, learn, judged(data))
+
+    def judge(settings: judgements.Settings, _: TextEncoder, data: TaskData) -> AnyTask:
+        _refuse_others(settings.teachers, teachers.opened)
+        return judgements.Judgements(settings, data, teachers.taught("learn", data.learn, settings.texts), judged(data))
+
+    def judged(data: TaskData) -> JudgedTexts:
+        return JudgedTexts(texts=teachers.taught("held_out", data.held_out, JUDGED_TEXTS))
+
+    return {imitation.NAME: imitate, judgements.NAME: judge}
+
+
+def _runners(teachers: Teachers, start_from: str | None) -> dict[type, StageRunner]:
     """The stages that need a bundle, beside those that need only a training set."""
 
     def take_vocabulary(stage: TakeVocabulary, model: Model, context: RunContext) -> Model:
-        _refuse_other_bundle(stage.bundle, teacher.manifest)
+        teacher = teachers.opened[0]
+        _refuse_others((stage.bundle,), (teacher,))
         return model.with_vocabulary(teacher.tokenizer, context.training_set, context.preset.max_tokens)
 
     def begin(stage: BeginWith, model: Model, context: RunContext) -> Model:
         if start_from is None:
             raise ConfigurationError(f"the recipe begins with {stage.bundle}", next_step="give start_from, its path")
         folder, manifest = open_bundle(start_from)
-        _refuse_other_bundle(stage.bundle, manifest)
-        begun = replace(model, encoder=load_encoder(folder), heads=read_heads(folder, manifest), origin=manifest.origin)
+        _refuse_other(stage.bundle, manifest.id)
+        encoder = load_encoder(folder)
+        keep_layers(encoder, stage.layers)
+        heads = {} if stage.layers else read_heads(folder, manifest)
+        begun = replace(model, encoder=encoder, heads=heads, origin=manifest.origin)
         return begun.with_vocabulary(load_vocabulary(folder), context.training_set, context.preset.max_tokens)
 
     return {**RUNNERS, TakeVocabulary: take_vocabulary, BeginWith: begin}
 
 
-def _refuse_other_bundle(expected: str, found: BundleManifest) -> None:
-    if found.id != expected:
-        raise ConfigurationError(f"the recipe is for {expected}, found {found.id}", next_step="make the recipe for this bundle")
+def _refuse_others(expected: Sequence[str], found: Sequence[Teacher]) -> None:
+    _refuse_other(", ".join(expected), ", ".join(teacher.manifest.id for teacher in found))
+
+
+def _refuse_other(expected: str, found: str) -> None:
+    if expected != found:
+        raise ConfigurationError(f"the recipe is for {expected}, found {found}", next_step="make the recipe for this bundle")

@@ -16,6 +16,8 @@ from m5model.encoders.encoder import TextEncoder
 from m5model.encoders.loading import load_weights
 from m5model.encoders.presets import EncoderPreset
 from schemas.bundle import PROMPTS_FILE, WEIGHTS_FILE
+from schemas.checks import require
+from schemas.errors import ConfigurationError
 
 POOLING_FILE = "1_Pooling/config.json"
 POOLING_MODES = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token"}  # as sentence-transformers names them
@@ -61,6 +63,21 @@ def build_encoder(preset: EncoderPreset, vocabulary_size: int | None = None, see
     """A new encoder with weights that are a function of ``seed`` alone, and as many tokens as there really are."""
     torch.manual_seed(seed)
     return BertEncoder(layout_config(preset, vocabulary_size or preset.vocabulary_size))
+
+
+def keep_layers(encoder: TextEncoder, layers: Sequence[int]) -> None:
+    """Drop all layers but these (numbers from 0, rising), in place; nothing happens without any."""
+    if not isinstance(encoder, BertEncoder):
+        raise ConfigurationError(f"layers of a {type(encoder).__name__} cannot be chosen", next_step="take all of them")
+    there = len(encoder.transformer.layer)
+    rules = {
+        f"layers are {list(layers)}, expected some of 0 to {there - 1}": all(0 <= layer < there for layer in layers),
+        f"layers are {list(layers)}, expected rising numbers": list(layers) == sorted(set(layers)),
+    }
+    require("layers", rules)
+    if layers:
+        encoder.transformer.layer = nn.ModuleList(encoder.transformer.layer[layer] for layer in layers)
+        encoder.config.n_layers = len(layers)
 
 
 def save_encoder(folder: Path, encoder: TextEncoder, max_tokens: int, prefix: str = "") -> None:

@@ -5,6 +5,7 @@ onnxruntime and calls it with texts of one length (m5model.runtime), so in its g
 
 - a product's bias is added where its integers become floats (onnxruntime's MatMulIntegerToFloat);
 - nothing is masked;
+- products that stay fp32 (m5model.export.left_out) are left as they are;
 - activations lie by token, then by row (L, B, D): attention then reads every head where it lies, with strides
   (onnxruntime's FusedMatMul), where the order (B, L, D) needs copies of queries, keys and values.
 
@@ -160,7 +161,8 @@ def _lay_tokens_first(graph: _Graph) -> None:
     _lay_positions(graph)
     for softmax in graph.of_type("Softmax"):
         _lay_attention(graph, softmax)
-    pooling = _only(graph.of_type("MatMul"), "products left, where the pooling alone should be")
+    products = [node for node in graph.of_type("MatMul") if node.input[1] not in graph.weights]
+    pooling = _only(products, "products of activations left, where the pooling alone should be")
     if graph.depends_on(pooling.input[0]) != {MASK}:
         raise _unexpected(f"{pooling.name} does not pool by the mask")
     graph.add("Transpose", [pooling.input[1]], "hidden.BLD", perm=[1, 0, 2])

@@ -19,6 +19,9 @@ from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE
 from schemas.checks import is_number, is_whole, require
 from schemas.figure import Figure
 
+# Of what a threshold allows: calibration texts must stay within it, so that held-out texts meet the threshold.
+SPARE = 0.8
+
 SIMILARITIES = ("int8_mean_cosine", "int8_min_cosine", "int8_pair_correlation")
 
 
@@ -71,6 +74,13 @@ def measure_parity(folder: Path, batches: Sequence[TextBatch]) -> Parity:
         int8_pair_correlation=pair_correlation(fp32_BD, int8_BD),
         engine_vectors_differing=count_differing(int8_BD, onnx_vectors(engine, batches)) if engine.is_file() else None,
     )
+
+
+def is_near(thresholds: ParityThresholds, exact_BD: np.ndarray, int8_BD: np.ndarray) -> bool:
+    """Do these vectors meet the thresholds, with something to spare for texts that are not these?"""
+    cosines_B = (exact_BD * int8_BD).sum(axis=1)
+    measured = (float(cosines_B.mean()), float(cosines_B.min()), pair_correlation(exact_BD, int8_BD))
+    return all(1 - value <= SPARE * (1 - getattr(thresholds, name)) for name, value in zip(SIMILARITIES, measured, strict=True))
 
 
 def figures_of(parity: Parity, thresholds: ParityThresholds) -> tuple[Figure, ...]:

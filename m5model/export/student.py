@@ -1,12 +1,14 @@
 """The ONNX graphs of a student's checkpoint folder, released only through the gate."""
 
+from functools import partial
 from pathlib import Path
 
 from m5model.export.engine_graph import write_engine_graph
 from m5model.export.fp32 import export_fp32
-from m5model.export.parity import ParityThresholds, measure_parity, refuse_unless_equal
-from m5model.export.quantization import Quantization, quantize
+from m5model.export.parity import ParityThresholds, is_near, measure_parity, refuse_unless_equal
+from m5model.export.quantization import Precautions, Quantization, quantize
 from m5model.export.text_batches import runtime_batches
+from m5model.gates.evidence import state
 from m5model.training.progress import say
 from m5model.training.stages import Model
 from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE
@@ -34,9 +36,12 @@ def export_student(
     thresholds = thresholds or ParityThresholds()
     export_fp32(folder, folder / ONNX_FP32_FILE)
     calibration = runtime_batches(model.learn, max_tokens, CALIBRATION_TEXTS)
-    quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, method, calibration)
+    near = partial(is_near, thresholds)
+    precautions = quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, method, calibration, near)
     if method == "static":  # a dynamic graph has no products of dequantized weights
         write_engine_graph(folder / ONNX_INT8_FILE, folder / ONNX_ENGINE_FILE)
+    if precautions.folded or precautions.left_out:
+        say(f"export: outliers of {len(precautions.folded)} activations folded, products left fp32: {precautions.left_out}")
     parity = measure_parity(folder, runtime_batches(model.held_out, max_tokens, GATE_TEXTS))
     say(
         f"export: torch to fp32 differs by {parity.fp32_max_difference:.1e} at most, int8 cosine {parity.int8_mean_cosine:.5f} "
@@ -44,4 +49,13 @@ def export_student(
     )
     if parity.engine_vectors_differing is not None:
         say(f"export: the engine's graph gives other bytes to {parity.engine_vectors_differing} of {parity.texts} texts")
-    return refuse_unless_equal(parity, thresholds)
+    return refuse_unless_equal(parity, thresholds) + _figures_of(precautions)
+
+
+def _figures_of(precautions: Precautions) -> tuple[Figure, ...]:
+    """What was folded and left out, stated: nothing of it refuses a student."""
+    tensors = ", ".join(folding.tensor for folding in precautions.folded)
+    return (
+        state("int8_activations_folded", len(precautions.folded), tensors),
+        state("int8_products_left_out", len(precautions.left_out), ", ".join(precautions.left_out)),
+    )

@@ -146,6 +146,9 @@ def test_the_demo_begins_with_the_starter_where_it_is_installed() -> None:
     )
     assert list(with_it) == list(without)
     assert "--init starter" in with_it["train"]
+    assert "--pairs demo-duplicates" in with_it["train"]
+    assert "--name demo-duplicates" in with_it["labels"]
+    assert with_it["labels"] == without["labels"]
     assert "--start-from teacher --steps 0" in with_it["distill"]
     assert "--preset tiny --steps 5" in without["train"]
 

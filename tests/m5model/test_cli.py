@@ -133,7 +133,7 @@ def test_a_prefix_stands_before_every_text_in_every_runtime(trained, write_train
     teacher = train_teacher(workspace, training_set, from_weights(read_geometry(begun), source.origin), source=source)
     path = workspace.bundle(teacher.id)
     made = distill_student(
-        workspace, training_set, path, student(preset_of(teacher), teacher, start_from=teacher, steps=0), start_from=path
+        workspace, training_set, (path,), student(preset_of(teacher), (teacher,), start_from=teacher, steps=0), start_from=path
     )
     ours = m5model.load(workspace.bundle(made.id), precision="fp32")
     plain = m5model.load(str(trained.teacher_folder.parent / trained.student.id), precision="fp32")

@@ -11,8 +11,9 @@ from m5model.data.training_sets import open_training_set
 from m5model.data.vocabulary import load_vocabulary
 from m5model.distillation.judgements import Settings
 from m5model.distillation.losses import judgement_loss, pair_similarities
-from m5model.distillation.recipe import ExportGraphs, StudentGate, student
+from m5model.distillation.recipe import ExportGraphs, student
 from m5model.distillation.student import distill_student
+from m5model.distillation.thresholds import Agreement, StudentGate
 from m5model.encoders.bert import load_encoder
 from m5model.encoders.presets import MINI, TINY
 from m5model.training.config import Machine
@@ -51,8 +52,9 @@ def test_the_loss_does_not_depend_on_the_order_of_the_batch_and_dimensions_may_d
 def test_the_student_learned_its_teachers_judgements_and_says_so_in_its_gate(trained) -> None:
     gate = {figure.name: figure for figure in trained.student.gate}
     assert all(figure.holds for figure in gate.values())
-    assert gate["judgement_correlation_after"].value > gate["judgement_correlation_before"].value
-    assert (gate["judgement_correlation_after"].bound, gate["judgement_correlation_after"].threshold) == ("at least", 0.8)
+    assert gate["judgement_correlation_after"].value > gate["imitation_correlation_before"].value
+    assert (gate["agreement"].bound, gate["agreement"].threshold) == ("at least", 0.8)
+    assert gate["agreement"].low < gate["agreement"].value < gate["agreement"].high
     assert gate["mlm_held_out_loss_after"].value < gate["mlm_held_out_loss_before"].value
     assert gate["fp32_max_difference"].threshold == 1e-4
     assert trained.student.parent == trained.teacher.id
@@ -60,9 +62,10 @@ def test_the_student_learned_its_teachers_judgements_and_says_so_in_its_gate(tra
 
 def test_a_manifest_holds_the_recipe_and_how_each_stage_went(trained) -> None:
     stages = trained.student.recipe["stages"]
-    assert [stage["stage"] for stage in stages] == ["vocabulary", "pretrain", "judgements", "export"]
-    assert stages[0]["bundle"] == stages[2]["tasks"][0]["settings"]["teacher"] == trained.teacher.id
-    assert [(stage.stage, stage.steps) for stage in trained.student.trained] == [("pretrain", 20), ("judgements", 20)]
+    assert [stage["stage"] for stage in stages] == ["vocabulary", "pretrain", "imitation", "judgements", "export"]
+    assert stages[2]["tasks"][0]["settings"]["teachers"] == [stages[0]["bundle"]] == [trained.teacher.id]
+    trained_stages = [(stage.stage, stage.steps) for stage in trained.student.trained]
+    assert trained_stages == [("pretrain", 20), ("imitation", 27), ("judgements", 13)]
 
 
 def test_a_student_that_does_not_judge_like_its_teacher_is_refused_and_not_released(
@@ -70,17 +73,17 @@ def test_a_student_that_does_not_judge_like_its_teacher_is_refused_and_not_relea
 ) -> None:
     workspace = Workspace(str(tmp_path))
     training_set = open_training_set(str(write_training_set(workspace)))
-    recipe, gate = student(TINY, trained.teacher, steps=2), StudentGate(min_correlation=0.9999)
-    refusal = "does not judge like teacher-tiny.*judgement_correlation_after .*at least 0.9999.*on 11 held-out rows"
+    recipe, gate = student(TINY, (trained.teacher,), steps=2), StudentGate(agreement=Agreement(min_correlation=0.9999))
+    refusal = r"(?s)falls short of teacher-tiny.*agreement .*at least 0.9999.*11 held-out texts.*min_correlation = "
     with pytest.raises(GateRefusedError, match=refusal):
-        distill_student(workspace, training_set, str(trained.teacher_folder), recipe, gate=gate, machine=ONE_THREAD)
+        distill_student(workspace, training_set, (str(trained.teacher_folder),), recipe, gate=gate, machine=ONE_THREAD)
     assert not (tmp_path / "bundles").exists()
 
 
 def test_a_student_may_begin_with_another_bundle_and_keeps_its_head(trained, tmp_path) -> None:
     begun = _begin_with(trained, trained.student_folder, tmp_path)
-    assert begun.recipe["stages"][0] == {"stage": "begin", "bundle": trained.student.id}
-    before, after = _figure(begun, "judgement_correlation_before"), _figure(trained.student, "judgement_correlation_after")
+    assert begun.recipe["stages"][0] == {"stage": "begin", "bundle": trained.student.id, "layers": []}
+    before, after = _figure(begun, "imitation_correlation_before"), _figure(trained.student, "judgement_correlation_after")
     assert before == pytest.approx(after, abs=1e-4)
     assert begun.files["heads/mlm.safetensors"] == trained.student.files["heads/mlm.safetensors"]
 
@@ -101,12 +104,12 @@ def test_a_run_that_ended_leaves_no_checkpoint(trained) -> None:
 def _begin_with(trained, folder: Path, root: Path) -> BundleManifest:
     """A student of two steps so small that they change next to nothing."""
     training_set = open_training_set(find_training_set(trained.workspace, None))
-    recipe = student(TINY, trained.teacher, start_from=trained.student, steps=2)
-    begin, judging, export = recipe.stages
-    slow = replace(judging, training=replace(judging.training, learning_rate=1e-5))
+    recipe = student(TINY, (trained.teacher,), start_from=trained.student, steps=2, without=["judgements"])
+    begin, imitating, export = recipe.stages
+    slow = replace(imitating, training=replace(imitating.training, learning_rate=1e-5))
     recipe = replace(recipe, stages=(begin, slow, export))
-    workspace, teacher = Workspace(str(root)), str(trained.teacher_folder)
-    return distill_student(workspace, training_set, teacher, recipe, machine=ONE_THREAD, start_from=str(folder))
+    workspace, teachers = Workspace(str(root)), (str(trained.teacher_folder),)
+    return distill_student(workspace, training_set, teachers, recipe, machine=ONE_THREAD, start_from=str(folder))
 
 
 def _figure(manifest: BundleManifest, name: str) -> float:
@@ -115,23 +118,23 @@ def _figure(manifest: BundleManifest, name: str) -> float:
 
 def test_a_bundle_of_another_size_is_refused_before_anything_is_trained(trained) -> None:
     with pytest.raises(ConfigurationError, match=r"2 layers x 128.*4 layers x 384"):
-        student(MINI, trained.teacher, start_from=trained.student, steps=2)
+        student(MINI, (trained.teacher,), start_from=trained.student, steps=2)
 
 
 def test_a_recipe_for_another_teacher_is_refused(trained, tmp_path) -> None:
     training_set = open_training_set(find_training_set(trained.workspace, None))
-    recipe = student(TINY, replace(trained.teacher, id="teacher-tiny-00000000"), steps=2)
+    recipe = student(TINY, (replace(trained.teacher, id="teacher-tiny-00000000"),), steps=2)
     with pytest.raises(ConfigurationError, match="the recipe is for teacher-tiny-00000000, found teacher-tiny-"):
-        distill_student(Workspace(str(tmp_path)), training_set, str(trained.teacher_folder), recipe, machine=ONE_THREAD)
+        distill_student(Workspace(str(tmp_path)), training_set, (str(trained.teacher_folder),), recipe, machine=ONE_THREAD)
 
 
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        (lambda: Settings(teacher="t", batch_rows=1), "batch_rows is 1"),
+        (lambda: Settings(teachers=("t",), batch_rows=1), "batch_rows is 1"),
         (lambda: ExportGraphs(quantization="none"), "quantization is 'none'"),
-        (lambda: StudentGate(min_correlation=7), "min_correlation is 7"),
-        (lambda: StudentGate(min_correlation=float("nan")), "min_correlation is nan"),
+        (lambda: Agreement(min_correlation=7), "min_correlation is 7"),
+        (lambda: Agreement(min_correlation=float("nan")), "min_correlation is nan"),
     ],
 )
 def test_wrong_settings_are_named(settings: Callable[[], object], problem: str) -> None:
@@ -141,8 +144,8 @@ def test_wrong_settings_are_named(settings: Callable[[], object], problem: str) 
 
 def test_a_threshold_is_no_part_of_what_decides_a_run_and_the_teacher_is(trained) -> None:
     training_set = open_training_set(find_training_set(trained.workspace, None))
-    recipe = student(TINY, trained.teacher, steps=4)
-    other = student(TINY, replace(trained.teacher, id="teacher-tiny-00000000"), steps=4)
-    assert recipe.run_id(training_set) == student(TINY, trained.teacher, steps=4).run_id(training_set)
+    recipe = student(TINY, (trained.teacher,), steps=4)
+    other = student(TINY, (replace(trained.teacher, id="teacher-tiny-00000000"),), steps=4)
+    assert recipe.run_id(training_set) == student(TINY, (trained.teacher,), steps=4).run_id(training_set)
     assert recipe.run_id(training_set) != other.run_id(training_set)
     assert "min_correlation" not in recipe.canonical()

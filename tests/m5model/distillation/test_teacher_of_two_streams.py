@@ -9,7 +9,8 @@ from m5model.bundles.geometry import preset_of
 from m5model.data.training_sets import TrainingSet, open_training_set, render_again
 from m5model.data.vocabulary_marks import has_marks
 from m5model.distillation.recipe import student
-from m5model.distillation.student import _context, _runners, open_teacher
+from m5model.distillation.student import open_distillation
+from m5model.distillation.teachers import open_teacher
 from m5model.encoders.cross_attention import CrossAttentionEncoder
 from m5model.encoders.cross_start import cross_geometry, start_streams
 from m5model.encoders.huggingface import Checkpoint, read_geometry
@@ -71,21 +72,20 @@ def test_a_student_reads_plain_texts_while_its_teacher_reads_marked_ones(workspa
     assert any(MARKS["brand"] in text for text in marked.learn["text"])
     assert not any(mark in text for text in plain.learn["text"] for mark in MARKS.values())
     assert plain.learn["key"] == marked.learn["key"]
-    opened = open_teacher(workspace.bundle(bundle.id), MACHINE)
-    recipe = student(STUDENT, bundle, steps=8)
+    recipe = student(STUDENT, (bundle,), steps=8)
     assert [type(stage).__name__ for stage in recipe.stages][0] == "LearnVocabulary"  # a student has no marks
     machine = Machine(threads=1, without_guards=("overfit", "learning_rate"))  # so small an encoder learns at a higher rate
-    context = _context(workspace, plain, opened, recipe, machine)
-    model = run_stages(recipe.stages[:-1], replace(context, checkpoints=None), _runners(opened, None))
+    distillation = open_distillation(workspace, plain, (workspace.bundle(bundle.id),), machine, None)
+    model, _ = distillation.run(recipe, {})
     measured = {one.name: one for one in model.measured}
     assert measured["judgement_correlation"].after > 0
 
 
 def test_it_is_no_students_layout_to_begin_with_or_to_be(bundle) -> None:
     with pytest.raises(ConfigurationError, match="another layout than students"):
-        student(STUDENT, bundle, start_from=bundle)
+        student(STUDENT, (bundle,), start_from=bundle)
     with pytest.raises(ConfigurationError, match="preset micro-cross has another layout"):
-        student(PRESET, bundle)
+        student(PRESET, (bundle,))
 
 
 def test_spark_refuses_its_rendering(bundle) -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from m5model.gates.evidence import judge, refuse_unless_all_hold, state
-from m5model.gates.learning import figures_that_must_improve, figures_that_must_reach
+from m5model.gates.learning import figures_that_must_improve, state_measured
 from m5model.training.stages import Measured
 from schemas.errors import ExitCode, GateRefusedError
 
@@ -55,7 +55,9 @@ def test_a_task_learned_where_its_metric_got_better(before, after, lower_is_bett
     assert [figure.holds for figure in figures] == [True, learned]
 
 
-def test_a_threshold_is_for_the_metric_after_training() -> None:
-    (before, after) = figures_that_must_reach([_measured(0.9, 0.7, False)], {"task_metric": 0.8})
-    assert (before.bound, before.holds, after.bound, after.holds) == ("none", True, "at least", False)
-    assert figures_that_must_reach([_measured(0.9, 0.7, False)], {})[1].holds
+def test_what_is_only_stated_refuses_nothing() -> None:
+    figures = state_measured([_measured(0.9, 0.7, False)])
+    assert [(figure.name, figure.bound, figure.holds) for figure in figures] == [
+        ("task_metric_before", "none", True),
+        ("task_metric_after", "none", True),
+    ]

@@ -1,0 +1,150 @@
+"""m5 distill --teacher BUNDLE --train SET: a student with its evidence, or a refusal that says why.
+
+jobs/distill_student.py is the same with a report and experiment tracking.
+"""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from schemas.flags import MAX_THREADS, number, whole_number, whole_numbers
+from schemas.workspace import Workspace
+
+if TYPE_CHECKING:
+    from m5model.distillation.thresholds import StudentGate
+    from schemas.bundle import BundleManifest
+
+SUMMARY = "distil teachers into a student: int8 graphs that passed a gate, with the figures"
+DESCRIPTION = """\
+Teachers become a student: it imitates their vectors, then their judgements on pairs, then learns from labelled pairs where
+there are any. The int8 graphs are examined on texts and pairs that it never saw, per language. What passes the gate becomes a
+bundle; what does not is refused with a table, the worst texts, and the nearest gate that it would pass. Killed and started
+again with the same flags, it goes on where it was."""
+EXAMPLES = """\
+examples:
+  the newest teacher as it is, as int8:    m5 distill --start-from teacher --steps 0
+  half of its layers, taught by it:        m5 distill --start-from teacher --layers 1,3,5,7,9,11 --steps 400
+  the same with labelled pairs:            … --pairs duplicates
+  a new encoder of a preset's size:        m5 distill --preset tiny --steps 300
+
+a gate file names the thresholds that it changes:
+  [agreement]                       # of similarities with the teachers', held-out texts
+  min_correlation = 0.9             # 0.8 otherwise
+  max_language_ratio = 2            # what a language lacks, by what all lack on average
+  [pairs]                           # teacher minus student, on --pairs, split test
+  max_average_precision_gap = 0.01
+  max_roc_auc_gap = 0.008
+  max_recall_gap = 0.02
+  max_language_gap = 0.05
+  [parity]                          # int8 against fp32
+  int8_mean_cosine = 0.99
+  [cost]                            # nothing is refused otherwise
+  max_int8_mb = 30
+  max_ms_at_32_tokens = 5
+"""
+MAX_LAYERS = 1_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--workspace", help="where sets and bundles lie (default: $M5_WORKSPACE, else ./workspace)")
+    add_distillation_flags(parser)
+
+
+def add_distillation_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that the command and the job share."""
+    from m5model.distillation.parts import PARTS
+    from m5model.encoders.presets import PRESETS, STUDENT_70M
+
+    parser.add_argument(
+        "--teacher", action="append", metavar="ID-OR-PATH", help="teacher bundle, also several times; the newest otherwise"
+    )
+    parser.add_argument(
+        "--train",
+        "--training-set",
+        dest="training_set",
+        metavar="NAME[/VERSION]",
+        help="texts to learn from; the newest set otherwise",
+    )
+    parser.add_argument("--pairs", metavar="LABEL-SET", help="labelled pairs: learn from its split learn, be judged on test")
+    parser.add_argument(
+        "--start-from",
+        metavar="ID-OR-PATH",
+        help='"teacher" for the (first) teacher itself, or a bundle; a new encoder with its own pre-training otherwise',
+    )
+    parser.add_argument(
+        "--layers",
+        type=whole_numbers(0, MAX_LAYERS),
+        default=(),
+        metavar="1,3,5",
+        help="layers of --start-from to take; all else",
+    )
+    parser.add_argument(
+        "--candidates",
+        metavar="NAMES",
+        help="layers x width of --start-from, e.g. 12x384,6x384,4x384: each distilled briefly, the best within [cost] goes on",
+    )
+    parser.add_argument("--preset", choices=list(PRESETS), help=f"size of a new encoder; {STUDENT_70M.name} otherwise")
+    parser.add_argument("--steps", type=whole_number(0), help="optimiser steps of all parts; the size's own number otherwise")
+    parser.add_argument(
+        "--without", action="append", default=[], choices=list(PARTS), help="a part to leave out, also several times"
+    )
+    parser.add_argument("--gate", metavar="FILE", help="thresholds as TOML, see below")
+    parser.add_argument(
+        "--min-correlation", type=number(-1, 1), metavar="NUMBER", help="the gate's agreement.min_correlation; 0.8 otherwise"
+    )
+    parser.add_argument(
+        "--quantization",
+        choices=("static", "dynamic"),
+        default="static",
+        help="int8 activations: scales calibrated once, so that a vector depends on its text alone; or taken per batch (then "
+        "without the engine's own graph)",
+    )
+    parser.add_argument("--seed", type=whole_number(0), default=0, help="of weights, order and dropout")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one")
+    parser.add_argument("--threads", type=whole_number(0, MAX_THREADS), default=0, help="CPU threads; 0: as many as cores")
+    parser.add_argument("--checkpoint-every", type=whole_number(1), default=200, metavar="STEPS", help="between checkpoints")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from m5model.bundles import describe
+
+    workspace = Workspace.resolve(arguments.workspace)
+    manifest = distill(workspace, arguments)
+    sys.stdout.write(describe.as_text(manifest) + f"\n{workspace.bundle(manifest.id)}\n")
+
+
+def distill(workspace: Workspace, arguments: argparse.Namespace) -> "BundleManifest":
+    """Make the student that the parsed flags ask for."""
+    from m5model.distillation.request import Request, fulfil
+    from m5model.training.config import Machine
+
+    request = Request(
+        workspace=workspace,
+        teachers=tuple(arguments.teacher or [None]),
+        training_set=arguments.training_set,
+        pairs=arguments.pairs or "",
+        start_from=arguments.start_from,
+        layers=arguments.layers,
+        candidates=arguments.candidates or "",
+        preset=arguments.preset,
+        steps=arguments.steps,
+        without=tuple(arguments.without),
+        quantization=arguments.quantization,
+        seed=arguments.seed,
+        gate=_gate(arguments),
+        machine=Machine(device=arguments.device, threads=arguments.threads, checkpoint_every=arguments.checkpoint_every),
+    )
+    return fulfil(request)
+
+
+def _gate(arguments: argparse.Namespace) -> "StudentGate":
+    from dataclasses import replace
+
+    from m5model.distillation.thresholds import StudentGate, read_gate
+
+    gate = read_gate(arguments.gate) if arguments.gate else StudentGate()
+    if arguments.min_correlation is None:
+        return gate
+    return replace(gate, agreement=replace(gate.agreement, min_correlation=arguments.min_correlation))

@@ -1,0 +1,94 @@
+"""Does a student judge pairs of texts as its teachers do, in every language? On held-out texts, no labels needed.
+
+Tensor suffixes: B texts, D dimensions of the student, E of the teachers.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from m5model.data.token_rows import TokenRows
+from m5model.distillation.student_graph import graph_vectors
+from m5model.distillation.teachers import Teachers
+from m5model.distillation.thresholds import Agreement
+from m5model.distillation.verdicts import Verdict, judged
+from m5model.gates.intervals import Interval, bootstrap
+
+# All pairs of so many texts are compared at a time.
+TEXTS = 512
+# A language with fewer texts says too little to refuse a student.
+FEWEST_TEXTS = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Held-out texts with the vectors of both sides."""
+
+    text: list[str]
+    language: np.ndarray  # (B,) str
+    student_BD: np.ndarray
+    teacher_BE: np.ndarray
+
+    @classmethod
+    def of(cls, folder: Path, held_out: TokenRows, teachers: Teachers, count: int) -> "Judged":
+        """``held_out`` are the texts as the student's tokens."""
+        taught = teachers.taught("held_out", held_out, count)
+        chosen = [int(row) for row in taught.chosen]
+        rows = teachers.training_set.held_out.select(chosen)
+        return cls(
+            text=rows["text"][:],
+            language=np.asarray(rows["language"][:]),
+            student_BD=graph_vectors(folder, held_out.dataset[chosen]["ids"]),
+            teacher_BE=taught.targets(np.arange(len(chosen))),
+        )
+
+    def correlation(self, rows: np.ndarray) -> Interval:
+        """Pearson, over pairs of these texts, of the similarities of both sides."""
+        ours, theirs = (vectors[rows] @ vectors[rows].T for vectors in (self.student_BD, self.teacher_BE))
+
+        def measure(drawn: np.ndarray) -> float:
+            upper = np.triu_indices(len(drawn), k=1)
+            first, second = drawn[upper[0]], drawn[upper[1]]
+            different = first != second  # a text drawn twice is no pair
+            pairs = first[different], second[different]
+            return float(np.corrcoef(ours[pairs], theirs[pairs])[0, 1])
+
+        return bootstrap(measure, np.arange(len(rows)), resamples=50)
+
+    def worst_texts(self, count: int) -> tuple[str, ...]:
+        """The texts whose similarities to the others agree least."""
+        rows = np.arange(min(TEXTS, len(self.text)))
+        ours, theirs = (_standardised(vectors[rows] @ vectors[rows].T) for vectors in (self.student_BD, self.teacher_BE))
+        agreement = (ours * theirs).mean(axis=1)
+        return tuple(f"{self.language[row]}: {self.text[row]}" for row in np.argsort(agreement)[:count])
+
+
+def judge_agreement(texts: Judged, thresholds: Agreement) -> tuple[Verdict, ...]:
+    """``agreement`` over all texts, and ``agreement_LANGUAGE`` of every language with enough of them."""
+    overall = texts.correlation(np.arange(min(TEXTS, len(texts.text))))
+    verdicts = [
+        judged(
+            "agreement",
+            overall,
+            "at least",
+            thresholds.min_correlation,
+            f"{min(TEXTS, len(texts.text)):,} held-out texts",
+            "agreement.min_correlation",
+        )
+    ]
+    rows_of = {language: np.flatnonzero(texts.language == language)[:TEXTS] for language in sorted(set(texts.language))}
+    found = {language: texts.correlation(rows) for language, rows in rows_of.items() if len(rows) >= FEWEST_TEXTS}
+    lacks = float(np.mean([1 - each.value for each in found.values()])) if found else 0.0
+    for language, each in found.items():
+        limit = max(thresholds.language_slack, thresholds.max_language_ratio * lacks)
+        verdict = judged(f"agreement_{language}", each, "at least", 1 - limit, f"{len(rows_of[language]):,} held-out texts", "")
+        ratio = (1 - each.value) / max(lacks, 1e-9)
+        verdicts.append(Verdict(figure=verdict.figure, setting="agreement.max_language_ratio", passing=ratio))
+    return tuple(verdicts)
+
+
+def _standardised(similarities_BB: np.ndarray) -> np.ndarray:
+    centred = similarities_BB - similarities_BB.mean(axis=1, keepdims=True)
+    scaled: np.ndarray = centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-9)
+    return scaled

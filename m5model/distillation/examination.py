@@ -1,0 +1,64 @@
+"""The examination of a finished student: its int8 vectors beside its teachers', overall and per language, and what it costs.
+
+It reads only texts that nothing was learned or calibrated from: held-out rows, and the split test of a label set of pairs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from m5model.distillation.agreement import Judged, judge_agreement
+from m5model.distillation.cost import judge_cost
+from m5model.distillation.labelled_pairs import OpenLabels, judge_pairs
+from m5model.distillation.teachers import Teachers
+from m5model.distillation.thresholds import StudentGate
+from m5model.distillation.verdicts import Verdict, nearest_gate
+from m5model.training.stages import Model
+from schemas.errors import ConfigurationError, GateRefusedError
+from schemas.figure import Figure
+
+# Held-out texts that student and teachers are compared on: some 200 of each of ten languages.
+COMPARED_TEXTS = 2_048
+SHOWN_TEXTS = 5
+SHOWN_CHARACTERS = 160
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """All verdicts, and the texts on which the student is farthest from its teachers."""
+
+    verdicts: tuple[Verdict, ...]
+    worst: tuple[str, ...]
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        return tuple(verdict.figure for verdict in self.verdicts)
+
+
+def examine(
+    folder: Path, model: Model, teachers: Teachers, gate: StudentGate, pairs: OpenLabels | None, max_tokens: int
+) -> Examination:
+    """Measure the int8 graph of a student's checkpoint folder."""
+    if model.held_out is None or model.tokenizer is None:
+        raise ConfigurationError("there is no text to examine a student on", next_step="give the recipe a vocabulary stage")
+    texts = Judged.of(folder, model.held_out, teachers, COMPARED_TEXTS)
+    verdicts = judge_agreement(texts, gate.agreement)
+    if pairs is not None:
+        verdicts += judge_pairs(folder, model.tokenizer, teachers, pairs, gate.pairs, max_tokens)
+    verdicts += judge_cost(folder, model.held_out, gate.cost, max_tokens, model.tokenizer.get_vocab_size())
+    return Examination(verdicts=verdicts, worst=texts.worst_texts(SHOWN_TEXTS))
+
+
+def refuse_unless_passed(examination: Examination, teachers: Sequence[str]) -> None:
+    """Raise GateRefusedError with a table of what fell short, the worst texts, and a gate file that would let it pass."""
+    failed = [verdict for verdict in examination.verdicts if not verdict.figure.holds]
+    if not failed:
+        return
+    table = "\n".join(f"  {one.figure.name:<32}{one.figure.describe()}, {one.figure.measured_on}" for one in failed)
+    texts = "\n".join(f"  {text[:SHOWN_CHARACTERS]}" for text in examination.worst)
+    raise GateRefusedError(
+        f"the student falls short of {', '.join(teachers)} in {len(failed)} of {len(examination.verdicts)} figures:\n{table}\n"
+        f"the texts on which they differ most:\n{texts}",
+        next_step="give more steps, more layers, or more texts of the languages that fell short. Nothing was released. "
+        f"The nearest gate file that it passes:\n{nearest_gate(failed)}",
+    )

@@ -1,0 +1,139 @@
+"""A distillation as it was asked for: from names to bundles, from candidates to the recipe that goes on, to a student."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from m5model.bundles.find import find_bundle, read_manifest
+from m5model.bundles.geometry import preset_of
+from m5model.data.set_versions import find_training_set
+from m5model.data.training_sets import TrainingSet, open_training_set
+from m5model.distillation.candidates import TRIAL_SHARE, Candidate, choose, read_candidates
+from m5model.distillation.recipe import cut, student
+from m5model.distillation.student import distill_student, open_distillation, try_candidate
+from m5model.distillation.thresholds import StudentGate
+from m5model.encoders.presets import STUDENT_70M, get_preset
+from m5model.export.quantization import Quantization
+from m5model.runtime.rendering import Rendering
+from m5model.training.config import Machine
+from m5model.training.progress import say
+from m5model.training.recipes import Recipe, pace_of
+from schemas.bundle import BundleManifest
+from schemas.canonical import identify
+from schemas.checks import require
+from schemas.figure import Figure
+from schemas.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The flags of ``m5 distill`` as values. Raises ConfigurationError listing all that do not fit each other."""
+
+    workspace: Workspace
+    teachers: tuple[str | None, ...] = (None,)  # ids or paths; None for the newest
+    training_set: str | None = None  # NAME or NAME/VERSION; None for the newest
+    pairs: str = ""  # a label set
+    start_from: str | None = None  # "teacher", an id or a path; None to begin anew
+    layers: tuple[int, ...] = ()
+    candidates: str = ""  # e.g. 12x384,6x384
+    preset: str | None = None
+    steps: int | None = None
+    without: tuple[str, ...] = ()
+    quantization: Quantization = "static"
+    seed: int = 0
+    gate: StudentGate = field(default_factory=StudentGate)
+    machine: Machine = field(default_factory=Machine)
+
+    def __post_init__(self) -> None:
+        chosen = bool(self.layers or self.candidates)
+        rules = {
+            "--layers and --candidates need --start-from": not chosen or self.start_from is not None,
+            "--layers means nothing beside --candidates": not (self.layers and self.candidates),
+            "--preset means nothing beside --layers or --candidates": not (chosen and self.preset),
+        }
+        require("arguments", rules)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The bundles and the training set that a request names."""
+
+    teachers: tuple[str, ...]  # paths
+    manifests: tuple[BundleManifest, ...]
+    start_from: str | None  # path
+    begun: BundleManifest | None
+    training_set: TrainingSet
+
+
+def fulfil(request: Request) -> BundleManifest:
+    """Make the student. Raises GateRefusedError where no candidate, or not this student, is within the gate."""
+    found = _find(request)
+    layers: tuple[int, ...] = request.layers
+    stated: tuple[Figure, ...] = ()
+    if request.candidates and found.begun:
+        layers, stated = _choose_layers(request, found, found.begun)
+    recipe = _recipe(request, found, layers, request.steps, request.pairs)
+    say(f"recipe: {recipe.canonical()}")
+    return distill_student(
+        request.workspace,
+        found.training_set,
+        found.teachers,
+        recipe,
+        gate=request.gate,
+        machine=request.machine,
+        start_from=found.start_from,
+        pairs=request.pairs or None,
+        stated=stated,
+    )
+
+
+def _find(request: Request) -> Found:
+    teachers = tuple(find_bundle(request.workspace, name, "teacher") for name in request.teachers)
+    manifests = tuple(read_manifest(path) for path in teachers)
+    start = request.start_from
+    if start is not None:
+        start = teachers[0] if start == "teacher" else find_bundle(request.workspace, start, "student")
+    rendering = replace(Rendering.from_json(manifests[0].rendering), marked=False)  # students have one stream
+    return Found(
+        teachers=teachers,
+        manifests=manifests,
+        start_from=start,
+        begun=read_manifest(start) if start else None,
+        training_set=open_training_set(find_training_set(request.workspace, request.training_set), rendering),
+    )
+
+
+def _recipe(request: Request, found: Found, layers: tuple[int, ...], steps: int | None, pairs: str) -> Recipe:
+    own = preset_of(found.begun) if found.begun else STUDENT_70M
+    return student(
+        get_preset(request.preset) if request.preset else cut(own, layers),
+        found.manifests,
+        start_from=found.begun,
+        layers=layers,
+        pairs=pairs,
+        steps=steps,
+        without=request.without,
+        seed=request.seed,
+        quantization=request.quantization,
+    )
+
+
+def _choose_layers(request: Request, found: Found, begun: BundleManifest) -> tuple[tuple[int, ...], tuple[Figure, ...]]:
+    """The layers of the candidate that goes on, and what the manifest says of all candidates."""
+    steps = round(TRIAL_SHARE * (pace_of(preset_of(begun)).steps if request.steps is None else request.steps))
+    candidates = {one.name: one for one in read_candidates(request.candidates, begun)}
+    brief = {name: _recipe(request, found, one.layers, steps, "") for name, one in candidates.items()}
+    distillation = open_distillation(request.workspace, found.training_set, found.teachers, request.machine, found.start_from)
+    trials = choose(
+        list(candidates.values()),
+        request.gate.cost,
+        lambda one: try_candidate(distillation, one.name, brief[one.name]),
+        _trials_folder(request, found, candidates, brief),
+    )
+    stated = tuple(figure for trial in trials for figure in trial.figures())
+    return candidates[trials[0].name].layers, stated
+
+
+def _trials_folder(request: Request, found: Found, candidates: Mapping[str, Candidate], brief: Mapping[str, Recipe]) -> str:
+    """A place that is the same for the same candidates of the same run."""
+    runs = {name: brief[name].run_id(found.training_set) for name in candidates}
+    return f"{request.workspace.checkpoints}/candidates-{identify(runs)}"

@@ -1,0 +1,78 @@
+"""Candidates: layers of a bundle, tried briefly, chosen by agreement within the limits of the gate."""
+
+import pytest
+
+from m5model.data.set_versions import find_training_set
+from m5model.distillation.candidates import Candidate, Trial, choose, read_candidates, spaced_layers
+from m5model.distillation.request import Request, fulfil
+from m5model.distillation.thresholds import Agreement, Cost, StudentGate
+from m5model.training.config import Machine
+from schemas.errors import ConfigurationError, GateRefusedError
+from schemas.workspace import Workspace
+
+
+def _trial(name: str, agreement: float, ms: float, mb: float) -> Trial:
+    return Trial(name=name, agreement=agreement, ms_at_32_tokens=ms, ms_at_512_tokens=10 * ms, int8_mb=mb)
+
+
+TRIALS = {
+    one.name: one for one in (_trial("12x384", 0.99, 9, 29), _trial("6x384", 0.95, 5, 18), _trial("3x384", 0.9504, 3, 12))
+}
+CANDIDATES = [Candidate(name=name, layers=(0,)) for name in TRIALS]
+
+
+def test_layers_are_spaced_evenly_and_the_last_is_among_them() -> None:
+    assert spaced_layers(6, 12) == (1, 3, 5, 7, 9, 11)
+    assert spaced_layers(5, 12) == (1, 3, 6, 8, 11)
+    assert spaced_layers(1, 12) == (11,)
+    assert spaced_layers(12, 12) == ()
+
+
+def test_the_best_within_the_limits_goes_on_and_of_equals_the_quicker(tmp_path) -> None:
+    def first(limits: Cost) -> str:
+        return choose(CANDIDATES, limits, lambda one: TRIALS[one.name], str(tmp_path))[0].name
+
+    assert first(Cost()) == "12x384"
+    assert first(Cost(max_int8_mb=20)) == "3x384"
+    assert first(Cost(max_ms_at_512_tokens=50, max_int8_mb=20)) == "3x384"
+    with pytest.raises(GateRefusedError, match="smallest, 3x384, has 12.0 MB"):
+        first(Cost(max_int8_mb=1))
+
+
+def test_a_trial_is_made_once(tmp_path) -> None:
+    tried = []
+
+    def attempt(one: Candidate) -> Trial:
+        tried.append(one.name)
+        return TRIALS[one.name]
+
+    trials = [choose(CANDIDATES, Cost(), attempt, str(tmp_path)) for _ in range(2)]
+    assert tried == list(TRIALS)
+    assert trials[0] == trials[1]
+
+
+def test_candidates_that_a_bundle_cannot_give_are_named_all_at_once(trained) -> None:
+    assert [one.name for one in read_candidates("2x128, 1x128", trained.student)] == ["2x128", "1x128"]
+    with pytest.raises(ConfigurationError, match=r"(?s)'3x128'.*'2x64'.*'small'"):
+        read_candidates("3x128,2x64,small,1x128", trained.student)
+    with pytest.raises(ConfigurationError, match=r"(?s)need --start-from.*beside --candidates"):
+        Request(workspace=Workspace("/nowhere"), candidates="1x128", layers=(1,))
+
+
+def test_a_distillation_tries_its_candidates_and_trains_on_the_one_within_the_limits(trained, tmp_path) -> None:
+    request = Request(
+        workspace=Workspace(str(tmp_path)),
+        teachers=(str(trained.teacher_folder),),
+        training_set=find_training_set(trained.workspace, None),
+        start_from="teacher",
+        candidates="1x128",
+        steps=10,
+        gate=StudentGate(agreement=Agreement(min_correlation=-1), cost=Cost(max_ms_at_32_tokens=1e6)),
+        machine=Machine(threads=1, without_guards=("overfit", "shuffled_labels")),
+    )
+    made = fulfil(request)
+    stated = {figure.name for figure in made.gate}
+    assert {"candidate_1x128_agreement", "candidate_1x128_int8_mb"} <= stated
+    assert made.layers == 1
+    assert made.recipe["stages"][0]["layers"] == [1]
+    assert "judgement_correlation_after" in stated
