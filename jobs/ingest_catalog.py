@@ -35,11 +35,21 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
         action="store_true",
         help="the feed is complete for the locales it contains: listings of theirs that it is sure to lack are deleted",
     )
+    parser.add_argument(
+        "--mapping",
+        metavar="NAME-OR-FILE",
+        help="from the feed's fields to ours: a ready mapping (`m5 feed mappings`) or a TOML file; see `m5 feed inspect`",
+    )
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="FIELD=VALUE", help="for records that do not say it, e.g. locale=DE"
+    )
     arguments = parser.parse_args(argv)
 
+    from m5model.feeds.mapping_files import choose_mapping
     from spark.ingest.ingest import ingest_feed
     from spark.setup.session import job_session
 
+    mapping = choose_mapping(arguments.mapping, arguments.set)
     run = start_run("ingest_catalog", arguments)
     with job_session("m5 ingest_catalog", paths=[run.workspace.root, *arguments.feed]) as spark:
         result = ingest_feed(
@@ -49,6 +59,7 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
             run_id=run.run_id,
             max_reject_share=arguments.max_reject_share,
             full=arguments.full,
+            mapping=mapping,
         )
     empty = ("the feed holds no records",) if not result.accounting.rows_in else ()
     return run.report(

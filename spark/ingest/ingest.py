@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from m5model.feeds.mapping import FeedMapping
 from m5model.feeds.sources import FeedFiles, LeftOut, find_feed_files
 from m5model.files.lease import Lease
 from schemas.errors import BadDataError
@@ -66,19 +67,21 @@ def ingest_feed(
     max_reject_share: float = DEFAULT_MAX_REJECT_SHARE,
     full: bool = False,
     limits: Limits | None = None,
+    mapping: FeedMapping | None = None,
 ) -> IngestResult:
     """Bring a feed into the workspace. Doing it twice changes nothing.
 
     Rejects are written before the good rows. Where more than ``max_reject_share`` of the records is rejected, ``listings``
     stays as it was and BadDataError names the reasons. A ``full`` feed is complete for the locales it contains: what it lacks
-    of them is deleted, as far as it is sure to lack it (deciding.absence). Raises ConfigurationError where another ingest is at
+    of them is deleted, as far as it is sure to lack it (deciding.absence). ``mapping`` makes listings' fields of the feed's.
+    Raises ConfigurationError where another ingest is at
     work.
     """
     files = open_tables(find_feed_files(feed, with_tables=True))
     create_tables(spark, workspace)
     if not files.count:
         return IngestResult(accounting=Accounting(rows_in=0, written=0), left_out=files.left_out, warnings=files.warnings)
-    staging = stage_records(read_feed(spark, files), workspace, run_id, limits or Limits())
+    staging = stage_records(read_feed(spark, files, mapping), workspace, run_id, limits or Limits())
     # An append does not see the rows of another run: without a lease a key could be in the table twice.
     with Lease(workspace.leases(LISTINGS.name), run_id) as lease, staging as stage:
         if stage.tally.rejected:

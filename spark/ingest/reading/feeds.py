@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from m5model.feeds.mapping import FeedMapping
 from m5model.feeds.sources import FeedFiles
 from m5model.feeds.splits import Split, plan_tasks
 from schemas.reject import UNREADABLE
@@ -27,12 +28,13 @@ class Feed:
 
     spark: SparkSession
     tasks: Sequence[Sequence[Split]] = ()
+    mapping: FeedMapping | None = None  # of the records of the tasks
     lines: DataFrame | None = None
 
 
-def read_feed(spark: SparkSession, files: FeedFiles) -> Feed:
+def read_feed(spark: SparkSession, files: FeedFiles, mapping: FeedMapping | None = None) -> Feed:
     """All records of all files. Raises BadDataError naming a file that cannot be read."""
-    return Feed(spark, plan_tasks(files.files, spark.sparkContext.defaultParallelism))
+    return Feed(spark, plan_tasks(files.files, spark.sparkContext.defaultParallelism), mapping)
 
 
 def read_rejects(rejects: DataFrame) -> Feed:

@@ -108,7 +108,7 @@ def _judge_feed(feed: Feed, path: str, run_id: str, started_at: datetime, limits
     frames = [feed.spark.createDataFrame([], rows)]
     if feed.tasks:
         ids = feed.spark.range(0, len(feed.tasks), 1, len(feed.tasks))
-        frames.append(ids.mapInArrow(partial(judge_splits, tasks=feed.tasks, judge=judge), rows))
+        frames.append(ids.mapInArrow(partial(judge_splits, tasks=feed.tasks, mapping=feed.mapping, judge=judge), rows))
     if feed.lines is not None:
         frames.append(feed.lines.mapInArrow(partial(judge_rows, judge=judge), rows))
     return reduce(DataFrame.union, frames)

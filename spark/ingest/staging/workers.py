@@ -13,6 +13,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from m5model.feeds.blocks import Block
+from m5model.feeds.mapping import FeedMapping
 from m5model.feeds.records import add_constants
 from m5model.feeds.splits import Split, read_split
 from schemas.errors import M5Error
@@ -34,11 +35,13 @@ Batches = Iterator[tuple[Lines, Origin]]
 Judge = Callable[..., Iterator[pa.RecordBatch]]  # judge_batches, but for what the run decides
 
 
-def judge_splits(ids: Iterator[pa.RecordBatch], *, tasks: Sequence[Sequence[Split]], judge: Judge) -> Iterator[pa.RecordBatch]:
-    """Judges the records of the splits of the tasks ``ids``. Returns TASK_ROWS."""
+def judge_splits(
+    ids: Iterator[pa.RecordBatch], *, tasks: Sequence[Sequence[Split]], judge: Judge, mapping: FeedMapping | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Judges the records of the splits of the tasks ``ids``, mapped where there is a mapping. Returns TASK_ROWS."""
     tallies = FileTallies()
     splits = (split for batch in ids for i in batch.column(0).to_pylist() for split in tasks[i])
-    return judge((batch for split in splits for batch in _read_split(split, tallies)), tallies=tallies)
+    return judge((batch for split in splits for batch in _read_split(split, tallies, mapping)), tallies=tallies)
 
 
 def judge_rows(rows: Iterator[pa.RecordBatch], *, judge: Judge) -> Iterator[pa.RecordBatch]:
@@ -87,23 +90,28 @@ def judge_batches(
     yield pa.record_batch([[json.dumps(report)], [None]], schema=TASK_ROWS)
 
 
-def _read_split(split: Split, tallies: FileTallies) -> Batches:
+def _read_split(split: Split, tallies: FileTallies, mapping: FeedMapping | None) -> Batches:
     constants = dict(split.file.constants)
     for block in read_split(split):
         tallies.count_block(split.file.uri, block)
         for start in range(0, len(block.records), BATCH_RECORDS):
             yield _lines_of_block(
-                block, range(start, min(start + BATCH_RECORDS, len(block.records))), split.file.uri, constants
+                block, range(start, min(start + BATCH_RECORDS, len(block.records))), split.file.uri, constants, mapping
             )
 
 
-def _lines_of_block(block: Block, chosen: range, file: str, constants: Mapping[str, str]) -> tuple[Lines, Origin]:
+def _lines_of_block(
+    block: Block, chosen: range, file: str, constants: Mapping[str, str], mapping: FeedMapping | None = None
+) -> tuple[Lines, Origin]:
     raw: Sequence[bytes] = block.records[chosen.start : chosen.stop]
     damage: list[str | None] = [None] * len(raw)
     formats, lines = [JSON] * len(raw), dict[int, int]()
     for i in filter(block.damage.__contains__, chosen) if block.damage else ():
         at = i - chosen.start
         damage[at], formats[at], lines[at] = block.damage[i], block.raw_form, block.lines.get(i, 1)
+    if mapping:
+        raw = [line if damage[i] else mapping.apply_to_line(line) for i, line in enumerate(raw)]
+        constants = {**mapping.constants, **constants}  # what a folder says of its records is nearer to them
     if constants:
         raw = [line if damage[i] else add_constants(line, constants) for i, line in enumerate(raw)]
     places = pa.array(range(block.place + chosen.start, block.place + chosen.stop), pa.int64())
