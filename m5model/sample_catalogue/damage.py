@@ -24,17 +24,20 @@ def _with(**values: object) -> Callable[[Record], bytes]:
     return lambda record: encode_record({**record, **values})
 
 
-# By the reason that ingest gives. Each makes one raw line out of a sound record.
+# By the reason that ingest gives. Each makes one raw line out of a sound record. (What only a CSV can have is not here.)
 DAMAGES: dict[str, Callable[[Record], bytes]] = {
     "invalid_utf8": lambda record: encode_record({**record, "brand": "@"}).replace(b'"@"', b'"\xff\xfe"'),
     "truncated_record": lambda record: encode_record(record)[:-20],
     "invalid_record": lambda record: b'{"item_id" ' + encode_record(record)[1:],
+    "two_records": lambda record: encode_record(record)[:-1] + b", " + encode_record({**record, "item_id": "D"})[1:],
     "wrong_type": lambda record: encode_record({**record, "title": [record["title"]]}),
     "missing_item_id": _without("item_id"),
+    "invalid_item_id": lambda record: encode_record({**record, "item_id": f"{record['item_id']}\x00"}),
     "missing_locale": _without("locale"),
     "unknown_locale": _with(locale="ZZ"),
     "unknown_language": _with(language="tlh"),
     "missing_title": _with(title="  \t "),
+    "letters_lost": _with(title="?????? ???? ????????"),
     "title_too_long": lambda record: encode_record({**record, "title": (record["title"] + " ") * 100 + "x" * 2_000}),
     "text_too_long": lambda record: encode_record({**record, "description": "long " * 50_000}),
     "invalid_updated_at": _with(updated_at="the day before yesterday"),

@@ -49,7 +49,7 @@ def test_all_locales_and_languages_are_there_and_sizes_are_skewed(catalogue) -> 
 
 def test_every_kind_of_damage_is_there_and_counted(catalogue) -> None:
     folder, manifest = catalogue
-    assert set(manifest.rejects_by_reason) == set(REASONS)
+    assert set(manifest.rejects_by_reason) == set(REASONS) - {"broken_quotes"}  # that a CSV alone can have
     assert sum(manifest.rejects_by_reason.values()) == 60
     lines = (folder / "feeds" / "damaged.jsonl").read_bytes().rstrip(b"\n").split(b"\n")
     assert len(lines) == 60

@@ -150,5 +150,5 @@ def test_a_teacher_is_trained_from_it_and_its_bundle_opens_in_plain_transformers
     bundle = Path(workspace.bundle(manifest.id))
     assert (manifest.pooling, manifest.preset, manifest.max_tokens) == ("cls", "xlm-roberta-2x16", 38)
     assert torch.allclose(_original(bundle, TEXTS, "cls"), _original(folder, TEXTS, "cls"), atol=1e-6)
-    vocabulary, *_ = student(replace(TINY, vocabulary_size=preset.vocabulary_size), manifest).stages
+    vocabulary, *_ = student(replace(TINY, vocabulary_size=preset.vocabulary_size), (manifest,)).stages
     assert type(vocabulary).__name__ == "LearnVocabulary"  # its token ids are not those of students
