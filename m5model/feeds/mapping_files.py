@@ -55,7 +55,7 @@ def read_mapping(name: str, constants: dict[str, str] | None = None) -> FeedMapp
             f"there is no mapping {name!r}", next_step=f"give one of {known}, or the path of a mapping file"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is no TOML: {error}", next_step="`m5 feed --help` shows a mapping file") from error
+        raise ConfigurationError(f"{path} is no TOML: {error}", next_step="m5model/feeds/mapping_files.py shows one") from error
     return _convert(Path(path).stem, path, values, constants or {})
 
 
