@@ -57,6 +57,8 @@ STARTED_PACE = Pace(steps=1_000, token_budget=4_096, learning_rate=5e-5)
 
 
 CONTRAST_RATE = 1e-4  # peak learning rate, AdamW
+# Half of what duplicates gain for most of what searches would lose: docs/decisions/2026-11-27-contrast-in-the-demo.md.
+CONTRAST_KEPT = 0.5
 CONTRAST = contrast.Settings(batch_rows=24, max_tokens=64)
 
 
@@ -156,6 +158,7 @@ def contrast_pairs(preset: EncoderPreset, pairs: str, steps: int, seed: int) -> 
         tasks=(TaskShare(task=contrast.NAME, settings=CONTRAST, labels=pairs),),
         training=TrainingConfig(steps=steps, learning_rate=CONTRAST_RATE, seed=seed),
         frozen=lower_weights(preset, trained),
+        kept=CONTRAST_KEPT,
     )
 
 

@@ -43,7 +43,7 @@ from m5model.training.task_setup import (
     mix_shares,
 )
 from schemas.bundle import Origin, TrainedStage
-from schemas.checks import is_whole, require
+from schemas.checks import is_number, is_whole, require
 from schemas.errors import ConfigurationError
 from schemas.figure import Figure
 
@@ -79,12 +79,14 @@ class LearnTasks:
     training: TrainingConfig
     mixing: Mixing = field(default_factory=Mixing)
     frozen: tuple[str, ...] = ()  # weights of the encoder whose names begin so are not trained
+    kept: float = 0.0  # share of the weights that the stage begins with, in those that it ends with
 
     def __post_init__(self) -> None:
         names = [share.key for share in self.tasks]
         rules = {
             "it has no task": bool(names),
             f"tasks are {names}, expected different names": len(set(names)) == len(names),
+            f"kept is {self.kept}, expected 0 to 1": is_number(self.kept, 0, 1),
         }
         require(f"stage {self.stage}", rules)
 
@@ -181,7 +183,9 @@ def learn_tasks(stage: LearnTasks, model: Model, context: RunContext) -> Model:
     learner, mixture = prepare(stage, model, context)
     before = _measure(learner, mixture.tasks)
     _guard(stage, learner, mixture, model, context, before)
+    began = {name: weight.detach().clone() for name, weight in learner.encoder.named_parameters()} if stage.kept else {}
     trained, learner = _train(stage, learner, mixture, context)
+    keep_share(learner.encoder, began, stage.kept)
     learner.encoder.requires_grad_(True)
     after = _measure(learner, mixture.tasks) if stage.training.steps else before
     measured = _compare(stage.stage, mixture.tasks, before, after, {one.name for one in model.measured})
@@ -195,6 +199,17 @@ def learn_tasks(stage: LearnTasks, model: Model, context: RunContext) -> Model:
         measured=(*model.measured, *measured),
         trained=(*model.trained, trained),
     )
+
+
+@torch.no_grad()
+def keep_share(encoder: TextEncoder, began: Mapping[str, torch.Tensor], share: float) -> None:
+    """Move the weights back, in place, by ``share`` of the way to those that it began with.
+
+    What fine-tuning on one task teaches is mostly kept, and so is what the encoder could do before (Wortsman et al. 2022).
+    """
+    for name, weight in encoder.named_parameters():
+        if name in began:
+            weight.lerp_(began[name].to(weight.device, weight.dtype), share)
 
 
 def prepare(stage: LearnTasks, model: Model, context: RunContext) -> tuple[Learner, Mixture]:
