@@ -78,7 +78,7 @@ def add_distillation_flags(parser: argparse.ArgumentParser) -> None:
         type=whole_numbers(0, MAX_LAYERS),
         default=(),
         metavar="1,3,5",
-        help="layers of --start-from to take; all else",
+        help="layers of --start-from to take; all otherwise",
     )
     parser.add_argument(
         "--candidates",
