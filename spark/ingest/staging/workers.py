@@ -90,7 +90,7 @@ def judge_batches(
     yield pa.record_batch([[json.dumps(report)], [None]], schema=TASK_ROWS)
 
 
-def _read_split(split: Split, tallies: FileTallies, mapping: FeedMapping | None) -> Batches:
+def _read_split(split: Split, tallies: FileTallies, mapping: FeedMapping | None = None) -> Batches:
     constants = dict(split.file.constants)
     for block in read_split(split):
         tallies.count_block(split.file.uri, block)
