@@ -16,12 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from m5model.data.randomness import seed_for
-from m5model.distillation.judged import METRIC, JudgedTexts
+from m5model.distillation.judged import JudgedTexts
 from m5model.distillation.losses import imitation_loss, spread_loss
-from m5model.distillation.teachers import TaughtRows, TaughtTexts, taught_rows
+from m5model.distillation.taught_task import TaughtTask
+from m5model.distillation.teachers import TaughtRows, TaughtTexts
 from m5model.distillation.vectors import encode_all
-from m5model.encoders.encoder import TextEncoder, sentence_vectors
-from m5model.tasks import Batching, Examples, TaskData
+from m5model.encoders.encoder import TextEncoder
+from m5model.tasks import Batching, TaskData
 from schemas.checks import is_number, is_whole, require
 
 NAME = "imitation"
@@ -50,42 +51,22 @@ class Settings:
         require("imitation settings", rules)
 
 
-class Imitation:
-    """The task; see m5model.tasks.Task. Its logits are the student's unit vectors."""
-
-    metric = METRIC
-    lower_is_better = False
+class Imitation(TaughtTask):
+    """The task; its head are the projections."""
 
     def __init__(
         self, settings: Settings, encoder: TextEncoder, data: TaskData, learn: TaughtTexts, judged: JudgedTexts
     ) -> None:
-        self.name = NAME
-        self.examples = Examples(keys=learn.keys, lengths=learn.lengths)
-        self.measured_on = judged.measured_on
-        self.outcomes = 1  # it guesses nothing: the loss is a distance
-        self.batching = Batching(token_budget=settings.token_budget)
-        self.seed = seed_for("imitation", data.seed)
+        batching = Batching(token_budget=settings.token_budget)
+        super().__init__(NAME, batching, seed_for("imitation", data.seed), learn, judged)
+        self.head = fit_projections(encoder, learn, settings.prefixes)
         self._settings = settings
-        self._learn = learn
-        self._judged = judged
-        self.head: nn.Module = fit_projections(encoder, learn, settings.prefixes)
-
-    def batch(self, step: int, rows: np.ndarray) -> TaughtRows:
-        return taught_rows(self._learn, rows)
-
-    def logits(self, encoder: TextEncoder, batch: TaughtRows) -> Tensor:
-        """Unit vectors (B, D)."""
-        ids_BL, mask_BL = (torch.from_numpy(array).to(encoder.device) for array in (batch.ids_BL, batch.mask_BL))
-        return sentence_vectors(encoder, ids_BL, mask_BL)
 
     def loss(self, logits: Tensor, batch: TaughtRows) -> Tensor:
         teacher_BE = torch.from_numpy(batch.teacher_BE).to(logits.device)
         losses = [imitation_loss(guess_BE, teacher_BE) for guess_BE in self.head(logits.float())]
         loss = torch.stack(losses).mean()
         return loss + self._settings.spread * spread_loss(logits) if self._settings.spread else loss
-
-    def measure(self, encoder: TextEncoder) -> float:
-        return self._judged.correlation(encoder)
 
 
 class Projections(nn.Module):

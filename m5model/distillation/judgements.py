@@ -5,16 +5,15 @@ Tensor suffixes: B rows, D dimensions of the student, E of the teacher, L tokens
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from m5model.data.randomness import seed_for
-from m5model.distillation.judged import METRIC, JudgedTexts
+from m5model.distillation.judged import JudgedTexts
 from m5model.distillation.losses import judgement_loss
-from m5model.distillation.teachers import TaughtRows, TaughtTexts, taught_rows
-from m5model.encoders.encoder import TextEncoder, sentence_vectors
-from m5model.tasks import Batching, Examples, TaskData
+from m5model.distillation.taught_task import TaughtTask
+from m5model.distillation.teachers import TaughtRows, TaughtTexts
+from m5model.tasks import Batching, TaskData
 from schemas.checks import is_whole, require
 
 NAME = "judgement"
@@ -34,33 +33,11 @@ class Settings:
         require("judgement settings", {enough: is_whole(self.batch_rows, 3), texts: is_whole(self.texts, 1)})
 
 
-class Judgements:
-    """The task; see m5model.tasks.Task. Its logits are the student's unit vectors, and it has no head."""
-
-    metric = METRIC
-    lower_is_better = False
+class Judgements(TaughtTask):
+    """The task; it has no head."""
 
     def __init__(self, settings: Settings, data: TaskData, learn: TaughtTexts, judged: JudgedTexts) -> None:
-        self.name = NAME
-        self.examples = Examples(keys=learn.keys, lengths=learn.lengths)
-        self.measured_on = judged.measured_on
-        self.outcomes = 1  # it guesses nothing: the loss is a distance
-        self.batching = Batching(batch_rows=settings.batch_rows)
-        self.seed = seed_for("judgements", data.seed)
-        self.head = nn.Module()
-        self._learn = learn
-        self._judged = judged
-
-    def batch(self, step: int, rows: np.ndarray) -> TaughtRows:
-        return taught_rows(self._learn, rows)
-
-    def logits(self, encoder: TextEncoder, batch: TaughtRows) -> Tensor:
-        """Unit vectors (B, D)."""
-        ids_BL, mask_BL = (torch.from_numpy(array).to(encoder.device) for array in (batch.ids_BL, batch.mask_BL))
-        return sentence_vectors(encoder, ids_BL, mask_BL)
+        super().__init__(NAME, Batching(batch_rows=settings.batch_rows), seed_for("judgements", data.seed), learn, judged)
 
     def loss(self, logits: Tensor, batch: TaughtRows) -> Tensor:
         return judgement_loss(logits, torch.from_numpy(batch.teacher_BE).to(logits.device))
-
-    def measure(self, encoder: TextEncoder) -> float:
-        return self._judged.correlation(encoder)

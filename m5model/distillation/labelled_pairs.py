@@ -73,11 +73,10 @@ def judge_pairs(
 
 
 def _judge_metric(name: str, metric: Metric, pairs: ScoredPairs, threshold: float, where: str) -> tuple[Verdict, ...]:
-    everything = np.arange(len(pairs.is_match))
     gap = bootstrap(lambda rows: _gap(metric, pairs, rows), pairs.entity)
     return (
         judged(f"pairs_{name}_teacher", metric(pairs.teacher, pairs.is_match), "none", None, where, ""),
-        judged(f"pairs_{name}", metric(pairs.student[everything], pairs.is_match), "none", None, where, ""),
+        judged(f"pairs_{name}", metric(pairs.student, pairs.is_match), "none", None, where, ""),
         judged(f"pairs_{name}_gap", gap, "at most", threshold, where, f"pairs.max_{name}_gap"),
     )
 

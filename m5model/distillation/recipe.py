@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from m5model.bundles.geometry import preset_of
 from m5model.distillation import imitation, judgements
 from m5model.distillation.parts import PARTS
-from m5model.encoders.presets import EncoderPreset
+from m5model.encoders.presets import EncoderPreset, layer_parameters
 from m5model.export.quantization import QUANTIZATIONS, Quantization
 from m5model.training.config import TrainingConfig
 from m5model.training.recipes import Recipe, contrast_pairs, pace_of, pretrain
@@ -95,9 +95,7 @@ def cut(preset: EncoderPreset, layers: Sequence[int]) -> EncoderPreset:
     """The geometry that is left of ``preset`` with these layers only; the whole one where none are named."""
     if not layers:
         return preset
-    block = 4 * preset.hidden_size * (preset.hidden_size + 1) + 4 * preset.hidden_size
-    block += (preset.intermediate_size + 1) * preset.hidden_size + (preset.hidden_size + 1) * preset.intermediate_size
-    lost = (preset.layers - len(layers)) * block
+    lost = (preset.layers - len(layers)) * layer_parameters(preset.hidden_size, preset.intermediate_size)
     name = f"{len(layers)}x{preset.hidden_size}"
     return replace(preset, name=name, layers=len(layers), parameters=preset.parameters - lost)
 

@@ -23,7 +23,7 @@ from m5model.data.vocabulary_layout import NEW_ROW, ArrangedVocabulary, arrange_
 from m5model.encoders.bert import BertEncoder, layout_config
 from m5model.encoders.cross_attention import CrossAttentionEncoder
 from m5model.encoders.encoder import TextEncoder, pool, sentence_vectors
-from m5model.encoders.presets import EncoderPreset
+from m5model.encoders.presets import EncoderPreset, layer_parameters
 from m5model.encoders.sources import find_weights
 from schemas.checks import require
 from schemas.errors import ConfigurationError, DamagedFileError
@@ -86,7 +86,6 @@ def _geometry(config: Any, layers: Sequence[int], vocabulary_size: int | None = 
     positions = config.max_position_embeddings - (config.pad_token_id + 1 if config.model_type in ROBERTA_FAMILY else 0)
     intermediate = getattr(config, "intermediate_size", None) or config.hidden_dim
     tokens = min(vocabulary_size or config.vocab_size, config.vocab_size)
-    block = 4 * hidden * (hidden + 1) + (intermediate + 1) * hidden + (hidden + 1) * intermediate + 4 * hidden
     return EncoderPreset(
         name=f"{kept}x{hidden}",
         layers=kept,
@@ -95,7 +94,7 @@ def _geometry(config: Any, layers: Sequence[int], vocabulary_size: int | None = 
         intermediate_size=intermediate,
         vocabulary_size=tokens,
         max_tokens=positions,
-        parameters=(tokens + positions + 2) * hidden + kept * block,
+        parameters=(tokens + positions + 2) * hidden + kept * layer_parameters(hidden, intermediate),
     )
 
 

@@ -36,6 +36,13 @@ class EncoderPreset:
         require(f"preset {self.name}", rules)
 
 
+def layer_parameters(hidden_size: int, intermediate_size: int) -> int:
+    """Parameters of one layer: attention, feed-forward block, two layer norms."""
+    attention = 4 * hidden_size * (hidden_size + 1)
+    feed_forward = (intermediate_size + 1) * hidden_size + (hidden_size + 1) * intermediate_size
+    return attention + feed_forward + 4 * hidden_size
+
+
 @dataclass(frozen=True, kw_only=True)
 class CrossAttentionPreset(EncoderPreset):
     """One size of encoder with two streams: ``layers`` are those of the text stream.

@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 import onnx
 
+from m5model.export.parity import graph_vectors
+from m5model.export.pruning import drop_unread
 from m5model.export.text_batches import TextBatch
-from m5model.runtime.encoder import open_session, run_graph
 
 # Of the multiplications of all products: an fp32 one takes about three times as long.
 MOST = 0.15
@@ -42,15 +43,15 @@ def leave_out_worst(
     ``exact`` is the graph that was quantized, with nodes of the same names. Stops at MOST, near or not: the gate judges.
     """
     judged = _first(batches, JUDGED_TOKENS)
-    exact_BD = _vectors(exact, judged)
+    exact_BD = graph_vectors(exact.SerializeToString(), judged)
     weights = {node.name: node.input[1] for node in exact.graph.node if node.op_type == "MatMul"}
     left_out: list[str] = []
-    if is_near(exact_BD, _vectors(quantized, judged)):
+    if is_near(exact_BD, graph_vectors(quantized.SerializeToString(), judged)):
         return ()
     for name in _within_limit(exact, _by_damage(quantized, exact, _first(batches, DAMAGE_TOKENS))):
         make_exact(quantized, exact, {name})
         left_out.append(weights[name])
-        if is_near(exact_BD, _vectors(quantized, judged)):
+        if is_near(exact_BD, graph_vectors(quantized.SerializeToString(), judged)):
             break
     return tuple(left_out)
 
@@ -68,7 +69,7 @@ def make_exact(quantized: onnx.ModelProto, exact: onnx.ModelProto, names: Collec
             if matrix not in present:
                 graph.initializer.append(weights[matrix])
                 present.add(matrix)
-    _drop_unread(graph)
+    drop_unread(graph)
 
 
 def quantized_products(model: onnx.ModelProto) -> list[str]:
@@ -80,13 +81,13 @@ def quantized_products(model: onnx.ModelProto) -> list[str]:
 def _by_damage(quantized: onnx.ModelProto, exact: onnx.ModelProto, batches: Sequence[TextBatch]) -> list[str]:
     """The quantized products, the most damaging first."""
     products = quantized_products(quantized)
-    exact_BD = _vectors(exact, batches)
+    exact_BD = graph_vectors(exact.SerializeToString(), batches)
     damage = {}
     for name in products:
         alone = onnx.ModelProto()
         alone.CopyFrom(quantized)
         make_exact(alone, exact, set(products) - {name})
-        damage[name] = float(np.square(_vectors(alone, batches) - exact_BD).sum())
+        damage[name] = float(np.square(graph_vectors(alone.SerializeToString(), batches) - exact_BD).sum())
     return sorted(products, key=lambda name: (-damage[name], name))
 
 
@@ -114,23 +115,3 @@ def _first(batches: Sequence[TextBatch], tokens: int) -> list[TextBatch]:
         kept.append(part)
         tokens -= part.ids_BL.size
     return kept
-
-
-def _vectors(model: onnx.ModelProto, batches: Sequence[TextBatch]) -> np.ndarray:
-    session = open_session(model.SerializeToString())
-    return np.concatenate([run_graph(session, batch.ids_BL, batch.mask_BL) for batch in batches])
-
-
-def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Drop nodes and weights that nothing reads."""
-    outputs = {entry.name for entry in graph.output}
-    while True:
-        read = {name for node in graph.node for name in node.input} | outputs
-        kept = [node for node in graph.node if read.intersection(node.output)]
-        if len(kept) == len(graph.node):
-            break
-        del graph.node[:]
-        graph.node.extend(kept)
-    weights = [entry for entry in graph.initializer if entry.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(weights)

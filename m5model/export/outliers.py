@@ -19,6 +19,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from m5model.export.activations import Activation
+from m5model.export.pruning import drop_unread
 
 EXPONENTS = (0.5, 0.6, 0.7, 0.8, 0.9)
 WORTH = 0.9  # of the error without folding: above it the multiplication is not worth its time
@@ -51,6 +52,7 @@ def fold_outliers(model: onnx.ModelProto, activations: dict[str, Activation]) ->
             divided = _scale(model.graph, tensor, products, scales_C)
             activations[divided] = activations[tensor].divided(scales_C)
             foldings.append(folding)
+    drop_unread(model.graph)
     return tuple(foldings)
 
 
@@ -126,8 +128,4 @@ def _scale(graph: onnx.GraphProto, tensor: str, products: Sequence[onnx.NodeProt
     graph.initializer.append(numpy_helper.from_array(1 / scales_C, factor))
     position = min(index for index, node in enumerate(graph.node) if node.output[0] in {each.output[0] for each in products})
     graph.node.insert(position, helper.make_node("Mul", [tensor, factor], [divided], divided))
-    read = {name for node in graph.node for name in node.input}
-    kept = [entry for entry in graph.initializer if entry.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
     return divided

@@ -65,22 +65,25 @@ def measure_parity(folder: Path, batches: Sequence[TextBatch]) -> Parity:
     fp32_BD = onnx_vectors(folder / ONNX_FP32_FILE, batches)
     int8_BD = onnx_vectors(folder / ONNX_INT8_FILE, batches)
     engine = folder / ONNX_ENGINE_FILE
-    cosines_B = (fp32_BD * int8_BD).sum(axis=1)
     return Parity(
         texts=len(exact_BD),
         fp32_max_difference=float(np.abs(exact_BD - fp32_BD).max()),
-        int8_mean_cosine=float(cosines_B.mean()),
-        int8_min_cosine=float(cosines_B.min()),
-        int8_pair_correlation=pair_correlation(fp32_BD, int8_BD),
+        **compare_vectors(fp32_BD, int8_BD),
         engine_vectors_differing=count_differing(int8_BD, onnx_vectors(engine, batches)) if engine.is_file() else None,
     )
 
 
 def is_near(thresholds: ParityThresholds, exact_BD: np.ndarray, int8_BD: np.ndarray) -> bool:
     """Do these vectors meet the thresholds, with something to spare for texts that are not these?"""
+    measured = compare_vectors(exact_BD, int8_BD)
+    return all(1 - value <= SPARE * (1 - getattr(thresholds, name)) for name, value in measured.items())
+
+
+def compare_vectors(exact_BD: np.ndarray, int8_BD: np.ndarray) -> dict[str, float]:
+    """The SIMILARITIES of vectors of the same texts, by name."""
     cosines_B = (exact_BD * int8_BD).sum(axis=1)
-    measured = (float(cosines_B.mean()), float(cosines_B.min()), pair_correlation(exact_BD, int8_BD))
-    return all(1 - value <= SPARE * (1 - getattr(thresholds, name)) for name, value in zip(SIMILARITIES, measured, strict=True))
+    values = (float(cosines_B.mean()), float(cosines_B.min()), pair_correlation(exact_BD, int8_BD))
+    return dict(zip(SIMILARITIES, values, strict=True))
 
 
 def figures_of(parity: Parity, thresholds: ParityThresholds) -> tuple[Figure, ...]:
@@ -125,7 +128,12 @@ def torch_vectors(folder: Path, batches: Sequence[TextBatch]) -> np.ndarray:
 
 def onnx_vectors(graph: Path, batches: Sequence[TextBatch]) -> np.ndarray:
     """Vectors (n, D) float32 of a graph in the session that executors use."""
-    session = open_session(graph.read_bytes())
+    return graph_vectors(graph.read_bytes(), batches)
+
+
+def graph_vectors(graph: bytes, batches: Sequence[TextBatch]) -> np.ndarray:
+    """The same for the bytes of a graph."""
+    session = open_session(graph)
     return np.concatenate([run_graph(session, batch.ids_BL, batch.mask_BL) for batch in batches])
 
 

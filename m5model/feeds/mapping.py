@@ -7,6 +7,7 @@ kept whole; readers ignore it.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from html.parser import HTMLParser
 from typing import Any
 
@@ -98,11 +99,12 @@ class FeedMapping:
             return line
         return encode_record(self.apply(record)) if isinstance(record, dict) else line
 
-    def read_names(self) -> frozenset[str]:
-        """The fields of the feed that rules read, without what lies within them."""
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """The fields of a listing, and those of the feed that rules read, without what lies within them."""
         rules = [*self.fields.values(), *self.attributes.values()]
         named = [name for rule in rules for name in (*rule.first_of, *rule.join, *rule.each)]
-        return frozenset(part for name in (*named, *self.pairs) for part in (name, name.partition(".")[0]))
+        return frozenset(part for name in (*named, *self.pairs) for part in (name, name.partition(".")[0])).union(FEED_FIELDS)
 
     def _attributes(self, record: Mapping[str, Any]) -> dict[str, str]:
         found = record.get(ATTRIBUTES)
@@ -113,8 +115,7 @@ class FeedMapping:
             if value is not None:
                 attributes[name] = ", ".join(value) if isinstance(value, list) else value
         if self.keep_unknown:
-            read = self.read_names()
-            unknown = {name: _plain(value) for name, value in record.items() if name not in read and name not in FEED_FIELDS}
+            unknown = {name: _plain(value) for name, value in record.items() if name not in self._known}
             attributes = {**{name: text for name, text in unknown.items() if isinstance(text, str)}, **attributes}
         return attributes
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
+from m5model.gates.intervals import bootstrap
+
 RESAMPLES = 300
 DEPTH = 10  # results of a search that count
 GAINS = {"exact": 2.0, "partial": 1.0}
@@ -149,13 +151,5 @@ def _discounted(gain: np.ndarray) -> float:
 
 def _interval(measure: Callable[[np.ndarray], float], entity: np.ndarray) -> tuple[float, float]:
     """2.5th and 97.5th percentile of ``measure(rows)`` over resampled entities."""
-    _, member = np.unique(entity, return_inverse=True)
-    order = np.argsort(member, kind="stable")
-    rows_of = np.split(order, np.cumsum(np.bincount(member))[:-1])
-    draw = np.random.default_rng(0)
-    values = []
-    for _ in range(RESAMPLES):
-        chosen = draw.integers(0, len(rows_of), len(rows_of))
-        values.append(measure(np.concatenate([rows_of[entity] for entity in chosen])))
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    found = bootstrap(measure, entity, RESAMPLES)
+    return found.low, found.high
