@@ -46,7 +46,7 @@ class Trial:
         return all(limit is None or cost <= limit for cost, limit in (*costs, long))
 
     def figures(self) -> tuple[Figure, ...]:
-        """What a manifest states of it."""
+        """Returns what a manifest states of it."""
         values = {name: value for name, value in asdict(self).items() if name != "name"}
         return tuple(Figure(name=f"candidate_{self.name}_{name}", value=value) for name, value in values.items())
 

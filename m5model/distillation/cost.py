@@ -1,4 +1,4 @@
-"""What a student costs: bytes, milliseconds of a short and of a long text, and tokens per language.
+"""Measures what a student costs: bytes, milliseconds of a short and of a long text, and tokens per language.
 
 Tensor suffixes: L tokens.
 """

@@ -1,4 +1,4 @@
-"""How far a student judges pairs of held-out texts as its teachers do: the metric of every stage of a distillation."""
+"""Measures how far a student judges pairs of held-out texts as its teachers do: the metric of every stage of a distillation."""
 
 from dataclasses import dataclass, field
 

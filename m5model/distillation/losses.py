@@ -39,8 +39,8 @@ def imitation_loss(student_BE: Tensor, teacher_BE: Tensor) -> Tensor:
 
 
 def spread_loss(vectors_BD: Tensor) -> Tensor:
-    """How far unit vectors are from lying evenly on the sphere: their mean cosine squared, and what their mean squared cosine
-    exceeds that of random ones by (Zhang et al. 2017, global orthogonal regularisation)."""
+    """Measures how far unit vectors are from lying evenly on the sphere: their mean cosine squared, and what their mean squared
+    cosine exceeds that of random ones by (Zhang et al. 2017, global orthogonal regularisation)."""
     similarities = pair_similarities(vectors_BD)
     excess = similarities.square().mean() - 1 / vectors_BD.shape[1]
     return similarities.mean().square() + excess.clamp_min(0)

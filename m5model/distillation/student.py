@@ -102,7 +102,7 @@ def try_candidate(distillation: "Distillation", name: str, recipe: Recipe) -> Tr
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
-    """What all recipes of one distillation share."""
+    """Holds what all recipes of one distillation share."""
 
     workspace: Workspace
     teachers: Teachers

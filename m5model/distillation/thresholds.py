@@ -57,7 +57,7 @@ class Pairs:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a student may take; nothing is refused by default. Milliseconds are those of one text, one thread, this machine."""
+    """States what a student may take; nothing is refused by default. Milliseconds are of one text, one thread, this machine."""
 
     max_int8_mb: float | None = None
     max_ms_at_32_tokens: float | None = None

@@ -1,4 +1,4 @@
-"""What flows into a graph's products: the range of every channel, second moments, and some of the values.
+"""Observes what flows into a graph's products: the range of every channel, second moments, and some of the values.
 
 Tensor suffixes: N tokens of all texts, C channels.
 """
@@ -32,7 +32,7 @@ class Activation:
         return np.maximum(np.abs(self.low_C), np.abs(self.high_C))
 
     def divided(self, scales_C: np.ndarray) -> "Activation":
-        """What the tensor would hold with its channels divided by these scales, all above 0."""
+        """Returns what the tensor would hold with its channels divided by these scales, all above 0."""
         return Activation(
             low_C=self.low_C / scales_C,
             high_C=self.high_C / scales_C,

@@ -50,7 +50,7 @@ class CalibrationBatches(CalibrationDataReader):
 
 @dataclass(frozen=True, kw_only=True)
 class Precautions:
-    """What was done so that 8 bits suffice."""
+    """States what was done so that 8 bits suffice."""
 
     folded: tuple[Folding, ...] = ()
     left_out: tuple[str, ...] = ()  # products that stay fp32, by the names of their weights

@@ -53,7 +53,7 @@ def export_student(
 
 
 def _figures_of(precautions: Precautions) -> tuple[Figure, ...]:
-    """What was folded and left out, stated: nothing of it refuses a student."""
+    """States what was folded and left out: nothing of it refuses a student."""
     tensors = ", ".join(folding.tensor for folding in precautions.folded)
     return (
         state("int8_activations_folded", len(precautions.folded), tensors),

@@ -58,7 +58,7 @@ def rehearse_teacher(
     machine: Machine | None = None,
     source: Source | None = None,
 ) -> list[StageEstimate]:
-    """What training that teacher would take, stage by stage. Trains, writes and keeps nothing."""
+    """Estimates what training that teacher would take, stage by stage. Trains, writes and keeps nothing."""
     context = replace(_context(workspace, training_set, recipe, machine or Machine()), checkpoints=None)
     rehearsal = Rehearsal()
     run_stages(recipe.stages, context, {**starting_runners(source), LearnTasks: rehearsal.learn_tasks})

@@ -1,4 +1,4 @@
-"""What every reader of a feed yields: records of a part of a file, and what the part's other bytes are."""
+"""Declares what every reader of a feed yields: records of a part of a file, and what the part's other bytes are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -24,7 +24,7 @@ FREE_BYTES = 1 << 30
 
 
 class ByteStream(Protocol):
-    """What gives bytes in order; none at its end."""
+    """Gives bytes in order; none at its end."""
 
     def read(self, size: int, /) -> bytes: ...
 

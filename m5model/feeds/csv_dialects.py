@@ -1,4 +1,4 @@
-"""How a CSV file is written: its delimiter, quote and line ends, found in its first bytes; and the grammar of its cells.
+"""Knows how a CSV file is written: its delimiter, quote and line ends, found in its first bytes; and the grammar of its cells.
 
 RFC 4180: a cell that begins with a quote ends at the next quote that is not doubled, and may hold delimiters and line ends
 until then. Anywhere else a quote is a character as any other, as real feeds have it (``12" plate``).

@@ -1,4 +1,4 @@
-"""What a CSV file is: its dialect, its header and what its rows look like, found in its first bytes."""
+"""Finds what a CSV file is: its dialect, its header and what its rows look like, found in its first bytes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ HEADER_LINES = 100  # of one header at most
 
 @dataclass(frozen=True, kw_only=True)
 class CsvForm:
-    """How to read a file's rows."""
+    """Says how to read a file's rows."""
 
     profile: Profile
     names: tuple[str, ...]  # of the columns
@@ -32,7 +32,7 @@ class CsvForm:
 
     @property
     def other(self) -> dict[str, int]:
-        """What the bytes before the first row are."""
+        """Says what the bytes before the first row are."""
         return {HEADER: self.body - self.blank, BLANK: self.blank}
 
 

@@ -1,4 +1,4 @@
-"""What rows of a file look like, so that a line within a quoted cell can be told from a row that the cell has swallowed.
+"""Learns what rows of a file look like, so that a line within a quoted cell can be told from a row that the cell has swallowed.
 
 A line looks like a row where it has as many cells as the header, and each cell is about as long as those of its column in the
 first rows of the file, and of the same kinds of characters where the column holds no blanks: keys, codes, prices. Files of free
@@ -30,7 +30,7 @@ TELLING = 2  # of the first columns, where a line begins as a row and is not one
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """What a column's cells have in the first rows."""
+    """States what a column's cells have in the first rows."""
 
     allowed: frozenset[int]  # positions in KINDS
     needed: frozenset[int]
@@ -54,7 +54,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What rows look like. One that can tell nothing has no columns."""
+    """States what rows look like. One that can tell nothing has no columns."""
 
     dialect: Dialect
     columns: tuple[Column, ...] = ()

@@ -29,7 +29,7 @@ ENOUGH = 0.6
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What was found."""
+    """Holds what was found."""
 
     form: str  # for people
     names: tuple[str, ...]  # fields, the most usual first
@@ -110,7 +110,7 @@ def _describe(file: FeedFile) -> str:
 
 
 def _problems(listing: Mapping[str, Any]) -> Iterator[str]:
-    """What judging would surely reject, by the names of its reasons."""
+    """Names what judging would surely reject, by the names of its reasons."""
     locale = listing.get("locale")
     if not locale:
         yield "missing_locale"

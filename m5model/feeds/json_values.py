@@ -135,5 +135,5 @@ _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def count_objects(text: bytes) -> int:
-    """How many objects one behind the other ``text`` holds."""
+    """Counts the objects that ``text`` holds, one behind the other."""
     return sum(bool(_names_of(found[0])) for found in OBJECT.finditer(text))

@@ -27,7 +27,7 @@ _SILENT = {"script", "style"}
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """How one field of a listing is made. Fields of the feed are named as they are there; ``a.b`` also looks into objects."""
+    """Says how one field of a listing is made. Fields of the feed keep their names; ``a.b`` also looks into objects."""
 
     first_of: tuple[str, ...] = ()  # the first that has a value
     join: tuple[str, ...] = ()  # all that have a value, with ``between``

@@ -70,7 +70,7 @@ class _Column:
         self.name, self.kind, self.leaves = name, kind, leaves
 
     def values(self, array: pa.Array) -> list[Any]:
-        """What JSON can say of each value."""
+        """Returns what JSON can say of each value."""
         if self.name == ATTRIBUTES and (pa.types.is_map(self.kind) or pa.types.is_struct(self.kind)):
             return _convert(array, self.kind, _read_attribute)
         if self.name == TIME and _is_time(self.kind):
@@ -146,7 +146,7 @@ def _cut(array: pa.Array, items: list[Any], make: Callable[[Any], Any]) -> list[
 
 
 def _wrap(value: Any, kind: pa.DataType) -> Any:
-    """What JSON can tell from text stays; the rest becomes what no field accepts."""
+    """Leaves what JSON can tell from text; the rest becomes what no field accepts."""
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, bool | int | str | Decimal) and not _is_time(kind):

@@ -78,7 +78,7 @@ class FeedFiles:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Which parts of the feed are not read, though they may hold records."""
+        """Names the parts of the feed that are not read, though they may hold records."""
         warnings = [f"nothing of {path} is read: it holds no file of a feed" for path in self.unread_paths]
         for reason, meaning in LEFT_OUT.items():
             files = [file.path for file in self.left_out if file.reason == reason and file.may_hold_records]
@@ -89,7 +89,7 @@ class FeedFiles:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a path of the feed leads to."""
+    """Holds what a path of the feed leads to."""
 
     path: str
     relative: str  # to the folder that was named; empty for a file that was named itself

@@ -52,7 +52,7 @@ class _Element:
 
 @dataclass(frozen=True, kw_only=True)
 class _Form:
-    """How a file's items are written."""
+    """Says how a file's items are written."""
 
     encoding: str
     root: str
@@ -145,7 +145,7 @@ def _escape(value: str) -> str:
 
 @dataclass
 class _Items:
-    """What was read of a file for one block."""
+    """Collects what was read of a file for one block."""
 
     text: TextFile
     place: int
@@ -168,7 +168,7 @@ class _Items:
         self.add(raw, self.text.restore(raw))
 
     def add_between(self, between: bytes) -> None:
-        """What stands between items. All but blanks, comments and closing tags is a damaged region."""
+        """Tells what stands between items. All but blanks, comments and closing tags is a damaged region."""
         self.last = between
         found = _BETWEEN.match(between)
         end = found.end() if found else 0

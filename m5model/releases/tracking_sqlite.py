@@ -59,7 +59,7 @@ def _are_plain(experiment: str, params: Mapping[str, str], metrics: Mapping[str,
 
 
 def empty_database() -> Path:
-    """Where `make setup` keeps an empty database of the MLflow that is installed, which takes some seconds to make one."""
+    """Returns where `make setup` keeps an empty database of the installed MLflow, which takes some seconds to make one."""
     return Path(sys.prefix) / "share" / "m5" / f"mlflow-{version('mlflow')}.db"
 
 

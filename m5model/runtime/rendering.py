@@ -37,7 +37,7 @@ _ANY_MARK = re.compile(f"[{''.join(MARKS.values())}]")
 
 @dataclass(frozen=True, kw_only=True)
 class Rendering:
-    """How fields are joined. Part of the vector space: another rendering is another space."""
+    """Says how fields are joined. Part of the vector space: another rendering is another space."""
 
     fields: tuple[str, ...] = FIELDS
     separator: str = " | "
