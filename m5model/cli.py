@@ -2,6 +2,7 @@
 
 m5 inspect BUNDLE            check every byte, say what it is and what it passed
 m5 encode BUNDLE "a text"    vectors as JSON Lines, or into a .npy file
+m5 serve BUNDLE              vectors over HTTP
 m5 feed inspect FILE         what a feed's file is, a mapping for it, and what its records would become
 m5 distill                   teachers become a student: int8 graphs that passed a gate
 m5 vocabulary trim           a checkpoint with the pieces that a training set uses

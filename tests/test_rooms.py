@@ -16,6 +16,7 @@ FORBIDDEN = {
     "m5model": {"spark", "jobs", "pyspark"},
     "m5model/feeds": {"spark", "jobs", "pyspark", "torch", "transformers", "datasets", "deltalake"},
     "m5model/runtime": {"spark", "jobs", "pyspark", "torch", "transformers", "datasets"},
+    "m5model/serving": {"spark", "jobs", "pyspark", "torch", "transformers", "datasets", "argparse"},
     "spark": {"jobs", "torch", "argparse"},
 }
 

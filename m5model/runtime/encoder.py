@@ -94,9 +94,11 @@ class Encoder:
         self.space_id = model.space_id
         self.dimensions = model.hidden_size
         self.max_tokens = model.max_tokens
+        self.rendering = model.rendering
         self._model = model
         self._token_budget = token_budget
         self._tokenizer = open_tokenizer(model.tokenizer)
+        self.vocabulary_size = self._tokenizer.get_vocab_size()
         self._session = open_session(model.graph)
         self._threads = threads
         self._pools: dict[int, ThreadPoolExecutor] = {}  # by process: a fork has none of its parent's threads
@@ -118,7 +120,7 @@ class Encoder:
     def _render(self, listings: object) -> Iterator[str]:
         for row, listing in enumerate(iterate_rows(listings)):
             try:
-                yield render(listing, self._model.rendering)
+                yield render(listing, self.rendering)
             except ModelInputError as error:
                 raise ModelInputError(f"row {row}: {error.message}", next_step=error.next_step) from error
 
@@ -140,12 +142,16 @@ class Encoder:
 
     def measure_lengths(self, texts: list[str]) -> tuple[float, float]:
         """Mean tokens of ``texts`` after truncation, and the share of them that is truncated. Nothing is encoded."""
-        tokens = tokenize(self._tokenizer, texts, self.max_tokens)
+        tokens = self.tokenize(texts)
         return float(tokens.counts_N.mean()), float(tokens.truncated_N.mean())
+
+    def tokenize(self, texts: list[str]) -> TokenizedTexts:
+        """Token ids of rendered texts, special tokens included."""
+        return tokenize(self._tokenizer, texts, self.max_tokens)
 
     def _start(self, texts: list[str]) -> Callable[[], Encoded]:
         """Queue the calls for these texts; the function returned waits for them."""
-        tokens = tokenize(self._tokenizer, texts, self.max_tokens)
+        tokens = self.tokenize(texts)
         counts_B = tokens.counts_N
         batches = plan_batches(counts_B, self._token_budget)
         vectors_BD = np.zeros((len(texts), self.dimensions), np.float32)
@@ -179,22 +185,29 @@ class Encoder:
         return self._pools[process]
 
     def _run_batch(self, batch: Batch, tokens: TokenizedTexts, vectors_BD: np.ndarray) -> dict[int, str]:
-        """Fill in the vectors of a batch; returns failures by row. Where a call fails, its rows are tried one by one."""
-        try:
-            vectors = self._call(batch, tokens)
-        except MODEL_ERRORS as error:
-            if len(batch.rows) == 1:
-                return {int(batch.rows[0]): f"{MODEL_FAILED}: {str(error)[:MESSAGE_CHARACTERS]}"}
-            alone = [Batch(batch.rows[i : i + 1], batch.length) for i in range(len(batch.rows))]
-            return {row: reason for one in alone for row, reason in self._run_batch(one, tokens, vectors_BD).items()}
-        finite_B = np.isfinite(vectors).all(axis=1)
-        vectors_BD[batch.rows[finite_B]] = vectors[finite_B]
-        return {int(row): NOT_FINITE for row in batch.rows[~finite_B]}
+        """Fill in the vectors of a batch; returns failures by row."""
+        found_BD, failures = self.encode_ids(tokens.cut_batch(batch.rows, batch.length))
+        vectors_BD[batch.rows] = found_BD
+        return {int(batch.rows[place]): reason for place, reason in failures.items()}
 
-    def _call(self, batch: Batch, tokens: TokenizedTexts) -> np.ndarray:
-        ids_BL = tokens.cut_batch(batch.rows, batch.length)
-        with _GATE.call():
-            return run_graph(self._session, ids_BL, np.ones_like(ids_BL))
+    def encode_ids(self, ids_BL: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
+        """One call: vectors (B, D) float32 of rows of L token ids each (int64), and failures by row, whose vectors are zeros.
+
+        Where the call fails, its rows are tried one by one.
+        """
+        try:
+            with _GATE.call():
+                vectors_BD = run_graph(self._session, ids_BL, np.ones_like(ids_BL))
+        except MODEL_ERRORS as error:
+            if len(ids_BL) == 1:
+                reason = f"{MODEL_FAILED}: {str(error)[:MESSAGE_CHARACTERS]}"
+                return np.zeros((1, self.dimensions), np.float32), {0: reason}
+            alone = [self.encode_ids(ids_BL[row : row + 1]) for row in range(len(ids_BL))]
+            failed = {row: failures[0] for row, (_, failures) in enumerate(alone) if failures}
+            return np.concatenate([vectors_BD for vectors_BD, _ in alone]), failed
+        finite_B = np.isfinite(vectors_BD).all(axis=1)
+        vectors_BD[~finite_B] = 0
+        return vectors_BD, {int(row): NOT_FINITE for row in np.flatnonzero(~finite_B)}
 
 
 def _join(chunks: list[Encoded], dimensions: int) -> Encoded:

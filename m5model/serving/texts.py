@@ -1,0 +1,89 @@
+"""Turns what a request holds, texts or token ids, into rows of token ids, with errors that name the row."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from m5model.runtime.encoder import Encoder
+from m5model.runtime.rendering import render
+from m5model.serving.refusals import bad_request, too_large
+from m5model.serving.vector_cache import Key
+from schemas.errors import ModelInputError
+
+Item = str | Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the model's input."""
+
+    ids_L: np.ndarray  # int64, as the model reads them
+    is_truncated: bool
+
+
+def as_keys(items: Sequence[Item], encoder: Encoder, characters: int, field: str) -> Iterator[Key]:
+    """What decides the vector of each item: its rendered text, or its token ids.
+
+    Raises Refusal naming the row of a text that is empty (400) or longer than ``characters`` (413), and of ids that the
+    vocabulary lacks (400).
+    """
+    for row, item in enumerate(items):
+        where = f"{field}[{row}]"
+        if not isinstance(item, str):
+            yield _as_ids(item, encoder.vocabulary_size, where)
+        elif len(item) > characters:
+            raise too_large(
+                "text_too_long",
+                f"{where} has {len(item):,} characters, at most {characters:,} are taken",
+                next_step="cut the text: a model reads far less of it",
+                param=where,
+            )
+        else:
+            yield _as_text(item, encoder, where)
+
+
+def as_rows(keys: Sequence[Key], items: Sequence[Item], encoder: Encoder) -> list[Row]:
+    """The rows of the model's input for ``keys``, which came from ``items``."""
+    texts = [key for key in keys if isinstance(key, str)]
+    tokens = encoder.tokenize(texts)
+    counts = tokens.counts_N
+    found = iter(range(len(texts)))
+    rows = []
+    for key, item in zip(keys, items, strict=True):
+        if isinstance(key, str):
+            place = next(found)
+            ids_L = tokens.cut_batch(np.array([place]), int(counts[place]))[0]
+            was_cut = bool(tokens.truncated_N[place]) or len(item) > encoder.rendering.max_characters
+            rows.append(Row(ids_L, was_cut))
+        else:
+            rows.append(_cut(np.array(key, np.int64), encoder.max_tokens))
+    return rows
+
+
+def _as_text(text: str, encoder: Encoder, where: str) -> str:
+    try:
+        return render(text, encoder.rendering)
+    except ModelInputError as error:
+        raise bad_request("invalid_text", f"{where}: {error.message}", next_step=error.next_step, param=where) from error
+
+
+def _as_ids(ids: Sequence[int], vocabulary_size: int, where: str) -> tuple[int, ...]:
+    if not ids:
+        raise bad_request("invalid_tokens", f"{where} has no token ids", next_step="give at least one", param=where)
+    wrong = next((token for token in ids if not 0 <= token < vocabulary_size), None)
+    if wrong is not None:
+        raise bad_request(
+            "invalid_tokens",
+            f"{where} holds the token id {wrong}, the vocabulary has 0 to {vocabulary_size - 1}",
+            next_step="give ids of the bundle's tokenizer.json, special tokens and the bundle's prefix included, or send text",
+            param=where,
+        )
+    return tuple(ids)
+
+
+def _cut(ids_L: np.ndarray, max_tokens: int) -> Row:
+    """Ids that are too many are cut as those of a text: the closing token stays."""
+    if len(ids_L) <= max_tokens:
+        return Row(ids_L, False)
+    return Row(np.append(ids_L[: max_tokens - 1], ids_L[-1]), True)
