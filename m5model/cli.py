@@ -1,6 +1,6 @@
 """The ``m5`` command runs the toolkit without Spark. Its subcommands are the files of m5model/commands.
 
-m5 inspect BUNDLE            check every byte, say what it is and what it passed
+m5 inspect BUNDLE            check every byte, say what it is and what it passed; --html FILE: a page that shows the model
 m5 encode BUNDLE "a text"    vectors as JSON Lines, or into a .npy file
 m5 serve BUNDLE              vectors over HTTP
 m5 feed inspect FILE         what a feed's file is, a mapping for it, and what its records would become

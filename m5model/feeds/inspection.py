@@ -6,7 +6,7 @@ Nothing is written, and only the beginning of the file is read.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -48,10 +48,8 @@ def inspect_file(file: FeedFile, mapping: FeedMapping | None = None, constants: 
     proposed = propose_mapping(set(names))
     applied = mapping or (read_mapping(proposed) if proposed else None)
     known = {**dict(constants or {}), **dict(file.constants)}
-    mapped = [
-        _open(add_constants(applied.apply_to_line(line) if applied else line, known)) for line, damage in raw if not damage
-    ]
-    listings = [{name: record[name] for name in FEED_FIELDS if name in record} for record in mapped if record is not None]
+    mapped = [_map(line, applied, known) for line, damage in raw if not damage]
+    listings = [record for record in mapped if record is not None]
     problems = Counter(damage for _, damage in raw if damage)
     problems.update(problem for listing in listings for problem in _problems(listing))
     return Inspection(
@@ -63,6 +61,25 @@ def inspect_file(file: FeedFile, mapping: FeedMapping | None = None, constants: 
         listings=tuple(listings[:SHOWN_RECORDS]),
         problems=dict(sorted(problems.items())),
     )
+
+
+def stream_listings(file: FeedFile) -> Iterator[Mapping[str, Any]]:
+    """All records that can be read, as they would become listings, through the ready mapping that fits, if any does."""
+    records = _records(file)
+    head = list(islice(records, READ_RECORDS))
+    names = {name for line, _ in head for name in _open(line) or ()}
+    proposed = propose_mapping(names)
+    mapping = read_mapping(proposed) if proposed else None
+    for line, damage in chain(head, records):
+        record = None if damage else _map(line, mapping, dict(file.constants))
+        if record is not None:
+            yield record
+
+
+def _map(line: bytes, mapping: FeedMapping | None, constants: Mapping[str, str]) -> dict[str, Any] | None:
+    """The fields of a listing in a record; None for what is no object."""
+    record = _open(add_constants(mapping.apply_to_line(line) if mapping else line, constants))
+    return None if record is None else {name: record[name] for name in FEED_FIELDS if name in record}
 
 
 def propose_mapping(names: set[str]) -> str:

@@ -1,0 +1,1 @@
+"""The report of a model: a bundle and listings in, facts, one self-contained HTML page out."""
