@@ -20,6 +20,7 @@ from schemas.training_set import DATA_FOLDER, MANIFEST_FILE, TRAINING_ROWS, Trai
 from schemas.workspace import Workspace
 from spark.labels.import_labels import ImportSettings, Pinned, import_labels
 from spark.labels.reading import ColumnMap
+from spark.labels.splitting import SplitPlan
 
 COUNTS = (
     "available_rows_by_language",
@@ -38,12 +39,12 @@ def write_sets(workspace: Workspace, rows: int, seed: int = 0) -> None:
         folder = Path(name)
         write_catalogue(folder, rows=rows, seed=seed)
         listings = {(row["locale"], row["item_id"]): row for row in _listings(folder / "feeds")}
-        _write_training_set(workspace, list(listings.values()))
+        write_training_set(workspace, list(listings.values()))
         texts = {key: render(row) for key, row in listings.items()}
         types = _rows(folder, "categories")
-        _import(workspace, "types", "classes", (_type(row, texts) for row in types if _key(row) in texts))
+        import_set(workspace, "types", "classes", (_type(row, texts) for row in types if _key(row) in texts))
         pairs = (row for row in _rows(folder, "duplicates") if {_key(row), _other(row)} <= texts.keys())
-        _import(workspace, "pairs", "pairs", (_pair(row, texts) for row in pairs))
+        import_set(workspace, "pairs", "pairs", (_pair(row, texts) for row in pairs))
 
 
 def _listings(feeds: Path) -> Iterator[dict[str, Any]]:
@@ -54,7 +55,7 @@ def _listings(feeds: Path) -> Iterator[dict[str, Any]]:
         for line in file.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             if row.get("title") and row.get("locale") in LOCALES:
-                yield _shaped(row)
+                yield row
 
 
 def _shaped(row: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +69,18 @@ def _shaped(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write_training_set(workspace: Workspace, rows: list[dict[str, Any]]) -> None:
+def sample_pairs(folder: Path, rows: int, seed: int = 0) -> Iterator[tuple[str, str, str, bool]]:
+    """Locale, the two texts, and whether they are one product, of a sample catalogue that is written into ``folder``."""
+    write_catalogue(folder, rows=rows, seed=seed)
+    texts = {(row["locale"], row["item_id"]): render(row) for row in _listings(folder / "feeds")}
+    for row in _rows(folder, "duplicates"):
+        if {_key(row), _other(row)} <= texts.keys():
+            yield row["locale"], texts[_key(row)], texts[_other(row)], bool(row["label"])
+
+
+def write_training_set(workspace: Workspace, listings: list[dict[str, Any]]) -> None:
+    """The training set ``sample`` of these listings, whose columns may be absent but for locale, item_id and title."""
+    rows = [_shaped(row) for row in listings]
     folder = Path(workspace.training_set("sample", "v0"))
     (folder / DATA_FOLDER).mkdir(parents=True)
     file = folder / DATA_FOLDER / "part-0.parquet"
@@ -112,7 +124,16 @@ def _pair(row: dict[str, Any], texts: dict[tuple[str, str], str]) -> dict[str, A
     return {"left_text": texts[_key(row)], "right_text": texts[_other(row)], "is_match": row["label"]}
 
 
-def _import(workspace: Workspace, name: str, kind: str, rows: Iterable[dict[str, Any]]) -> None:
-    columns = ColumnMap(kind=LABEL_KINDS[kind])
-    settings = ImportSettings(name=name, kind=LABEL_KINDS[kind], columns=columns, source="sample", max_reject_share=0.5)
+def import_set(
+    workspace: Workspace, name: str, kind: str, rows: Iterable[dict[str, Any]], plan: SplitPlan | None = None
+) -> None:
+    """Import a label set whose rows bring their texts."""
+    settings = ImportSettings(
+        name=name,
+        kind=LABEL_KINDS[kind],
+        columns=ColumnMap(kind=LABEL_KINDS[kind]),
+        split=plan or SplitPlan(),
+        source="benchmark",
+        max_reject_share=0.5,
+    )
     import_labels(workspace, settings, rows, lambda keys: Pinned())
