@@ -5,8 +5,8 @@
 Every task has --steps steps alone and as many in the mixtures; pre-fine-tuned: the mixture scaled by 1 / log(labels), then half
 as many steps of the one task. The encoder is six layers of the starter, the upper three of which are trained. What is measured
 is a split by entity that nothing is learned from, chosen by or stopped at. Each cell is a mean with a 95% t interval over
-seeds; the verdict is that of the paired difference to the task alone. ``--keep`` names a file of JSON lines: what it holds is not run
-again. The last line of stdout is one JSON object; a table goes to stderr.
+seeds; the verdict is that of the paired difference to the task alone. ``--keep`` names a file of JSON lines: what it holds is
+not run again. The last line of stdout is one JSON object; a table goes to stderr.
 """
 
 import argparse
@@ -168,9 +168,10 @@ def _row(cells: Sequence[Cell]) -> dict[str, Any]:
     return row
 
 
-def _interval(values: Sequence[float]) -> dict[str, float]:
+def _interval(values: Sequence[float]) -> dict[str, float | None]:
     half = _half_width(values)
-    return {"mean": round(float(np.mean(values)), 4), "half_width_95": round(half, 4), "seeds": len(values)}
+    width = round(half, 4) if np.isfinite(half) else None  # one seed says nothing of the others
+    return {"mean": round(float(np.mean(values)), 4), "half_width_95": width, "seeds": len(values)}
 
 
 def _half_width(values: Sequence[float]) -> float:
@@ -192,7 +193,8 @@ def _print_table(table: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _text(cell: Mapping[str, Any]) -> str:
-    return f"{cell['mean']:.3f} ± {cell['half_width_95']:.3f} {cell['verdict']}"
+    width = "" if cell["half_width_95"] is None else f" ± {cell['half_width_95']:.3f}"
+    return f"{cell['mean']:.3f}{width} {cell['verdict']}"
 
 
 if __name__ == "__main__":
