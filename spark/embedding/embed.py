@@ -20,6 +20,7 @@ from spark.delta.tables import read_table
 from spark.embedding.failures import Failure, record_failures, refuse_many_failures
 from spark.embedding.pending import Changes, count_changes, find_orphans, find_pending
 from spark.embedding.plan import EmbedPlan, plan_embedding
+from spark.embedding.repeats import copy_vectors, find_repeats
 from spark.embedding.target import Target, open_target
 from spark.embedding.totals import EmbedTotals
 from spark.embedding.wave_run import embed_waves
@@ -87,12 +88,11 @@ def embed_catalog(spark: SparkSession, workspace: Workspace, model: ModelBytes, 
     with target.held():
         if changes.pending:
             pending = find_pending(listings, vectors, rendering=model.rendering, buckets=target.buckets)
-            waves = plan_waves(changes.pending, rows_per_wave(spark, settings))
-            failures = embed_waves(pending, waves, target, model, threads=settings.threads, totals=totals)
+            failures = _embed(pending, vectors, changes, target, model, settings, totals)
         if changes.orphans:
             target.delete(find_orphans(listings, vectors), list(changes.orphans))
         record_failures(spark, workspace, failures, space_id=model.space_id, run_id=pin.run_id)
-    refuse_many_failures(failures, totals.rows + totals.failed, settings.max_reject_share)
+    refuse_many_failures(failures, totals.written + totals.failed, settings.max_reject_share)
     return EmbedResult(
         run_id=pin.run_id,
         accounting=_account(changes, totals, failures),
@@ -102,6 +102,31 @@ def embed_catalog(spark: SparkSession, workspace: Workspace, model: ModelBytes, 
     )
 
 
+def _embed(
+    pending: DataFrame,
+    vectors: DataFrame,
+    changes: Changes,
+    target: Target,
+    model: ModelBytes,
+    settings: EmbedSettings,
+    totals: EmbedTotals,
+) -> list[Failure]:
+    """Compute each distinct text that has no vector, then copy vectors to the listings that share one."""
+    rows = rows_per_wave(pending.sparkSession, settings)
+    with find_repeats(pending, vectors) as repeats:
+        failures = list[Failure]()
+        waves = plan_waves(repeats.left_by_bucket(changes.pending), rows)
+        if waves:
+            first = repeats.without(pending)
+            failures = embed_waves(first, waves, target, model, threads=settings.threads, totals=totals)
+        if repeats.count:
+            failed = copy_vectors(repeats, target, failures, rows)
+            totals.copied = repeats.count - len(failed)
+            totals.failed += len(failed)
+            failures = [*failures, *failed]
+    return failures
+
+
 def plan_catalog(spark: SparkSession, workspace: Workspace, model: ModelBytes, settings: EmbedSettings) -> EmbedPlan:
     """What ``embed_catalog`` would do. Nothing is written, but for an empty table where there is none."""
     version = last_change(workspace.table(LISTINGS.name), made_by=MADE_BY)
@@ -109,9 +134,17 @@ def plan_catalog(spark: SparkSession, workspace: Workspace, model: ModelBytes, s
     vectors = target.read(spark)
     changes = count_changes(listings, vectors, rendering=model.rendering, buckets=target.buckets)
     pending = find_pending(listings, vectors, rendering=model.rendering, buckets=target.buckets)
-    waves = plan_waves(changes.pending, rows_per_wave(spark, settings))
-    cores = spark.sparkContext.defaultParallelism
-    return plan_embedding(pending, model, rows=changes.pending_rows, waves=len(waves), cores=cores)
+    with find_repeats(pending, vectors) as repeats:
+        waves = plan_waves(repeats.left_by_bucket(changes.pending), rows_per_wave(spark, settings))
+        cores = spark.sparkContext.defaultParallelism
+        return plan_embedding(
+            repeats.without(pending),
+            model,
+            rows=changes.pending_rows,
+            repeats=repeats.count,
+            waves=len(waves),
+            cores=cores,
+        )
 
 
 def default_run_id(listings_version: int, space_id: str) -> str:
@@ -144,7 +177,7 @@ def _account(changes: Changes, totals: EmbedTotals, failures: Sequence[Failure])
     reasons = Counter(failure.reason for failure in failures)
     return Accounting(
         rows_in=changes.listings,
-        written=totals.rows,
+        written=totals.written,
         unchanged=changes.listings - changes.pending_rows,
         rejected=len(failures),
         rejected_reasons=dict(sorted(reasons.items())),

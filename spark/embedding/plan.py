@@ -21,6 +21,7 @@ class EmbedPlan:
     """What a run would do. Estimates are for ``cores`` cores like the driver's."""
 
     rows: int
+    repeats: int  # of these: rows whose text another one has; they get a copy of its vector
     waves: int
     tokens: int  # estimated
     seconds: float  # estimated, Spark's start and commits left out
@@ -31,6 +32,7 @@ class EmbedPlan:
         """``price_per_hour``: of all executors together."""
         figures: dict[str, JsonValue] = {
             "rows": self.rows,
+            "repeats": self.repeats,
             "waves": self.waves,
             "estimated_tokens": self.tokens,
             "estimated_seconds": round(self.seconds, 1),
@@ -42,18 +44,19 @@ class EmbedPlan:
         return figures
 
 
-def plan_embedding(pending: DataFrame, model: ModelBytes, *, rows: int, waves: int, cores: int) -> EmbedPlan:
-    """Tokenise a sample of the pending texts and encode some of it here, on one core."""
+def plan_embedding(pending: DataFrame, model: ModelBytes, *, rows: int, repeats: int, waves: int, cores: int) -> EmbedPlan:
+    """Tokenise a sample of the texts to compute (``pending``) and encode some of it here, on one core."""
     hashed = pending.select("text").orderBy(F.xxhash64(*LISTING_KEY, F.lit("plan"))).limit(SAMPLE_TEXTS)
     texts = [row[0] for row in hashed.collect()]
     if not texts:
-        return EmbedPlan(rows=0, waves=0, tokens=0, seconds=0.0, cores=cores, truncated_share=0.0)
+        return EmbedPlan(rows=rows, repeats=repeats, waves=0, tokens=0, seconds=0.0, cores=cores, truncated_share=0.0)
     encoder = Encoder(model)
     mean_tokens, truncated_share = encoder.measure_lengths(texts)
     tokens_per_s = _tokens_per_second(encoder, texts)
-    tokens = round(rows * mean_tokens)
+    tokens = round((rows - repeats) * mean_tokens)
     return EmbedPlan(
         rows=rows,
+        repeats=repeats,
         waves=waves,
         tokens=tokens,
         seconds=tokens / tokens_per_s / cores,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -33,6 +33,10 @@ class Target:
         """The vectors of the space, as they are at ``version``."""
         rows = read_table(spark, self.path, made_by=MADE_BY, version=self.version)
         return rows.where(F.col("space_id") == self.space_id)
+
+    def renewed(self) -> "Target":
+        """The same place, read as it is now: with what this run wrote."""
+        return replace(self, version=require_table(self.path, made_by=MADE_BY).version)
 
     @contextmanager
     def held(self) -> Iterator[None]:

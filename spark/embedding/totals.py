@@ -48,12 +48,18 @@ class EmbedTotals:
     instruction_sets: dict[str, int] = field(default_factory=dict)  # rows by the family that computed them
     computed_tokens: int = 0
     failed: int = 0
+    copied: int = 0  # rows whose text had a vector already
     waves: list[WaveTiming] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
-        """Rows that got a vector."""
+        """Rows whose vector was computed."""
         return sum(locale.rows for locale in self.locales.values())
+
+    @property
+    def written(self) -> int:
+        """Rows that got a vector."""
+        return self.rows + self.copied
 
     @property
     def tokens(self) -> int:
@@ -93,6 +99,7 @@ class EmbedTotals:
         slowest = sorted(self.waves, key=lambda wave: wave.seconds, reverse=True)[:SLOWEST_WAVES]
         figures: dict[str, JsonValue] = {
             "waves": len(self.waves),
+            "copied_rows": self.copied,
             "rows_per_s": round(self.rows_per_s, 1),
             "hours_per_million_rows": round(hours_per_million, 4),
             "tokens": self.tokens,

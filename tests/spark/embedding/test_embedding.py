@@ -148,6 +148,74 @@ def test_only_changed_listings_are_embedded_again_and_removed_ones_lose_their_ve
     assert after["i2"] == m5model.load(str(trained.student_folder)).encode([render(changed)])[0].tobytes()
 
 
+def _repeated() -> list[dict]:
+    """Six listings of three texts."""
+    return [{"locale": "US" if i % 2 else "UK", "item_id": f"r{i}", "title": f"blue knife {i % 3}"} for i in range(6)]
+
+
+def _alone(trained, rows: list[dict]) -> dict[str, bytes]:
+    encoder = m5model.load(str(trained.student_folder))
+    return {row["item_id"]: encoder.encode([row])[0].tobytes() for row in rows}
+
+
+def test_a_text_that_many_listings_have_is_computed_once_and_all_have_its_vector(spark, trained, tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    _write_listings(spark, workspace, _repeated())
+    result = _embed(spark, workspace, trained)
+    assert (result.totals.rows, result.totals.copied, result.accounting.written) == (3, 3, 6)
+    assert _vectors(workspace) == _alone(trained, _repeated())
+
+
+def test_a_text_that_has_a_vector_already_is_not_computed_even_if_its_listing_has_another_text_now(
+    spark, trained, embedded, tmp_path: Path
+) -> None:
+    workspace = _copy(embedded[0], tmp_path)
+    same = {**_rows()[7], "item_id": "same"}
+    moved = {**_rows()[8], "title": "something new"}
+    its_old_text = {**_rows()[8], "item_id": "takes over"}
+    _write_listings(spark, workspace, [same, moved, its_old_text])
+    result = _embed(spark, workspace, trained)
+    assert (result.totals.rows, result.totals.copied, result.accounting.written) == (1, 2, 3)
+    assert _vectors(workspace) == {**_vectors(embedded[0]), **_alone(trained, [same, moved, its_old_text])}
+
+
+def test_a_run_killed_before_its_copies_makes_them_when_started_again(
+    spark, trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(str(tmp_path))
+    _write_listings(spark, workspace, _repeated())
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(embed_module, "copy_vectors", _killed)
+        _embed(spark, workspace, trained)
+    again = _embed(spark, workspace, trained)
+    assert (again.totals.rows, again.totals.copied, again.accounting.unchanged) == (0, 3, 3)
+    assert _vectors(workspace) == _alone(trained, _repeated())
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_listings_whose_common_text_the_model_fails_on_are_all_rejected(
+    spark, trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(str(tmp_path))
+    _write_listings(spark, workspace, _repeated())
+    monkeypatch.setattr(embed_module, "embed_waves", _fail_on_all)
+    result = _embed(spark, workspace, trained, max_reject_share=1.0)
+    assert (result.accounting.written, result.accounting.rejected) == (0, 6)
+    rejects = DeltaTable(workspace.table("embedding_rejects")).to_pyarrow_table().to_pylist()
+    assert {(row["item_id"], row["reason"], row["detail"]) for row in rejects} == {
+        (row["item_id"], "model_failed", "no luck") for row in _repeated()
+    }
+
+
+def _fail_on_all(pending, waves, target, model, *, threads: int, totals: EmbedTotals) -> list[Failure]:
+    rows = pending.select("locale", "item_id", "fingerprint").collect()
+    totals.failed = len(rows)
+    return [Failure(**row.asDict(), reason="model_failed", detail="no luck") for row in rows]
+
+
 def test_changes_are_counted_by_bucket_and_agree_with_what_is_found(spark) -> None:
     fields = [field for field in spark_schema(LISTINGS) if field.name in ("locale", "item_id", *DEFAULT_RENDERING.fields)]
     rows = [
@@ -267,7 +335,7 @@ def test_a_plan_counts_what_is_pending_and_writes_no_vector(spark, trained, embe
     folder, manifest = open_bundle(str(trained.student_folder))
     plan = plan_catalog(spark, workspace, read_model(folder, manifest, "int8"), EmbedSettings(threads=2))
     expected = m5model.load(str(trained.student_folder)).encode_texts([row["title"] for row in _rows()]).token_counts.sum()
-    assert (plan.rows, plan.waves, plan.tokens) == (ROWS, 1, expected)
+    assert (plan.rows, plan.repeats, plan.waves, plan.tokens) == (ROWS, 0, 1, expected)
     assert plan.seconds > 0
     assert DeltaTable(workspace.table("embeddings")).to_pyarrow_table().num_rows == 0
 
