@@ -71,7 +71,7 @@ def student(
     ``layers`` are those of ``start_from`` that it takes, ``pairs`` a label set to learn from at the end, ``steps`` the sum of
     all parts (the preset's own number otherwise), ``without`` names parts to leave out. Begun with its only teacher whole it
     learns from pairs alone; given no steps, it is the teacher, exported. Raises ConfigurationError for a bundle of another size
-    than the preset.
+    than the preset, and for steps in which nothing would be learned.
     """
     rules = {f"without {part}: expected one of {', '.join(PARTS)}": part in PARTS for part in without}
     layout = f"preset {preset.name} has another layout than students ({type(preset).__name__})"
@@ -81,6 +81,11 @@ def student(
     absent = {*without, *(() if start_from is None else ("pretrain",)), *(() if pairs else ("contrast",))}
     absent |= {"imitation", "judgements"} if is_teacher else set()  # it would imitate itself
     parts = _share_out(total, [part for part in PARTS if part not in absent])
+    if steps and not parts:
+        raise ConfigurationError(
+            f"nothing would be learned in {steps:,} steps: {_why_nothing(is_teacher)}",
+            next_step="give labelled pairs (--pairs), other --layers or --candidates; or 0 steps to export the bundle as it is",
+        )
     stages: tuple[object, ...] = ()
     if start_from is None:
         stages = _begin_anew(preset, teachers[0], parts.get("pretrain", 0), seed)
@@ -89,6 +94,10 @@ def student(
     if total or not is_teacher:
         stages = (*stages, *_learn(preset, teachers, parts, pairs, seed, cut=bool(layers)))
     return Recipe(name="student", preset=preset, stages=(*stages, ExportGraphs(quantization=quantization)))
+
+
+def _why_nothing(is_teacher: bool) -> str:
+    return "the student begins as its own teacher, and there are no pairs" if is_teacher else "every part is left out"
 
 
 def cut(preset: EncoderPreset, layers: Sequence[int]) -> EncoderPreset:

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from m5model.data.training_sets import open_training_set
 from m5model.data.vocabulary import load_vocabulary
 from m5model.distillation.judgements import Settings
 from m5model.distillation.losses import judgement_loss, pair_similarities
-from m5model.distillation.recipe import ExportGraphs, student
+from m5model.distillation.recipe import ExportGraphs, cut, student
 from m5model.distillation.student import distill_student
 from m5model.distillation.thresholds import Agreement, StudentGate
 from m5model.encoders.bert import load_encoder
@@ -119,6 +120,13 @@ def _figure(manifest: BundleManifest, name: str) -> float:
 def test_a_bundle_of_another_size_is_refused_before_anything_is_trained(trained) -> None:
     with pytest.raises(ConfigurationError, match=r"2 layers x 128.*4 layers x 384"):
         student(MINI, (trained.teacher,), start_from=trained.student, steps=2)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"layers": (0,), "without": ["imitation", "judgements"]}])
+def test_steps_in_which_nothing_would_be_learned_are_refused(trained, wrong: dict[str, Any]) -> None:
+    preset = cut(TINY, wrong.get("layers", ()))
+    with pytest.raises(ConfigurationError, match="nothing would be learned in 5 steps"):
+        student(preset, (trained.teacher,), start_from=trained.teacher, steps=5, **wrong)
 
 
 def test_a_recipe_for_another_teacher_is_refused(trained, tmp_path) -> None:
