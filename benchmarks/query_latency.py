@@ -12,37 +12,27 @@ p99 of 25 ms, p99 by rate for all three, and what happened at twice that rate.
 """
 
 import argparse
-import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 from inputs.listings import REAL_CATALOGUE, read_texts
+from inputs.services import PATHS, find_student, running
 from inputs.stopwatch import Stopwatch
 
-from m5model.bundles.find import find_bundle
 from m5model.training.progress import say
-from schemas.errors import ConfigurationError
-from schemas.workspace import Workspace
 
 HERE = Path(__file__).parent
 JUDGEMENTS = "search/home_depot_judgements.parquet"
 P99_MS = 25.0
 RATES = (100, 150, 200, 250, 300, 350, 400, 500, 600, 800, 1_000)
 WARM_UP_S = 2.0
-START_S = 120.0
-PATHS = {"m5": "/v1/queries:encode", "plain": "/encode", "sentence_transformers": "/encode"}
-SERVE = "import sys; from m5model.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,14 +113,15 @@ def main() -> int:
     arguments = parser.parse_args()
     timed = Stopwatch()
     with tempfile.TemporaryDirectory() as scratch:
-        bundle = _find_bundle(arguments.bundle, Path(scratch))
+        bundle = find_student(arguments.bundle, Path(scratch))
         queries, origin = _read_queries(arguments.data)
         file = Path(scratch) / "queries.json"
         file.write_text(json.dumps(queries), encoding="utf-8")
         outcomes, at_twice = {}, None
         for name in ("m5",) if arguments.only_m5 else PATHS:
             measure = Measured(file)
-            with _running(name, bundle) as port:
+            with running(name, bundle) as service:
+                port = service.port
                 measure(name, port, arguments.rate, WARM_UP_S)
                 seconds = arguments.seconds if name == "m5" else arguments.peer_seconds
                 found = [_measure_alone(measure, name, port, arguments.rate, seconds, timed)]
@@ -201,48 +192,6 @@ def _read_queries(data: Path) -> tuple[list[str], str]:
         return [found[i] for i in draw.permutation(len(found))], "home_depot"
     texts, origin = read_texts(10_000)
     return [" ".join(text.split()[: draw.integers(1, 7)]) or "a" for text in texts], f"titles of the {origin} catalogue"
-
-
-def _find_bundle(named: str | None, scratch: Path) -> str:
-    try:
-        return find_bundle(Workspace.resolve(None), named, "student")
-    except ConfigurationError:
-        if named:
-            raise
-    from inputs.students import publish_student
-
-    say("no student in the workspace: making a student-70m with random weights")
-    workspace = Workspace(str(scratch / "workspace"))
-    return workspace.bundle(publish_student(workspace, "student-70m", read_texts(20_000, seed=1)[0]).id)
-
-
-@contextlib.contextmanager
-def _running(name: str, bundle: str) -> Iterator[int]:
-    """The service ``name`` on a port of loopback, until the end of the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    if name == "m5":
-        command = [sys.executable, "-c", SERVE, "serve", bundle, "--port", str(port), "--cache-mb=0"]
-    else:
-        kind = "onnx" if name == "plain" else "sentence-transformers"
-        command = [sys.executable, str(HERE / "inputs/plain_endpoints.py"), kind, bundle, str(port)]
-    process = subprocess.Popen(command)
-    try:
-        _wait_until_ready(port, process)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_S
-    while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5):
-            return
-        time.sleep(0.1)
-    raise RuntimeError(f"the service on port {port} did not start")
 
 
 if __name__ == "__main__":

@@ -1,35 +1,40 @@
 """The model side of M5: text rendering, training, distillation, export, and the torch-free runtime.
 
-The toolkit's door:
+The toolkit (m5model.toolkit describes each function):
 
     import m5model
-    vectors = m5model.load("workspace/bundles/BUNDLE-ID").encode(["red cotton shirt"])   # float32 (1, d), unit length
+    encoder = m5model.load("workspace/bundles/BUNDLE-ID")
+    vectors = encoder.encode(["red cotton shirt"])          # float32 (1, d), unit length; m5model.encode(BUNDLE, texts) at once
+    m5model.similarity(vectors, vectors)                    # float32 (1, 1), cosines
+    m5model.finetune(BUNDLE, pairs="LABEL-SET", steps=300)  # and distill, export
 
-Importing it loads nothing heavy: numpy, onnxruntime and tokenizers come with the first use of ``load``. Once it is imported,
-``transformers.AutoModel`` opens teachers, too.
+Importing it loads nothing heavy: numpy, onnxruntime and tokenizers come with the first use of a function, torch with
+``finetune``, ``distill`` and ``export``. Once it is imported, ``transformers.AutoModel`` opens teachers, too.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from m5model.registration import register_when_asked
 
 if TYPE_CHECKING:
-    from m5model.toolkit import load
+    from m5model.toolkit import MadeBundle, distill, encode, encode_async, finetune, load, similarity
 
-__all__ = ["load"]
+__all__ = ["MadeBundle", "distill", "encode", "encode_async", "export", "finetune", "load", "similarity"]
 __version__ = "0.1.0"
 
 register_when_asked()
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``load`` when it is first asked for (PEP 562)."""
-    if name != "load":
+    """Import a function of the toolkit when it is first asked for (PEP 562). ``export`` is a folder that can be called."""
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from m5model.toolkit import load
-
-    globals()["load"] = load
-    return load
+    if name == "export":
+        return import_module("m5model.export")
+    found = getattr(import_module("m5model.toolkit"), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

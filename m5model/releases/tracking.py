@@ -1,5 +1,5 @@
-"""Log one run to MLflow: parameters, metrics, tags. The only file that calls MLflow; without it, or without its database, a
-warning is all that happens, because the figures are in the bundle's manifest and in the job's report as well.
+"""Log one run to MLflow: parameters, metrics, tags. Nothing else calls MLflow's tracking; without it, or without its database,
+a warning is all that happens, because the figures are in the bundle's manifest and in the job's report as well.
 """
 
 import fcntl

@@ -37,8 +37,9 @@ def test_importing_m5model_and_asking_m5_for_help_load_nothing_heavy() -> None:
         assert _loaded(HELP.format(arguments=arguments), *HEAVY) == "[]"
 
 
-def test_load_is_there_when_it_is_asked_for_and_nothing_else_is() -> None:
-    assert _loaded("import m5model; m5model.load", *HEAVY) == "['numpy', 'onnxruntime', 'pyarrow', 'tokenizers']"
+def test_the_toolkits_functions_are_there_when_they_are_asked_for_and_nothing_else_is() -> None:
+    asked = "import m5model; m5model.load, m5model.similarity, m5model.distill, m5model.export"
+    assert _loaded(asked, *HEAVY) == "['numpy', 'onnxruntime', 'pyarrow', 'tokenizers']"
     import m5model
 
     assert "load" in dir(m5model)
