@@ -52,8 +52,19 @@ def publish_bundle(workspace: Workspace, folder: Path, draft: BundleDraft) -> Bu
         space_id=_space_id(files, draft, ONNX_INT8_FILE, draft.quantization),
     )
     write_manifest(folder, manifest)
+    make_readable(folder)
     path = workspace.bundle(manifest.id)
     return manifest if storage.place_folder(folder, path) else read_manifest(path)
+
+
+def make_readable(folder: Path) -> None:
+    """Give every file the rights that the manifest got as a new file: safetensors leaves its own to their owner alone.
+
+    Else a service that runs as another user could not check, and so not open, the bundle.
+    """
+    rights = (folder / MANIFEST_FILE).stat().st_mode & 0o666
+    for file in (found for found in folder.rglob("*") if found.is_file()):
+        file.chmod(file.stat().st_mode | rights)
 
 
 def _space_id(files: dict[str, dict[str, str | int]], draft: BundleDraft, graph: str, quantization: str) -> str:

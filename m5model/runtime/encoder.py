@@ -234,6 +234,7 @@ def _prepare_process() -> None:
 
     By default it grows by powers of two: with two threads that was 80 MB more for student-70m, and no faster.
     """
+    onnxruntime.disable_telemetry_events()  # nothing of what is encoded, or how often, leaves the machine
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )

@@ -15,13 +15,15 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
 
-from m5model.serving.server import Settings, serve
-from schemas.errors import ConfigurationError
+from m5model.serving.server import Settings, check, serve
+from schemas.errors import ConfigurationError, M5Error
 
 log = logging.getLogger(__name__)
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus-client's processes share their counts
 BACKLOG = 2_048
+QUICK_S = 10.0  # a process that ends so early did not get to serve
+QUICK_ENDS = 5  # of these, one after the other, and the service gives up
 RESTART_S = 1.0  # between a process that ended by itself and its successor, so that a fault does not burn the CPU
 
 
@@ -41,10 +43,18 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve_together(settings: Settings, listening: socket.socket, processes: int) -> None:
-    """Answer with ``processes`` processes until SIGTERM or SIGINT; SIGHUP goes to all of them. One that ends is replaced."""
+    """Answer with ``processes`` processes until SIGTERM or SIGINT; SIGHUP goes to all of them. One that ends is replaced.
+
+    Raises ConfigurationError or DamagedFileError, before any is started, where the bundle or the keys cannot be opened, and
+    M5Error where processes end as soon as they are started.
+    """
+    check(settings)
     with tempfile.TemporaryDirectory(prefix="m5-metrics-") as folder:
-        os.environ[METRICS_FOLDER] = folder
-        _Supervisor(settings, listening, processes).run()
+        os.environ[METRICS_FOLDER] = folder  # for the processes that are started
+        try:
+            _Supervisor(settings, listening, processes).run()
+        finally:
+            del os.environ[METRICS_FOLDER]
 
 
 class _Supervisor:
@@ -54,7 +64,8 @@ class _Supervisor:
         self._settings = settings
         self._listening = listening
         self._number = processes
-        self._processes: list[SpawnProcess] = []
+        self._processes: dict[SpawnProcess, float] = {}  # and when they were started, on the monotonic clock
+        self._quick_ends = 0
         self._is_stopping = False
 
     def run(self) -> None:
@@ -66,18 +77,23 @@ class _Supervisor:
         while self._processes:
             wait([process.sentinel for process in self._processes], timeout=1.0)
             for process in [one for one in self._processes if one.exitcode is not None]:
-                self._processes.remove(process)
-                self._replace(process)
+                self._replace(process, time.monotonic() - self._processes.pop(process))
+        if self._quick_ends >= QUICK_ENDS:
+            raise M5Error("processes end as soon as they are started", next_step="see the log above for why the last one ended")
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would share locks of threads
         process = context.Process(target=_serve_child, args=(self._settings, self._listening))
         process.start()
-        self._processes.append(process)
+        self._processes[process] = time.monotonic()
 
-    def _replace(self, process: SpawnProcess) -> None:
+    def _replace(self, process: SpawnProcess, lived_s: float) -> None:
         _forget_metrics(process.pid)
         if self._is_stopping:
+            return
+        self._quick_ends = self._quick_ends + 1 if lived_s < QUICK_S else 0
+        if self._quick_ends >= QUICK_ENDS:
+            self._stop(signal.SIGTERM, None)
             return
         log.error("process %s ended with %s and is replaced", process.pid, process.exitcode)
         time.sleep(RESTART_S)

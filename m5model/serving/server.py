@@ -14,6 +14,8 @@ from types import FrameType
 import uvicorn
 import uvloop
 
+from m5model.bundles.find import open_bundle
+from m5model.runtime.encoder import read_model
 from m5model.serving.app import build_app
 from m5model.serving.connections import bounded_by
 from m5model.serving.keys import ApiKeys
@@ -61,6 +63,13 @@ def serve(settings: Settings, listening: socket.socket) -> None:
     model = open_model(settings.reference, settings.limits.cache_mb)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_answer(settings, keys, model, listening))
+
+
+def check(settings: Settings) -> None:
+    """Raise ConfigurationError or DamagedFileError where the bundle or the keys cannot be opened. Loads no model."""
+    ApiKeys.read(settings.keys_file)
+    folder, manifest = open_bundle(settings.reference.find())
+    read_model(folder, manifest, settings.reference.precision)
 
 
 async def _answer(settings: Settings, keys: ApiKeys, model: ServedModel, listening: socket.socket) -> None:

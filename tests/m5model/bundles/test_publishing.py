@@ -123,3 +123,13 @@ def test_a_manifest_whose_value_has_another_type_is_damaged_and_the_field_named(
     file.write_text(json.dumps({**json.loads(file.read_text()), field: value}))
     with pytest.raises(DamagedFileError, match=rf"manifest.json is not a BundleManifest: .*{field}"):
         open_bundle(path)
+
+
+def test_whoever_may_read_the_manifest_may_read_every_file(workspace: Workspace) -> None:
+    with staging_folder(workspace) as folder:
+        (folder / "tokenizer.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(b"weights")
+        (folder / "model.safetensors").chmod(0o600)
+        path = Path(workspace.bundle(publish_bundle(workspace, folder, TEACHER).id))
+    rights = {file.name: oct(file.stat().st_mode & 0o777) for file in path.iterdir()}
+    assert len(rights) == 3 and set(rights.values()) == {rights["manifest.json"]}

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import m5model
+from schemas.errors import M5Error
 
 TEXTS = ["red cotton shirt", "青 革 靴"]
 QUERIES = "/v1/queries:encode"
@@ -169,5 +170,23 @@ def test_what_cannot_be_served_ends_with_2_and_says_why(trained, capsys, tmp_pat
         ([str(trained.student_folder), "--host", "256.0.0.1"], "cannot listen"),
         (["nothing", "--workspace", str(tmp_path)], "no bundle 'nothing'"),
     ):
-        assert main(["serve", "--port=0", *arguments]) == 2
-        assert message in capsys.readouterr().err
+        for processes in (1, 2):
+            assert main(["serve", "--port=0", f"--processes={processes}", *arguments]) == 2
+            assert message in capsys.readouterr().err
+
+
+def test_processes_that_end_as_soon_as_they_start_end_the_service(trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    from m5model.serving import processes
+    from m5model.serving.served_model import Reference
+    from m5model.serving.server import Settings
+
+    for name, value in (("QUICK_ENDS", 1), ("check", lambda settings: None)):
+        monkeypatch.setattr(processes, name, value)
+    settings = Settings(reference=Reference(workspace=None, bundle=str(trained.teacher_folder)), threads=1)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        with processes.listen("127.0.0.1", 0) as listening, pytest.raises(M5Error, match="end as soon as they are started"):
+            processes.serve_together(settings, listening, 1)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
