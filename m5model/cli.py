@@ -8,7 +8,7 @@ m5 distill                   teachers become a student: int8 graphs that passed 
 m5 vocabulary trim           a checkpoint with the pieces that a training set uses
 m5 sets list                 the versions of the workspace's training sets
 m5 sets diff OLD NEW         rows added, gone and changed, and the languages' shares
-m5 plan train                cost, time and fleet of a training, before it starts
+m5 plan train | embed        cost, time and fleet before a run starts; m5 plan calibrate measures this machine
 """
 
 import argparse

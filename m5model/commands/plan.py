@@ -7,10 +7,10 @@ m5 plan calibrate: this machine's own speed, which later plans read.
 
 import argparse
 
-from m5model.commands import _plan_train
+from m5model.commands import _plan_calibrate, _plan_embed, _plan_train
 
 SUMMARY = "plan cost, time and fleet of training and embedding before anything is paid"
-PARTS = {"train": _plan_train}
+PARTS = {"train": _plan_train, "embed": _plan_embed, "calibrate": _plan_calibrate}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -68,6 +68,7 @@ class InstructionSet(Row):
     """Speed of a core, as a multiple of one with AVX-512 VNNI."""
 
     speed: float
+    measured: bool  # by this project; plans choose from others only where they are named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,11 @@ class PriceTable:
 
     def speed_of(self, instance: CpuInstance) -> float:
         return self.instruction_sets[instance.instructions].speed
+
+    def measured(self) -> tuple[CpuInstance, ...]:
+        """Those of whose cores the speed was measured."""
+        rows = self.cpu_instances.values()
+        return tuple(one for one in rows if self.instruction_sets[one.instructions].measured)
 
     def rented(self) -> tuple[Instance, ...]:
         """What a new plan may choose from."""
