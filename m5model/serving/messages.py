@@ -14,7 +14,10 @@ AsFloats = Annotated[msgspec.Raw, Meta(description="Numbers, or base64 of little
 class QueriesRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     """Texts to turn into vectors."""
 
-    texts: Annotated[list[str], Meta(description="Texts as people write them; the bundle's prefix is put before them")]
+    texts: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(min_length=1, description="Texts as people write them; the bundle's prefix is put before them"),
+    ]
     encoding_format: Form = "float"
     dimensions: Annotated[int | None, Meta(description="The first so many dimensions, scaled to unit length")] = None
     truncate: Annotated[bool, Meta(description="If false, a text that the model cannot read whole is refused (413)")] = True

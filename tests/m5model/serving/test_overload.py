@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 LIMIT_S = 60
-SECONDS = 2.0
+SECONDS = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def test_above_what_it_can_take_it_refuses_with_429_and_answers_the_others(small
 
 
 def test_a_short_request_does_not_wait_for_a_long_one(small) -> None:
-    """The long one takes a hundred times as long; the short one is answered while it runs."""
-    long = {"texts": [f"{'steel bottle ' * 30} {i}" for i in range(1_000)]}
+    """The long one takes many times as long; the short one is answered while it runs."""
+    long = {"texts": [f"{'steel bottle ' * 30} {i}" for i in range(400)]}
     answers: list[tuple[str, int]] = []
     asking = threading.Thread(target=lambda: answers.append(("long", small.post("/v1/queries:encode", long).status_code)))
     asking.start()

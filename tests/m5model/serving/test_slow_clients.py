@@ -62,9 +62,9 @@ def test_a_head_without_end_ends_the_connection(service) -> None:
     assert service.get("/health").status_code == 200
 
 
-def test_hundreds_of_clients_that_hang_cost_the_others_nothing(impatient) -> None:
+def test_many_clients_that_hang_cost_the_others_nothing(impatient) -> None:
     with contextlib.ExitStack() as stack:
-        for i in range(300):
+        for i in range(150):
             connection = stack.enter_context(_connect(impatient))
             connection.sendall((HEAD, HEAD + b"content-length: 9\r\n\r\n", b"")[i % 3])
         for i in range(20):
@@ -73,7 +73,7 @@ def test_hundreds_of_clients_that_hang_cost_the_others_nothing(impatient) -> Non
 
 
 def test_what_a_client_does_not_wait_for_is_not_computed(impatient) -> None:
-    texts = ", ".join(f'"{"steel bottle " * 40} {i}"' for i in range(2_000))
+    texts = ", ".join(f'"{"steel bottle " * 40} {i}"' for i in range(1_000))
     body = f'{{"texts": [{texts}]}}'.encode()
     with _connect(impatient) as connection:
         connection.sendall(HEAD + b"content-length: %d\r\n\r\n" % len(body) + body)
@@ -83,4 +83,4 @@ def test_what_a_client_does_not_wait_for_is_not_computed(impatient) -> None:
     calls = impatient.metric("m5_call_texts_sum")
     while impatient.metric("m5_texts_waiting"):
         assert time.monotonic() < end
-    assert calls <= impatient.metric("m5_call_texts_sum") < 2_000
+    assert calls <= impatient.metric("m5_call_texts_sum") < 1_000

@@ -124,7 +124,7 @@ def test_a_bundle_that_is_damaged_is_not_swapped_in_and_the_watch_finds_a_good_o
 
 def test_a_stop_answers_what_was_asked_and_ends_with_0(start, trained) -> None:
     running = start(str(trained.student_folder), "--cache-mb=0")
-    long = {"texts": [f"{'steel bottle ' * 20} {i}" for i in range(1_500)]}
+    long = {"texts": [f"{'steel bottle ' * 20} {i}" for i in range(500)]}
     answers: list[httpx.Response] = []
     asking = threading.Thread(target=lambda: answers.append(running.post(QUERIES, long)))
     asking.start()
@@ -133,7 +133,7 @@ def test_a_stop_answers_what_was_asked_and_ends_with_0(start, trained) -> None:
         assert time.monotonic() < end
     assert running.stop() == 0
     asking.join()
-    assert answers[0].status_code == 200 and len(answers[0].json()["vectors"]) == 1_500
+    assert answers[0].status_code == 200 and len(answers[0].json()["vectors"]) == 500
     with pytest.raises(httpx.ConnectError):
         running.get("/health")
 
@@ -150,7 +150,7 @@ def test_a_process_that_is_killed_is_replaced_and_all_of_them_end_together(start
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
     running.wait_for_log("serving ", times=3)
-    asked = 30
+    asked = 12
     for _ in range(asked):  # each on a new connection: any process may take it
         assert running.post(QUERIES, {"texts": TEXTS}).status_code == 200
     assert running.metric("m5_texts_total") == asked * len(TEXTS)
