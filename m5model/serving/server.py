@@ -117,6 +117,7 @@ def _uvicorn_config(app: object, limits: Limits) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=limits.idle_s,  # type: ignore[arg-type]  # it goes to call_later, which takes parts of seconds
         timeout_graceful_shutdown=max(1, int(limits.stop_s)),
     )
