@@ -130,7 +130,8 @@ def profile_of_workspace(workspace: Workspace) -> Profile:
     lengths = {code: [len(one.ids) for one in tokenizer.encode_batch(own[:TEXTS_PER_LOCALE])] for code, own in texts.items()}
     manifest = training_set.manifest
     drawn_from = {code: counts.get("rows", 0) for code, counts in manifest.duplicates_by_locale.items()}
-    rows = drawn_from if sum(drawn_from.values()) else manifest.rows_by_locale
+    counted = {code: len(own) for code, own in texts.items()}
+    rows = next(found for found in (drawn_from, manifest.rows_by_locale, counted) if sum(found.values()))
     return profile_of_lengths(f"training set {manifest.name}/{manifest.version}, tokens of {bundle.id}", lengths, rows)
 
 

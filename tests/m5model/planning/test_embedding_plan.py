@@ -215,6 +215,18 @@ def test_a_profile_of_lengths_keeps_mean_and_shares() -> None:
     assert profile.locales["DE"].mean_tokens == pytest.approx(20)
 
 
+def test_a_workspace_gives_the_lengths_of_its_texts_in_its_students_tokens(trained, capsys: pytest.CaptureFixture[str]) -> None:
+    from m5model.planning.profile import profile_of_workspace
+
+    profile = profile_of_workspace(trained.workspace)
+    assert set(profile.locales) <= set(LOCALES)
+    assert sum(one.share for one in profile.locales.values()) == pytest.approx(1)
+    assert trained.student.id in profile.source
+    assert all(3 <= one.mean_tokens <= 64 for one in profile.locales.values())  # a few words, and two special tokens
+    assert main(["plan", "embed", "--listings", "1e6", "--workspace", trained.workspace.root, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["profile"] == profile.source
+
+
 def test_shares_that_are_given_hold_and_the_others_share_the_rest_as_before() -> None:
     three = normalized(
         "test", {code: LocaleProfile(share=share, lengths={8: 1}) for code, share in (("US", 2), ("DE", 1), ("FR", 1))}
