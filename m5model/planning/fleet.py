@@ -12,6 +12,8 @@ from schemas.errors import ConfigurationError
 
 TABLE_FILE = Path(__file__).with_name("fleet.toml")
 GB = 1e9
+# What plans divide by.
+DIVISORS = ("peak_tflops", "memory_gb_per_s", "link_gb_per_s", "network_gbit_per_s", "speed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,12 @@ class Row:
     def __post_init__(self) -> None:
         numbers = {name: value for name, value in vars(self).items() if not isinstance(value, str | bool)}
         owner = f"{type(self).__name__} {self.name!r} of the price table"
-        require(owner, {f"{name} is {value!r}, expected 0 or more": is_number(value, 0) for name, value in numbers.items()})
+        rules = {f"{name} is {value!r}, expected 0 or more": is_number(value, 0) for name, value in numbers.items()}
+        above = {name: value for name, value in numbers.items() if name in DIVISORS}
+        rules |= {f"{name} is {value!r}, expected above 0": is_number(value, 0) and value > 0 for name, value in above.items()}
+        share = numbers.get("interrupted_per_month", 0)
+        rules |= {f"interrupted_per_month is {share!r}, expected below 1": is_number(share, 0) and share < 1}
+        require(owner, rules)
         require(owner, {"source is empty, expected where the figures come from": bool(self.source.strip())})
 
 

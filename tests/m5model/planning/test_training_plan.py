@@ -259,6 +259,8 @@ def test_every_row_of_the_price_table_says_where_it_comes_from_and_when_it_held(
         (('device = "H100"', 'device = "H1000"'), "unknown device H1000"),
         (("peak_tflops = 2250", "speed = 2250"), "there is no peak_tflops; speed has no meaning"),
         (("[spot]", "[spot"), "cannot be read"),
+        (("peak_tflops = 2250", "peak_tflops = 0"), "peak_tflops is 0, expected above 0"),
+        (("interrupted_per_month = 0.10", "interrupted_per_month = 1"), "expected below 1"),
     ],
 )
 def test_a_price_table_with_a_mistake_is_refused_with_the_row(tmp_path: Path, change: tuple[str, str], message: str) -> None:
