@@ -58,6 +58,9 @@ def serve(settings: Settings, listening: socket.socket) -> None:
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads would take the cores of the workers
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    logging.getLogger("uvicorn.error").setLevel(
+        logging.ERROR
+    )  # it warns of every malformed request: anybody could fill the log
     _allow_many_files()
     keys = ApiKeys.read(settings.keys_file)
     model = open_model(settings.reference, settings.limits.cache_mb)
