@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from m5model.encoders.attention_weights import OTHER, AttentionMap, attention_maps
+from m5model.encoders.attention_weights import OTHER, OWN, AttentionMap, attention_maps
 from m5model.encoders.encoder import TextEncoder
 from m5model.reports.model.facts import AttentionFacts, HeatMap, LayerAttention, ShownListing
 from m5model.reports.model.spans import FIELD_OF_MARK, TokenText
@@ -16,8 +16,10 @@ BLANK, LONE_BLANK = "▁", "␣"  # a space in the pieces of SentencePiece, and 
 def describe_attention(encoder: TextEncoder, listing: ShownListing, tokens: TokenText) -> AttentionFacts:
     """All layers' maps of the text. Raises ConfigurationError for a model that does not give its attention out."""
     by_layer: dict[int, list[HeatMap]] = {}
-    for found in attention_maps(encoder, tokens.ids_L):
-        by_layer.setdefault(found.layer, []).append(_heat_map(found, tokens))
+    maps = attention_maps(encoder, tokens.ids_L)
+    is_split = any(found.asked == OTHER for found in maps)
+    for found in maps:
+        by_layer.setdefault(found.layer, []).append(_heat_map(found, tokens, is_split))
     return AttentionFacts(
         listing=listing,
         tokens=[_label(name) for name in tokens.names[:SHOWN_TOKENS]],
@@ -26,11 +28,11 @@ def describe_attention(encoder: TextEncoder, listing: ShownListing, tokens: Toke
     )
 
 
-def _heat_map(found: AttentionMap, tokens: TokenText) -> HeatMap:
+def _heat_map(found: AttentionMap, tokens: TokenText, is_split: bool) -> HeatMap:
     shown_QK = found.weights_LL[:SHOWN_TOKENS, :SHOWN_TOKENS]
     ignored = None if found.ignored_L is None else [float(share) for share in found.ignored_L[:SHOWN_TOKENS]]
     return HeatMap(
-        title="to the other stream" if found.asked == OTHER else "to its own text",
+        title={OWN: "to its own stream" if is_split else "to all tokens", OTHER: "to the other stream"}[found.asked],
         weights=[[float(weight) for weight in row] for row in shown_QK],
         ignored=ignored,
         summary=_summarise(found, tokens.is_content_L),

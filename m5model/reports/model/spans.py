@@ -15,7 +15,7 @@ from m5model.reports.model.vectors import OpenedModel
 from m5model.runtime.rendering import MARKS
 
 LOOKED_TOKENS = 64  # of a text: occlusion costs the square of them
-FIELD_OF_MARK = {mark: name.replace("_", " ") for name, mark in MARKS.items()}
+FIELD_OF_MARK = {mark: name.removeprefix("attribute_") for name, mark in MARKS.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -183,7 +183,7 @@ def test_a_teacher_of_two_streams_shows_both_and_what_each_asks_of_the_other(mar
     assert marked_facts.missing == {}
     assert [[found.name for found in layer.hidden] for layer in marked_facts.layers] == [["text", "structure"]] * 4
     maps = [[found.title for found in layer.maps] for layer in marked_facts.attention.layers]
-    assert maps[0] == ["to its own text"] and maps[-1] == ["to its own text", "to the other stream"]
+    assert maps[0] == ["to its own stream"] and maps[-1] == ["to its own stream", "to the other stream"]
     assert "‹brand›" in marked_facts.attention.tokens
     page = render_page(marked_facts)
     _parse(page)
