@@ -90,6 +90,17 @@ class Dialect:
         except UnicodeDecodeError:
             return None
 
+    def find_quoted(self, row: bytes) -> list[bool]:
+        """Which cells of a whole row stand in quotes; of empty ones none do."""
+        if self.quote not in row:
+            return [False] * (row.count(self.delimiter) + 1)
+        return [bool(quoted) for quoted, _ in self.each_cell.findall(self.delimiter + row.removesuffix(b"\r"))]
+
+    def closes_where_one_opens(self, line: bytes) -> bool:
+        """Does the first quote that closes a cell in a line that begins within it stand behind a delimiter?"""
+        found = self.inner_line.match(line)
+        return found is not None and line[: found.end()].endswith(self.delimiter)
+
     def read_rows(self, rows: Sequence[str]) -> list[list[str]]:
         """The cells of rows, quickly. A row that is not closed takes in the next ones.
 

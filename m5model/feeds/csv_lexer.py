@@ -1,14 +1,16 @@
 """Physical lines of a CSV become rows. A quote that never closes takes no other row along.
 
-A line that looks like a row (csv_profiles) begins one, even within an open cell: then the cell's quote does not close, and what
-was open is one damaged region. The same where text stands behind a closed quote, where the file ends within a cell, or a row of
-several lines has another number of cells: the region ends before the next line that is a row by itself.
+A row of several lines is kept where its cells close as RFC 4180 says and are as many as the header's. Else what was open is one
+damaged region, which ends before the next line that looks like a row (csv_profiles), or is one by itself: where text stands
+behind a closed quote, where the file ends within a cell, where a row of several lines has another number of cells, is longer
+than a row may be, or where its quotes close in what is better read as other rows.
 """
 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from m5model.feeds.csv_dialects import Dialect
 from m5model.feeds.csv_profiles import Profile
 from schemas.reject import MAX_RECORD_BYTES
 
@@ -42,16 +44,12 @@ class Lexer:
         """Rows that end in these lines."""
         rows: list[Row] = []
         waiting = deque(lines)
-        is_row = self._profile.is_row
         while waiting:
             line = waiting.popleft()
-            if not self._open:
-                self._begin(line, rows)
-            elif is_row(line):
-                waiting.appendleft(line)
-                self._break(rows, waiting)
-            else:
+            if self._open:
                 self._take_inner(line, rows, waiting)
+            else:
+                self._begin(line, rows)
         return rows
 
     def finish(self) -> list[Row]:
@@ -75,33 +73,63 @@ class Lexer:
         """A line that begins within a cell."""
         self._open.append(line)
         self.open_bytes += len(line) + 1
-        if self._dialect.quote not in line or self._dialect.inner_line.fullmatch(line):
-            if len(self._open) > MAX_ROW_LINES or self.open_bytes > MAX_RECORD_BYTES:
-                self._break(rows, waiting)
-        elif self._dialect.last_line.fullmatch(line.removesuffix(b"\r")):
+        goes_on = _goes_on(self._dialect, line)
+        if goes_on is None:
             self._close(rows, waiting)
-        elif not self._dialect.reopening_line.fullmatch(line):
+        elif not goes_on or len(self._open) > MAX_ROW_LINES or self.open_bytes > MAX_RECORD_BYTES:
             self._break(rows, waiting)
 
     def _close(self, rows: list[Row], waiting: deque[bytes]) -> None:
         row = Row(self._dialect.line_end.join(self._open), lines=len(self._open))
         cells = self._dialect.read_cells(row.text)
-        if cells is not None and not fits(cells, self._columns):
+        if (cells is not None and not fits(cells, self._columns)) or self._has_swallowed(self._open[1:]):
             self._break(rows, waiting)
         else:
-            self._open = []
+            self._open, self.open_bytes = [], 0
             rows.append(row)
 
+    def _has_swallowed(self, lines: list[bytes]) -> bool:
+        """Are rows the better reading of these lines within cells? They are where one of them looks like a row, and a quote
+        that closes has a place in a row, too: its line looks like one, or it stands where a cell would open."""
+        closing = [line for line in lines if self._dialect.quote in line and not self._dialect.inner_line.fullmatch(line)]
+        if any(map(self._profile.is_row, closing)):
+            return True
+        return any(map(self._dialect.closes_where_one_opens, closing)) and any(map(self._profile.is_row, lines))
+
     def _break(self, rows: list[Row], waiting: deque[bytes]) -> None:
-        """The open lines up to the first that is a row by itself become a damaged region; the others are read again."""
-        lines, self._open = self._open, []
-        end = next((i for i in range(1, len(lines)) if self._is_whole(lines[i])), len(lines))
+        """The open lines up to the first that looks like a row, or is one by itself, become a damaged region; the others are
+        read again."""
+        lines, self._open, self.open_bytes = self._open, [], 0
+        begins = (i for i in range(1, len(lines)) if self._profile.is_row(lines[i]) or self._is_whole(lines[i]))
+        end = next(begins, len(lines))
         rows.append(Row(self._dialect.line_end.join(lines[:end]), lines=end, damage=BROKEN_QUOTES))
         waiting.extendleft(reversed(lines[end:]))
 
     def _is_whole(self, line: bytes) -> bool:
         cells = self._dialect.read_cells(line)
         return cells is not None and fits(cells, self._columns)
+
+
+def never_closes(dialect: Dialect, lines: Iterable[bytes]) -> bool:
+    """Would a cell that is open where these lines begin never close rightly, whatever stands before them?"""
+    size = 0
+    for number, line in enumerate(lines, start=1):
+        size += len(line) + 1
+        goes_on = _goes_on(dialect, line)
+        if not goes_on:
+            return goes_on is not None
+        if number > MAX_ROW_LINES or size > MAX_RECORD_BYTES:
+            return True
+    return True
+
+
+def _goes_on(dialect: Dialect, line: bytes) -> bool | None:
+    """Does a line that begins within a cell end within one? None where it ends the row; False where its quotes are broken."""
+    if dialect.quote not in line or dialect.inner_line.fullmatch(line):
+        return True
+    if dialect.last_line.fullmatch(line.removesuffix(b"\r")):
+        return None
+    return bool(dialect.reopening_line.fullmatch(line))
 
 
 def fits(cells: list[str], columns: int) -> bool:

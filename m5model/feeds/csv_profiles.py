@@ -1,9 +1,9 @@
-"""Learns what rows of a file look like, so that a line within a quoted cell can be told from a row that the cell has swallowed.
+"""Learns what rows of a file look like, so that rows are found again behind a quote that does not close.
 
 A line looks like a row where it has as many cells as the header, and each cell is about as long as those of its column in the
-first rows of the file, and of the same kinds of characters where the column holds no blanks: keys, codes, prices. Files of free
-text alone have no such column, and no line of theirs looks like a row. Where the first columns are keys, a line also begins as
-a row, of several lines or damaged, if its first cells are such.
+first rows of the file, of the same kinds of characters where the column holds no blanks (keys, codes, prices), and quoted where
+all of its column are. Files of free text alone have no such column, and no line of theirs looks like a row. Where the first
+columns are keys, a line also begins as a row, of several lines or damaged, if its first cells are such.
 """
 
 import re
@@ -35,6 +35,7 @@ class Column:
     allowed: frozenset[int]  # positions in KINDS
     needed: frozenset[int]
     is_filled: bool
+    is_quoted: bool  # every cell that is not empty stands in quotes
     max_length: int  # characters
 
     @property
@@ -42,10 +43,12 @@ class Column:
         """Is it filled, without blanks?"""
         return self.is_filled and BLANK not in self.allowed
 
-    def fits(self, cell: str) -> bool:
+    def fits(self, cell: str, *, is_quoted: bool) -> bool:
         """Does ``cell`` look like one of the column's?"""
         if not cell:
             return not self.is_filled
+        if self.is_quoted and not is_quoted:
+            return False
         is_text = BLANK in self.allowed
         return len(cell) <= LONGER * self.max_length + MORE_CHARACTERS and (
             is_text or self.needed <= _kinds_of(cell) <= self.allowed
@@ -73,8 +76,9 @@ class Profile:
         found = self.dialect.read_cells(cells)
         if found is None or len(found) < count:
             return False
-        quote = self.dialect.quote.decode()  # says nothing: one too many is what the line is asked for
-        return all(column.fits(cell.replace(quote, "")) for column, cell in zip(self.columns[:count], found, strict=False))
+        quote = self.dialect.quote.decode()  # within a cell it says nothing: one too many is what the line is asked for
+        each = zip(self.columns[:count], found, self.dialect.find_quoted(cells), strict=False)
+        return all(column.fits(cell.replace(quote, ""), is_quoted=is_quoted) for column, cell, is_quoted in each)
 
     @cached_property
     def _key(self) -> int:
@@ -86,19 +90,22 @@ class Profile:
 
 def learn_profile(dialect: Dialect, texts: Iterable[bytes], columns: int) -> Profile:
     """The profile of some whole rows. Those of other lengths do not count."""
-    rows = [cells for cells in map(dialect.read_cells, texts) if cells is not None and len(cells) == columns]
-    if not rows or columns < MIN_COLUMNS:
+    read = [(cells, text) for text in texts if (cells := dialect.read_cells(text)) is not None and len(cells) == columns]
+    if not read or columns < MIN_COLUMNS:
         return Profile(dialect=dialect)
-    found = tuple(_describe(column) for column in zip(*rows, strict=True))
+    by_column = zip(*(cells for cells, _ in read), strict=True)
+    quoted = zip(*(dialect.find_quoted(text) for _, text in read), strict=True)
+    found = tuple(_describe(*column) for column in zip(by_column, quoted, strict=True))
     return Profile(dialect=dialect, columns=found if any(column.is_telling for column in found) else ())
 
 
-def _describe(cells: Sequence[str]) -> Column:
+def _describe(cells: Sequence[str], quoted: Sequence[bool]) -> Column:
     kinds = [_kinds_of(cell) for cell in cells if cell]
     return Column(
         allowed=frozenset().union(*kinds),
         needed=frozenset.intersection(*kinds) & {LETTER, DIGIT} if kinds else frozenset(),
         is_filled=len(kinds) == len(cells),
+        is_quoted=bool(kinds) and all(is_quoted for cell, is_quoted in zip(cells, quoted, strict=True) if cell),
         max_length=max(map(len, cells)),
     )
 

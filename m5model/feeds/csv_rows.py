@@ -1,18 +1,20 @@
 """Reads the rows of a CSV file, each with its place and its bytes. A plain file can be cut into splits.
 
-A line that looks like a row (csv_profiles) begins one wherever it stands, so it is where a split can begin: its rows are those
-from the first such line that begins in it to the first that begins behind it. What cannot be told so is read by one split.
+A line that looks like a row (csv_profiles) begins one, whatever stands before it, if no cell that may be open there closes
+rightly behind it. There a split can begin: its rows are those from the first such line that begins in it to the first that
+begins behind it. What cannot be told so is read by one split.
 """
 
 import csv
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from m5model.feeds.blocks import BLANK, HEADER, SEPARATORS, Block
 from m5model.feeds.compression import ByteStream
 from m5model.feeds.csv_dialects import Dialect
 from m5model.feeds.csv_form import CsvForm, find_csv_form
-from m5model.feeds.csv_lexer import Lexer, Row, fits
+from m5model.feeds.csv_lexer import Lexer, Row, fits, never_closes
 from m5model.feeds.opening import TextFile, open_at
 from m5model.feeds.physical_lines import LineBlock, changed_size, read_range, split_lines
 from m5model.feeds.records import encode_cells
@@ -40,7 +42,7 @@ def read_csv_split(path: str, form: CsvForm, start: int, end: int, size: int) ->
         yield Block(other=form.other)
     at = start - 1 if start else form.body  # the byte before the split may end a line
     with open_at(path, at) as stream:
-        lines = split_lines(_read_on(stream, path, at, size), path, form.dialect.line_end)
+        lines: Iterable[LineBlock] = split_lines(_read_on(stream, path, at, size), path, form.dialect.line_end)
         if start:
             lines, at = _find_row(lines, form, at, end)
         yield from reader.read(_until_row(lines, form, at, end) if end < size else lines, at)
@@ -52,29 +54,57 @@ def _skip(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
         size = max(0, size - len(block))
 
 
-def _find_row(blocks: Iterator[LineBlock], form: CsvForm, at: int, end: int) -> tuple[Iterator[LineBlock], int]:
-    """The lines from the first whole one on that looks like a row, and its place. None where none begins before ``end``."""
+class _Lines:
+    """Blocks of lines, and what comes behind them."""
+
+    def __init__(self, blocks: Iterable[LineBlock], form: CsvForm) -> None:
+        self._blocks, self._form = iter(blocks), form
+        self._ahead: deque[LineBlock] = deque()
+
+    def __iter__(self) -> Iterator[LineBlock]:
+        while (block := self._ahead.popleft() if self._ahead else next(self._blocks, None)) is not None:
+            yield block
+
+    def begins_row(self, block: LineBlock, i: int) -> bool:
+        """Does line ``i`` of the block that was given last begin a row, whatever stands before it? It looks like one, and no
+        cell that may be open there closes rightly."""
+        if not self._form.profile.is_row(block.lines[i]):
+            return False
+        behind = (line for later in self._look_ahead() for line in later.lines)
+        return never_closes(self._form.dialect, chain(islice(block.lines, i, None), behind))
+
+    def _look_ahead(self) -> Iterator[LineBlock]:
+        yield from tuple(self._ahead)
+        for block in self._blocks:
+            self._ahead.append(block)
+            yield block
+
+
+def _find_row(blocks: Iterable[LineBlock], form: CsvForm, at: int, end: int) -> tuple[Iterable[LineBlock], int]:
+    """The lines from the first whole one on that begins a row, and its place. None where none begins before ``end``."""
     is_begun = False
-    for block in blocks:
+    lines = _Lines(blocks, form)
+    for block in lines:
         for i, line in enumerate(block.lines):
-            if is_begun and form.profile.is_row(line):
-                return chain([LineBlock(block.lines[i:], block.is_cut)], blocks), at
+            if is_begun and at < end and lines.begins_row(block, i):
+                return chain([LineBlock(block.lines[i:], block.is_cut)], lines), at
             if at >= end:
-                return iter(()), at
+                return (), at
             is_begun = True
             at += len(line) + 1
-    return iter(()), at
+    return (), at
 
 
-def _until_row(blocks: Iterator[LineBlock], form: CsvForm, at: int, end: int) -> Iterator[LineBlock]:
-    """The lines before the first that begins at ``end`` or behind it and looks like a row."""
-    for block in blocks:
+def _until_row(blocks: Iterable[LineBlock], form: CsvForm, at: int, end: int) -> Iterator[LineBlock]:
+    """The lines before the first that begins at ``end`` or behind it and begins a row."""
+    lines = _Lines(blocks, form)
+    for block in lines:
         before, at = at, at + block.size
         if at <= end:
             yield block
             continue
         for kept, line in enumerate(block.lines):
-            if before >= end and form.profile.is_row(line):
+            if before >= end and lines.begins_row(block, kept):
                 yield LineBlock(block.lines[:kept])
                 return
             before += len(line) + 1
@@ -95,10 +125,12 @@ class _Reader:
         is_cut = False
         for lines in blocks:
             is_cut = lines.is_cut
-            yield self._read_quickly(lines, place) or self._make_block(self._lexer.take(lines.lines), place)
+            begun = place - self._lexer.open_bytes  # rows that are given now may begin in blocks before
+            yield self._read_quickly(lines, place) or self._make_block(self._lexer.take(lines.lines), begun)
             place += lines.size
         if self._lexer.is_open:
-            yield self._make_block(self._lexer.finish(), place - self._lexer.open_bytes)
+            begun = place + is_cut - self._lexer.open_bytes  # which count an end for the last line, too
+            yield self._make_block(self._lexer.finish(), begun)
         if is_cut:
             yield Block(other={SEPARATORS: -self._measure(b"\n")})
 

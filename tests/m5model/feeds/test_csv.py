@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from m5model.feeds import physical_lines
 from m5model.feeds.blocks import Block
 from m5model.feeds.csv_form import find_csv_form
+from m5model.feeds.csv_lexer import MAX_ROW_LINES
 from m5model.feeds.csv_rows import read_csv_split, read_csv_text
 from m5model.feeds.opening import open_text
 from schemas.errors import BadDataError
 
+NAMES = ("locale", "item_id", "title", "brand")
 HEADER = b"locale,item_id,title,brand\n"
 
 
@@ -46,7 +48,7 @@ def _rows(blocks: list[Block]) -> list[dict[str, str] | tuple[str, bytes, int]]:
 CELLS = st.text(st.sampled_from('a7 ,;\t|"\n\rß\u3042\U0001f600'), max_size=6)
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=6),
     st.sampled_from(",;\t|"),
@@ -70,12 +72,16 @@ def test_what_a_writer_of_csv_wrote_comes_back(
 SPLICES = (b'"', b'""', b",", b"\n", b"\r\n", b"\xff", b"\x00", b'"\n"', b"", b" ", b'x"', b'",')
 
 
+TITLES = (
+    *("Lamp {0}", '"Lamp, {0}"', '"two\nlines {0}"', '"a ""b"" {0}"', '"x\n\n,y {0}"', '12"'),
+    *('"a row\nDE,B{0:03},Lamp {0},Lumora\nwithin"', '"a row\nDE,B{0:03},Lamp {0}"', '"\nDE,B{0:03},""Lamp"" {0},L"'),
+)
+
+
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
     """Rows of a feed with some splices, and texts of several lines."""
-    titles = draw(
-        st.lists(st.sampled_from(("Lamp {}", '"Lamp, {}"', '"two\nlines {}"', '"a ""b"" {}"', '"x\n\n,y {}"')), max_size=12)
-    )
+    titles = draw(st.lists(st.sampled_from(TITLES), max_size=12))
     rows = b"".join(f"DE,A{i:03},{title.format(i)},Lumora\n".encode() for i, title in enumerate(titles))
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(rows)))
@@ -83,7 +89,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return HEADER + rows
 
 
-@settings(derandomize=True, max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(damaged(), st.lists(st.floats(0, 1), max_size=4), st.sampled_from((7, 40, 1 << 20)))
 def test_every_byte_is_accounted_for_and_cuts_change_nothing(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, cuts: list[float], block: int
@@ -108,9 +114,13 @@ def test_every_byte_is_accounted_for_and_cuts_change_nothing(
     [
         (b'DE,A1,"Lamp 1,L\nDE,A2,Lamp 2,L\nDE,A3,"Lamp 3",L\nDE,A4,Lamp 4,L\n', [b'DE,A1,"Lamp 1,L'], "234"),
         (b'DE,A1,"Lamp 1,L\nDE,A2,Lamp 2",L\nDE,A3,Lamp 3,L\nDE,A4,Lamp 4,L\n', [b'DE,A1,"Lamp 1,L'], "234"),
+        (b'DE,A1,"Lamp 1,L\nDE,A2,12" plate,L\nDE,A3,Lamp 3,L\nDE,A4,Lamp 4,L\n', [b'DE,A1,"Lamp 1,L'], "234"),
         (b'DE,A1,Lamp 1,L\nDE,A2,Lamp 2,L\nDE,A3,"Lamp 3,L\nmore\n', [b'DE,A3,"Lamp 3,L\nmore'], "12"),
         (b'DE,A1,Lamp,L"\nDE,A2,"of\ntwo",L\nDE,A3,Lamp 3,L\n', [], "123"),
         (b'DE,A1,x,"Lamp\nDE,A2,cut"\nDE,A3,Lamp 3,L\n', [b'DE,A1,x,"Lamp'], "3"),
+        (b'DE,A1,x,"\nDE,A2,Lamp\n of brass,"\nmore"\nDE,A3,Lamp 3,L\n', [b'DE,A1,x,"', b' of brass,"\nmore"'], "3"),
+        (b'DE,A1,x,"Lamp\nDE,A2,cut",L\nDE,A3,Lamp 3,L\n', [b'DE,A1,x,"Lamp'], "23"),
+        (b'DE,A1,"Lamp 1,L\nDE,A2,t,"Lumora, Inc"\nDE,A3,Lamp 3,L\n', [b'DE,A1,"Lamp 1,L'], "23"),
         (b'DE,A1,"Lamp" 1,L\nDE,A2,Lamp 2,L\n', [b'DE,A1,"Lamp" 1,L'], "2"),
         (b'DE,A1,"Lamp 1\nmore\nDE,A2,Lamp 2,L\n', [b'DE,A1,"Lamp 1\nmore'], "2"),
         (b'DE,A1,"Lamp 1\nmore", L\nDE,A2,Lamp 2,L\n', [], "12"),
@@ -125,6 +135,46 @@ def test_a_quote_that_does_not_close_takes_no_other_row_along(
     regions = [row for row in found if isinstance(row, tuple) and row[0] == "broken_quotes"]
     assert regions == [("broken_quotes", raw, raw.count(b"\n") + 1) for raw in damage]
     assert [row["item_id"] for row in found if isinstance(row, dict)] == [f"A{number}" for number in kept]
+
+
+ENDS, SIGNS = ("\n", "\r\n", "\r"), (",", ";", "\t", "|")
+LIKE_ROWS = ("{end}7a{sign}7", "7a{sign}7{end}", "{end}DE{sign}A9{sign}Lamp 9{sign}L{end}", "a{sign}{end}b")
+
+
+@pytest.mark.parametrize("end", ENDS, ids=repr)
+@pytest.mark.parametrize("sign", SIGNS, ids=repr)
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_a_cell_that_closes_is_kept_whatever_its_lines_look_like(tmp_path: Path, end: str, sign: str, quoting: int) -> None:
+    titles = [text.format(end=end, sign=sign) for text in LIKE_ROWS] * 3
+    rows = [("DE", f"A{number:03}", title, "Lumora") for number, title in enumerate(["Lamp", "Lamp", *titles, "Lamp"])]
+    out = io.StringIO()
+    csv.writer(out, delimiter=sign, lineterminator=end, quoting=quoting).writerows([NAMES, *rows])
+    data = out.getvalue().encode()
+    expected = [dict(zip(NAMES, row, strict=True)) for row in rows]
+    assert _rows(_read(tmp_path / "feed.csv", data)) == expected
+    form = find_csv_form(data, "feed.csv")
+    assert form is not None
+    for cut in range(form.body + 1, len(data)):
+        parts = [read_csv_split(str(tmp_path / "feed.csv"), form, *part, len(data)) for part in ((0, cut), (cut, len(data)))]
+        assert [row for part in parts for row in _rows(list(part))] == expected, cut
+
+
+def test_a_large_file_is_cut_though_its_cells_hold_lines_like_rows(tmp_path: Path) -> None:
+    rows = b"".join(b'DE,A%03d,"Lamp\nDE,B%03d,Lamp,L\nmore",L\nDE,C%03d,Lamp,L\n' % (i, i, i) for i in range(200))
+    (tmp_path / "feed.csv").write_bytes(HEADER + rows)
+    form = find_csv_form(HEADER + rows, "feed.csv")
+    assert form is not None
+    ends = [0, *range(2_000, len(HEADER + rows), 2_000), len(HEADER + rows)]
+    parts = [list(read_csv_split(str(tmp_path / "feed.csv"), form, *part, ends[-1])) for part in itertools.pairwise(ends)]
+    assert [row["item_id"][:1] for part in parts for row in _rows(part)] == ["A", "C"] * 200
+    assert min(len(_rows(part)) for part in parts) > 10
+
+
+def test_a_cell_of_more_lines_than_a_row_may_have_does_not_close(tmp_path: Path) -> None:
+    inner = b"".join(b"DE,A%d,Lamp %d,L\n" % (i, i) for i in range(2, MAX_ROW_LINES + 2))
+    found = _rows(_read(tmp_path / "feed.csv", HEADER + b'DE,A1,"Lamp,L\n' + inner + b'end",L\n'))
+    assert found[0] == ("broken_quotes", b'DE,A1,"Lamp,L', 1)
+    assert [row["item_id"] for row in found[1:-1]] == [f"A{i}" for i in range(2, MAX_ROW_LINES + 2)]
 
 
 def test_a_row_that_a_text_swallows_is_found_by_its_looks_only_where_rows_have_looks(tmp_path: Path) -> None:
