@@ -17,7 +17,7 @@ from m5model.serving.limits import Limits
 from m5model.serving.metrics import Metrics
 from m5model.serving.refusals import bad_request, overloaded, too_large
 from m5model.serving.served_model import Reference, ServedModel, names_another, open_model
-from m5model.serving.texts import Item, Row, as_keys, as_rows
+from m5model.serving.texts import Item, Row, as_keys, as_rows, loses_characters
 from m5model.serving.vector_cache import Kept, Key
 from m5model.serving.workers import Job, Workers
 from schemas.errors import M5Error
@@ -89,9 +89,13 @@ class Service:
                     known[key] = kept
         self.metrics.count_texts(len(items), len(items) - len(missing))
         if missing:
-            known |= await self._compute(model, missing, items, field)
+            known |= await self._compute(model, missing, field)
         found = [known[key] for key in keys]
-        truncated = [row for row, kept in enumerate(found) if kept.is_truncated]
+        truncated = [
+            row
+            for row, (item, kept) in enumerate(zip(items, found, strict=True))
+            if kept.is_truncated or loses_characters(item, model.encoder)
+        ]
         if truncated and not may_truncate:
             raise _truncation_refused(model, truncated, field)
         self.metrics.count_truncated(len(truncated))
@@ -133,11 +137,9 @@ class Service:
                 param=field,
             )
 
-    async def _compute(
-        self, model: ServedModel, missing: Mapping[Key, int], items: Sequence[Item], field: str
-    ) -> dict[Key, Kept]:
+    async def _compute(self, model: ServedModel, missing: Mapping[Key, int], field: str) -> dict[Key, Kept]:
         """The vectors of texts that the cache lacks; they are in it afterwards."""
-        rows = await self._tokenize(model, list(missing), [items[row] for row in missing.values()])
+        rows = await self._tokenize(model, list(missing))
         job = await self._run(model, rows)
         if job.failures:
             place, reason = min(job.failures.items())
@@ -153,14 +155,14 @@ class Service:
             model.cache.put(key, kept)
         return made
 
-    async def _tokenize(self, model: ServedModel, keys: list[Key], items: list[Item]) -> list[Row]:
+    async def _tokenize(self, model: ServedModel, keys: list[Key]) -> list[Row]:
         if sum(map(len, keys)) <= INLINE_CHARACTERS:
-            return as_rows(keys, items, model.encoder)
+            return as_rows(keys, model.encoder)
         if self._long_requests >= LONG_REQUESTS:
             raise overloaded(f"{LONG_REQUESTS} long requests wait to be tokenised", 1.0)
         self._long_requests += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._tokenizers, as_rows, keys, items, model.encoder)
+            return await asyncio.get_running_loop().run_in_executor(self._tokenizers, as_rows, keys, model.encoder)
         finally:
             self._long_requests -= 1
 
@@ -185,7 +187,8 @@ class Service:
 def _truncation_refused(model: ServedModel, truncated: list[int], field: str) -> M5Error:
     return too_large(
         "text_truncated",
-        f"{field}[{truncated[0]}] has more than the {model.encoder.max_tokens} tokens that the model reads",
+        f"{field}[{truncated[0]}] is longer than what the model reads: {model.encoder.max_tokens} tokens of "
+        f"{model.encoder.rendering.max_characters:,} characters at most",
         next_step="cut it, or allow truncation",
         param=f"{field}[{truncated[0]}]",
     )

@@ -19,7 +19,7 @@ class Row:
     """A row of the model's input."""
 
     ids_L: np.ndarray  # int64, as the model reads them
-    is_truncated: bool
+    is_truncated: bool  # had more tokens than the model reads
 
 
 def as_keys(items: Sequence[Item], encoder: Encoder, characters: int, field: str) -> Iterator[Key]:
@@ -43,19 +43,23 @@ def as_keys(items: Sequence[Item], encoder: Encoder, characters: int, field: str
             yield _as_text(item, encoder, where)
 
 
-def as_rows(keys: Sequence[Key], items: Sequence[Item], encoder: Encoder) -> list[Row]:
-    """The rows of the model's input for ``keys``, which came from ``items``."""
+def loses_characters(item: Item, encoder: Encoder) -> bool:
+    """Is the end of this text cut before it is tokenised? Its key does not tell: it is that of the text without its end."""
+    return isinstance(item, str) and len(item) > encoder.rendering.max_characters
+
+
+def as_rows(keys: Sequence[Key], encoder: Encoder) -> list[Row]:
+    """The rows of the model's input."""
     texts = [key for key in keys if isinstance(key, str)]
     tokens = encoder.tokenize(texts)
     counts = tokens.counts_N
     found = iter(range(len(texts)))
     rows = []
-    for key, item in zip(keys, items, strict=True):
+    for key in keys:
         if isinstance(key, str):
             place = next(found)
             ids_L = tokens.cut_batch(np.array([place]), int(counts[place]))[0]
-            was_cut = bool(tokens.truncated_N[place]) or len(item) > encoder.rendering.max_characters
-            rows.append(Row(ids_L, was_cut))
+            rows.append(Row(ids_L, bool(tokens.truncated_N[place])))
         else:
             rows.append(_cut(np.array(key, np.int64), encoder.max_tokens))
     return rows

@@ -18,7 +18,7 @@ class Kept:
 
     vector_D: np.ndarray  # float32, unit length
     tokens: int  # after truncation
-    is_truncated: bool
+    is_truncated: bool  # it has more tokens than the model reads
 
 
 class VectorCache:

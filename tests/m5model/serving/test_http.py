@@ -115,6 +115,12 @@ def test_truncation_is_reported_and_can_be_refused(service, trained, client) -> 
     assert client.embeddings.create(model="m5", input=long).model_extra["truncated"] == [0]
 
 
+def test_a_text_that_only_loses_its_last_character_is_reported_though_the_cache_has_the_rest(service) -> None:
+    whole = "lamp" + " " * 4_092  # all that a rendering takes, and few tokens
+    for text, truncated in ((whole, []), (whole + " ", [0]), (whole, [])):
+        assert service.post(QUERIES, {"texts": [text]}).json()["truncated"] == truncated
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code", "param"),
     [
