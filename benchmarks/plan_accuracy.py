@@ -38,7 +38,7 @@ from m5model.data.vocabulary import save_vocabulary, train_vocabulary
 from m5model.encoders.kinds import build_encoder
 from m5model.encoders.presets import PRESETS, EncoderPreset
 from m5model.planning.calibration import CALLS, ENGINES, STEPS, TRAINING_ROUNDS, TRAINING_STEPS, fit
-from m5model.planning.engine_timing import MAX_TOKENS, VOCABULARY, TimedEngine, engine_graph, timed_preset
+from m5model.planning.engine_timing import MAX_TOKENS, VOCABULARY, TimedEngine, engine_graph, time_tokenizing, timed_preset
 from m5model.planning.fleet import read_price_table
 from m5model.planning.memory import memory_on_device
 from m5model.planning.operations import Texts
@@ -117,7 +117,7 @@ class Student:
         counts = tokenize(tokenizer, texts, self.preset.max_tokens).counts_N
         shape = shape_of(self.preset)
         calls = (count_call(shape, len(batch.rows), batch.length) for batch in plan_batches(counts))
-        return sum(calibration.embedding.of(call) for call in calls)
+        return sum(calibration.embedding.of(call) for call in calls) + calibration.tokenizing * float(counts.sum())
 
 
 def main() -> int:
@@ -135,7 +135,7 @@ def main() -> int:
             engine.time_round(CALLS)
         for student in students:
             student.time_round()
-    calibration = fit([point for engine in engines for point in engine.points()], steps)
+    calibration = fit([point for engine in engines for point in engine.points()], steps, time_tokenizing(arguments.rounds))
     compared = [
         *compare_embedding(calibration, students, open_tokenizer(tokenizer_file)),
         compare_simulator(calibration, students[-1], open_tokenizer(tokenizer_file)),

@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     write_calibration(file, found)
     sections = [(f"One core with {found.instructions}, written to {file}", rows([("measured", found.dated)]))]
     sections.append(("A call of the engine", rows(_lines(found.embedding))))
+    sections.append(("Tokenising", rows([("token", f"{found.tokenizing * 1e9:,.4g} nanoseconds")])))
     sections += [("A step of training", rows(_lines(found.training)))] if found.training else []
     write(arguments.json, {**found.as_json(), "file": str(file)}, page(*sections))
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from m5model.encoders.presets import PRESETS
-from m5model.planning.engine_timing import time_engines, timed_preset
+from m5model.planning.engine_timing import time_engines, time_tokenizing, timed_preset
 from m5model.planning.speed import Calibration, Point, count_call, count_step, fit_speed
 from m5model.planning.training_timing import STRUCTURED_SHARE, StepShape, time_steps
 from m5model.runtime.instruction_set import instruction_set
@@ -29,10 +29,10 @@ def calibrate(*, with_training: bool = True) -> Calibration:
     engine = time_engines([timed_preset(*sizes) for sizes in ENGINES], ROUNDS, CALLS)
     say("steps of training")
     steps = time_steps(STEPS, TRAINING_ROUNDS, TRAINING_STEPS) if with_training else []
-    return fit(engine, steps)
+    return fit(engine, steps, time_tokenizing(ROUNDS))
 
 
-def fit(engine: list[Point], steps: list[Point]) -> Calibration:
+def fit(engine: list[Point], steps: list[Point], tokenizing: float) -> Calibration:
     """The calibration that these measurements give."""
     calls = [(count_call(point.shape, point.rows, point.length), point.seconds) for point in engine]
     work = [(count_step(point.shape, point.rows, point.length, STRUCTURED_SHARE), point.seconds) for point in steps]
@@ -41,4 +41,5 @@ def fit(engine: list[Point], steps: list[Point]) -> Calibration:
         dated=datetime.now(UTC).isoformat(timespec="seconds"),
         embedding=fit_speed(calls),
         training=fit_speed(work) if work else None,
+        tokenizing=tokenizing,
     )

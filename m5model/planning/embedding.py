@@ -23,7 +23,7 @@ class EmbeddingAssumptions:
     """Figures that nobody measured for this run. A report prints them; each has a flag."""
 
     core_scaling: float = 0.85  # speed of a core while all cores of its machine work, to that of one alone
-    busy_share: float = 0.90  # of a task's time goes to the model; the rest reads, tokenises and writes
+    busy_share: float = 0.90  # of a task's time is tokenising and the model; the rest reads and writes
     task_overhead: float = 0.2  # seconds that Spark takes for a task
     commit_seconds: float = 10.0  # of a wave, on object storage; 1 to 2 on a local disk
     start_minutes: float = 5.0  # until a fleet works
@@ -128,9 +128,9 @@ def count_work(shape: Shape, listings: float, profile: Profile, calibration: Cal
 
 
 def seconds_of_text(shape: Shape, length: int, calibration: Calibration) -> float:
-    """Of one core, where calls are full."""
+    """Of one core: tokenised, and encoded in a full call."""
     rows = rows_of_a_call(length)
-    return calibration.embedding.of(count_call(shape, rows, length)) / rows
+    return calibration.embedding.of(count_call(shape, rows, length)) / rows + length * calibration.tokenizing
 
 
 def plan_embedding(

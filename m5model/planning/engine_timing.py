@@ -16,11 +16,13 @@ from m5model.planning.engine_calls import rows_of_a_call
 from m5model.planning.shape import Shape, shape_of
 from m5model.planning.speed import Point
 from m5model.runtime.encoder import open_session, run_graph
+from m5model.runtime.tokens import open_tokenizer, tokenize
 from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE
 
 VOCABULARY = 8_192  # of the timed graphs: looking tokens up takes no time that shows
 MAX_TOKENS = 256
 LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+MADE_WORDS, MADE_TEXTS, WORDS_PER_TEXT = 4_000, 1_000, 50
 EXPORT_CALLS, EXPORT_SHAPE = 2, (8, 32)
 
 
@@ -88,6 +90,24 @@ class TimedEngine:
         before = time.thread_time()
         run_graph(self._session, ids_BL, mask_BL)
         return time.thread_time() - before
+
+
+def time_tokenizing(rounds: int) -> float:
+    """CPU seconds a token: made texts of made words, some of which are common, and a vocabulary learned from them."""
+    from m5model.data.vocabulary import train_vocabulary
+
+    draw = np.random.default_rng(0)
+    letters = np.asarray(list("abcdefghijklmnopqrstuvwxyz"))
+    words = ["".join(draw.choice(letters, size)) for size in draw.integers(2, 10, MADE_WORDS)]
+    places = np.minimum(draw.zipf(1.3, (MADE_TEXTS, WORDS_PER_TEXT)), MADE_WORDS) - 1
+    texts = [" ".join(words[place] for place in row) for row in places]
+    tokenizer = open_tokenizer(train_vocabulary(texts, VOCABULARY).to_str())
+    taken = []
+    for _ in range(rounds):
+        before = time.process_time()
+        tokens = int(tokenize(tokenizer, texts, MAX_TOKENS).counts_N.sum())
+        taken.append((time.process_time() - before) / tokens)
+    return float(np.median(taken))
 
 
 def time_engines(presets: Sequence[EncoderPreset], rounds: int, calls: int) -> list[Point]:

@@ -54,6 +54,7 @@ class Calibration:
     dated: str  # ISO 8601
     embedding: Speed
     training: Speed | None  # None where only the engine was measured
+    tokenizing: float  # seconds a token, on one core
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -122,6 +123,7 @@ def read_calibration(path: str | None) -> Calibration:
             dated=str(found["dated"]),
             embedding=_speed(found["embedding"], CALL_WORK),
             training=_speed(training, STEP_WORK) if training else None,
+            tokenizing=float(found["tokenizing"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(

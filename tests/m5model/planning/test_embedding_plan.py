@@ -43,6 +43,7 @@ PLAIN = Calibration(
     dated="2026-11-27",
     embedding=Speed(seconds_per={kind: 1e-12 * (kind == "products") for kind in CALL_WORK}, worst_fit=0.0, points=1),
     training=None,
+    tokenizing=0.0,
 )
 NOTHING_LOST = EmbeddingAssumptions(
     core_scaling=1, busy_share=1, task_overhead=0, commit_seconds=0, start_minutes=0, scanned_bytes=0
