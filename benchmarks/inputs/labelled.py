@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from m5model.feeds.inspection import stream_listings
+from m5model.feeds.sources import find_feed_files
 from m5model.files.checksums import sha256_of
 from m5model.runtime.rendering import render
 from m5model.sample_catalogue.catalogue import write_catalogue
@@ -72,7 +74,9 @@ def _shaped(row: dict[str, Any]) -> dict[str, Any]:
 def sample_pairs(folder: Path, rows: int, seed: int = 0) -> Iterator[tuple[str, str, str, bool]]:
     """Locale, the two texts, and whether they are one product, of a sample catalogue that is written into ``folder``."""
     write_catalogue(folder, rows=rows, seed=seed)
-    texts = {(row["locale"], row["item_id"]): render(row) for row in _listings(folder / "feeds")}
+    files = find_feed_files([str(folder / "feeds")]).files
+    records = (record for file in files if "damaged" not in file.path for record in stream_listings(file))
+    texts = {(row["locale"], row["item_id"]): render(row) for row in records}
     for row in _rows(folder, "duplicates"):
         if {_key(row), _other(row)} <= texts.keys():
             yield row["locale"], texts[_key(row)], texts[_other(row)], bool(row["label"])
