@@ -39,6 +39,7 @@ class CheckpointManifest:
     step: int  # steps done
     consumed_hash: str  # running SHA-256 over task and keys of every step, in order
     files: dict[str, str]  # path → SHA-256
+    last_loss: float | None = None  # of the last step done; a run that ended when it was killed still has to state it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,14 @@ class Checkpoints:
         self._folder = folder
         self._run = run
 
-    def save(self, weights: Mapping[str, Tensor], optimizer_state: Mapping[str, Any], step: int, consumed_hash: str) -> None:
+    def save(
+        self,
+        weights: Mapping[str, Tensor],
+        optimizer_state: Mapping[str, Any],
+        step: int,
+        consumed_hash: str,
+        last_loss: float | None = None,
+    ) -> None:
         """Write one checkpoint, whole or not at all, and drop the ones before the last two."""
         if self._folder is None:
             return
@@ -70,7 +78,9 @@ class Checkpoints:
             save_file({name: tensor.contiguous() for name, tensor in weights.items()}, staging / WEIGHTS_FILE)
             torch.save(dict(optimizer_state), staging / OPTIMIZER_FILE)
             files = {name: str(entry["sha256"]) for name, entry in hash_files(staging, but=MANIFEST_FILE).items()}
-            manifest = CheckpointManifest(run=self._run, step=step, consumed_hash=consumed_hash, files=files)
+            manifest = CheckpointManifest(
+                run=self._run, step=step, consumed_hash=consumed_hash, files=files, last_loss=last_loss
+            )
             (staging / MANIFEST_FILE).write_text(to_json(manifest), encoding="utf-8")
             storage.upload_folder(staging, f"{self._folder}/step-{step:08d}")
         for name in self._whole()[:-KEPT]:

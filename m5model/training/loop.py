@@ -66,14 +66,14 @@ def train(run: Run) -> Outcome:
     restored = run.checkpoints.restore(run.learner)
     parallel = arrange(run.learner, run.processes, run.machine)
     optimizer = build_optimizer(run.learner, run.config)
-    first_step, consumed_hash = 0, NOTHING_CONSUMED
+    first_step, consumed_hash, loss = 0, NOTHING_CONSUMED, None
     if restored:
         _refuse_other_order(run, restored.manifest)
         parallel.load_optimizer_state(optimizer, restored.optimizer_state)
         first_step, consumed_hash = restored.manifest.step, restored.manifest.consumed_hash
+        loss = restored.manifest.last_loss
         say(f"{run.label}: goes on from step {first_step:,}")
     progress = Progress(run.label, run.config.steps, first_step)
-    loss = None
     run.learner.train()
     for step in range(first_step, run.config.steps):
         batch = run.mixture.batch(step)
@@ -82,7 +82,7 @@ def train(run: Run) -> Outcome:
         done = step + 1
         progress.add(done, loss, tokens)
         if done % run.checkpoint_every == 0 or done == run.config.steps:
-            _save(run, parallel, optimizer, done, consumed_hash)
+            _save(run, parallel, optimizer, done, consumed_hash, loss)
     learner = parallel.finish()
     learner.eval()
     return Outcome(
@@ -90,10 +90,12 @@ def train(run: Run) -> Outcome:
     )
 
 
-def _save(run: Run, parallel: OneProcess, optimizer: torch.optim.Optimizer, done: int, consumed_hash: str) -> None:
+def _save(
+    run: Run, parallel: OneProcess, optimizer: torch.optim.Optimizer, done: int, consumed_hash: str, loss: float
+) -> None:
     weights, state = parallel.weights(), parallel.optimizer_state(optimizer)
     if run.processes.is_first:
-        run.checkpoints.save(weights, state, done, consumed_hash)
+        run.checkpoints.save(weights, state, done, consumed_hash, loss)
     run.processes.wait()
 
 

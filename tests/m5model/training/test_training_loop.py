@@ -75,9 +75,16 @@ def test_a_run_that_was_killed_and_started_again_ends_with_the_bytes_of_an_undis
         _train(rows, tmp_path / "b", stop_at=11)
     resumed, outcome = _train(rows, tmp_path / "b")
     assert outcome.resumed_from == 8
-    assert outcome.consumed_hash == expected.consumed_hash
+    assert (outcome.consumed_hash, outcome.last_loss) == (expected.consumed_hash, expected.last_loss)
     for name, tensor in undisturbed.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_run_that_was_killed_when_all_its_steps_were_done_still_says_its_last_loss(rows, tmp_path: Path) -> None:
+    _, expected = _train(rows, tmp_path)
+    _, outcome = _train(rows, tmp_path)
+    assert (outcome.resumed_from, outcome.last_loss) == (CONFIG.steps, expected.last_loss)
+    assert outcome.last_loss is not None
 
 
 def test_a_checkpoint_that_was_not_finished_is_passed_over(rows, tmp_path: Path) -> None:
