@@ -90,9 +90,7 @@ def train(run: Run) -> Outcome:
     )
 
 
-def _save(
-    run: Run, parallel: OneProcess, optimizer: torch.optim.Optimizer, done: int, consumed_hash: str, loss: float
-) -> None:
+def _save(run: Run, parallel: OneProcess, optimizer: torch.optim.Optimizer, done: int, consumed_hash: str, loss: float) -> None:
     weights, state = parallel.weights(), parallel.optimizer_state(optimizer)
     if run.processes.is_first:
         run.checkpoints.save(weights, state, done, consumed_hash, loss)
