@@ -32,6 +32,13 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="where to write the profile")
     arguments = parser.parse_args()
     listings = _read(arguments.data)
+    if not listings:
+        print(
+            json.dumps(
+                {"benchmark": "plan_profile", "mean_tokens": None, "reason": f"there is no catalogue in {arguments.data}"}
+            )
+        )
+        return 0
     profile = _profile(listings, arguments.vocabulary_size)
     if arguments.output:
         arguments.output.write_text(json.dumps(profile.as_json(), indent=1) + "\n", encoding="utf-8")
