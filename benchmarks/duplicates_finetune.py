@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from inputs.kept_cells import Cell, keep_cell, read_cells
 from inputs.pair_scores import Scored, figures_of, lift
 from inputs.pair_sets import NAMES, PairSet, write_pair_set
 from inputs.pairs import DATA
@@ -55,7 +56,7 @@ MACHINE = Machine(device="cpu", without_guards=GUARDS)
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How long a set is learned from."""
+    """States how long a set is learned from."""
 
     steps: int  # of contrast, 72 texts each
     pair_steps: int  # of the cross-encoder, PAIR_TOKENS each
@@ -88,7 +89,7 @@ class Bench:
 
 def main() -> int:
     arguments = _arguments()
-    cells = _read(arguments.keep)
+    cells = {(cell["init"], cell["set"], cell["way"], cell["seed"]): cell for cell in read_cells(arguments.keep)}
     source = Source.of(find_source(arguments.init), arguments.init)
     for name in arguments.sets:
         ways = [way for way in arguments.ways if way != "cross-encoder" or name in CROSS_SETS]
@@ -98,7 +99,7 @@ def main() -> int:
             with tempfile.TemporaryDirectory(prefix="m5-finetune-") as folder:
                 for cell in _cells(arguments, source, name, missing, seed, Path(folder)) if missing else ():
                     cells[arguments.init, name, cell["way"], seed] = cell
-                    _write(arguments.keep, cell)
+                    keep_cell(arguments.keep, cell)
     ours = [cell for key, cell in cells.items() if key[0] == arguments.init and key[1] in arguments.sets]
     print(json.dumps({"benchmark": "duplicates_finetune", "init": arguments.init, "sets": _summary(ours)}))
     return 0
@@ -118,11 +119,11 @@ def _arguments() -> argparse.Namespace:
 
 def _cells(
     arguments: argparse.Namespace, source: Source, name: str, ways: Sequence[str], seed: int, folder: Path
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Cell]:
     """Trains as far as the last of ``ways`` needs, and judges the model at each of them."""
     bench = _open(source, write_pair_set(arguments.data, name, Workspace(str(folder))), arguments.threads)
     if "untrained" in ways:
-        rival = {"seconds": 0.0, "cpu_seconds": 0.0, **_judge(bench, *(_tfidf(bench, split) for split in ("validate", "test")))}
+        rival = {"seconds": 0.0, "cpu_seconds": 0.0, **_judge(bench, _tfidf(bench.labels, "validate"), bench.rival)}
         yield {"init": arguments.init, "set": name, "way": "TF-IDF", "seed": 0, **rival}
     runners, model = starting_runners(source), Model()
     last = max(WAYS.index(way) for way in ways)
@@ -148,7 +149,7 @@ def _open(source: Source, pairs: PairSet, threads: int) -> Bench:
     prefix = source.rendering.prefix
     texts = zip(test["left_text"], test["right_text"], strict=True)
     groups = [pairs.groups[left.removeprefix(prefix), right.removeprefix(prefix)] for left, right in texts]
-    bench = Bench(
+    return Bench(
         name=pairs.name,
         source=source,
         budget=budget,
@@ -156,13 +157,12 @@ def _open(source: Source, pairs: PairSet, threads: int) -> Bench:
         context=context,
         groups=groups,
         entity=np.asarray(test["left_entity"]),
-        rival=Scored(scores=np.zeros(0), is_match=np.zeros(0, bool)),
+        rival=_tfidf(labels, "test"),
     )
-    return replace(bench, rival=_tfidf(bench, "test"))
 
 
 def _stages(bench: Bench, seed: int) -> list[list[Any]]:
-    """What is done before each of WAYS is judged."""
+    """The stages that come before each of WAYS is judged."""
     preset = bench.context.preset
     frozen = lower_weights(preset, preset.layers - int(preset.layers * FROZEN_SHARE))
     begin = [TakeWeights(origin=bench.source.origin), TrimVocabulary(size=VOCABULARY)]
@@ -202,20 +202,20 @@ def _score(bench: Bench, model: Model, form: str, split: str) -> Scored:
     heads = model.heads if form == "cross" else {}
     encoder = model.encoder.eval()
     task = build_task(_pairs(form), encoder, data, bench.context.label_sets, {}, heads)
-    return Scored(scores=task.scores(encoder, split), is_match=_labels(bench, split))  # type: ignore[attr-defined]
+    return Scored(scores=task.scores(encoder, split), is_match=_labels(bench.labels, split))  # type: ignore[attr-defined]
 
 
-def _labels(bench: Bench, split: str) -> np.ndarray:
-    return np.asarray(bench.labels.splits[split]["is_match"], bool)
+def _labels(labels: LabelSet, split: str) -> np.ndarray:
+    return np.asarray(labels.splits[split]["is_match"], bool)
 
 
-def _tfidf(bench: Bench, split: str) -> Scored:
+def _tfidf(labels: LabelSet, split: str) -> Scored:
     """Cosines of TF-IDF over words, whose weights are those of the split's own texts."""
-    rows = bench.labels.splits[split]
-    prefix = bench.source.rendering.prefix
+    rows = labels.splits[split]
+    prefix = labels.rendering.prefix
     texts = [text.removeprefix(prefix) for text in (*rows["left_text"], *rows["right_text"])]
     left = np.arange(len(rows))
-    return Scored(scores=TfIdf.of(texts, "words").cosines(left, left + len(rows)), is_match=_labels(bench, split))
+    return Scored(scores=TfIdf.of(texts, "words").cosines(left, left + len(rows)), is_match=_labels(labels, split))
 
 
 def _judge(bench: Bench, validated: Scored, tested: Scored) -> dict[str, Any]:
@@ -225,19 +225,7 @@ def _judge(bench: Bench, validated: Scored, tested: Scored) -> dict[str, Any]:
     return figures
 
 
-def _read(file: Path | None) -> dict[tuple[str, str, str, int], dict[str, Any]]:
-    lines = file.read_text(encoding="utf-8").splitlines() if file and file.exists() else []
-    cells = [json.loads(line) for line in lines]
-    return {(cell["init"], cell["set"], cell["way"], cell["seed"]): cell for cell in cells}
-
-
-def _write(file: Path | None, cell: dict[str, Any]) -> None:
-    if file:
-        with file.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(cell) + "\n")
-
-
-def _summary(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _summary(cells: Sequence[Cell]) -> dict[str, Any]:
     """By set and way: each figure's mean, and its least and largest over the seeds; groups of the first seed."""
     summary: dict[str, Any] = {}
     for cell in cells:
@@ -247,7 +235,7 @@ def _summary(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return summary
 
 
-def _spread(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _spread(runs: Sequence[Cell]) -> dict[str, Any]:
     figures = {}
     for key in ("average_precision", "roc_auc", "f1", "seconds", "cpu_seconds"):
         values = [run[key] for run in runs]

@@ -15,13 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-from inputs.students import random_encoder
+from inputs.students import export_fp32_graph, quantize_graph, random_batch
 
-from m5model.encoders.bert import save_encoder
 from m5model.encoders.presets import PRESETS, get_preset
-from m5model.export.engine_graph import write_engine_graph
-from m5model.export.fp32 import export_fp32
 from m5model.export.parity import count_differing, onnx_vectors
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch
@@ -37,7 +33,9 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         graphs = _make_graphs(Path(folder), arguments.preset)
-        figures = _measure(graphs, _batch(arguments.preset, arguments.rows, arguments.tokens, seed=0), arguments.repeats)
+        figures = _measure(
+            graphs, random_batch(get_preset(arguments.preset), arguments.rows, arguments.tokens, seed=0), arguments.repeats
+        )
         differing = _count_differing(graphs, arguments.preset)
     engine = {
         "engine_to_static": round(figures["static"]["median_ms"] / figures["engine"]["median_ms"], 3),
@@ -48,20 +46,13 @@ def main() -> int:
     return 0
 
 
-def _batch(preset: str, rows: int, tokens: int, seed: int) -> TextBatch:
-    ids_BL = np.random.default_rng(seed).integers(5, get_preset(preset).vocabulary_size, (rows, tokens))
-    return TextBatch(ids_BL, np.ones_like(ids_BL))
-
-
 def _make_graphs(folder: Path, name: str) -> dict[str, Path]:
     preset = get_preset(name)
-    graphs = {kind: folder / f"{kind}.onnx" for kind in ("fp32", "static", "engine", "dynamic")}
-    save_encoder(folder, random_encoder(preset), preset.max_tokens)
-    export_fp32(folder, graphs["fp32"])
-    quantize(graphs["fp32"], graphs["static"], "static", [_batch(name, 8, 32, seed) for seed in range(1, 9)])
-    write_engine_graph(graphs["static"], graphs["engine"])
-    quantize(graphs["fp32"], graphs["dynamic"], "dynamic", [])
-    return graphs
+    fp32 = export_fp32_graph(folder, preset)
+    static, engine = quantize_graph(fp32, preset)
+    dynamic = folder / "dynamic.onnx"
+    quantize(fp32, dynamic, "dynamic", [])
+    return {"fp32": fp32, "static": static, "engine": engine, "dynamic": dynamic}
 
 
 def _measure(graphs: dict[str, Path], batch: TextBatch, repeats: int) -> dict[str, dict[str, float]]:
@@ -85,7 +76,9 @@ def _measure(graphs: dict[str, Path], batch: TextBatch, repeats: int) -> dict[st
 
 def _count_differing(graphs: dict[str, Path], preset: str) -> int:
     """Lengths whose text gets other bytes from the engine's graph than from the one that it was made of."""
-    batches = [_batch(preset, 1, length, seed=length) for length in range(1, get_preset(preset).max_tokens + 1)]
+    batches = [
+        random_batch(get_preset(preset), 1, length, seed=length) for length in range(1, get_preset(preset).max_tokens + 1)
+    ]
     return count_differing(*(onnx_vectors(graphs[kind], batches) for kind in ("static", "engine")))
 
 

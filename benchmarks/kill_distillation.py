@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from inputs.commands import M5
 from inputs.labelled import write_sets
 
 from m5model.files.checksums import sha256_of
@@ -44,7 +45,6 @@ max_roc_auc_gap = 1
 max_recall_gap = 1
 max_language_gap = 1
 """
-M5 = "import sys; from m5model.cli import main; sys.exit(main())"
 MACHINE = ["--device", "cpu", "--threads", "1"]
 
 
@@ -88,7 +88,7 @@ class Hunt:
         begun = self.folder / "begun"
         write_sets(Workspace(str(begun)), rows)
         (self.folder / "gate.toml").write_text(GATE)
-        self._finish(self._start([*TRAIN, "--workspace", str(begun), *MACHINE]))
+        self._finish(self._start([sys.executable, *TRAIN, "--workspace", str(begun), *MACHINE]))
         calm = self._begin("calm")
         started = time.monotonic()
         self._finish(self._distil(calm))
@@ -131,11 +131,11 @@ class Hunt:
 
     def _distil(self, workspace: Path) -> "subprocess.Popen[bytes]":
         flags = ["--gate", str(self.folder / "gate.toml"), "--steps", str(self.steps), "--workspace", str(workspace)]
-        return self._start(["-c", M5, "distill", *DISTIL, *flags, *MACHINE])
+        return self._start([*M5, "distill", *DISTIL, *flags, *MACHINE])
 
     def _start(self, command: list[str]) -> "subprocess.Popen[bytes]":
         with (self.folder / "log").open("wb") as log:
-            return subprocess.Popen([sys.executable, *command], stdout=log, stderr=log, cwd=PROJECT)
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=PROJECT)
 
     def _finish(self, job: "subprocess.Popen[bytes]") -> None:
         if job.wait():

@@ -19,16 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
-from inputs.students import random_encoder
+from inputs.students import export_fp32_graph, quantize_graph, random_batch
 
-from m5model.encoders.bert import save_encoder
 from m5model.encoders.presets import MINI, STUDENT_70M, TEACHER_500M, EncoderPreset, get_preset, layer_parameters
-from m5model.export.engine_graph import write_engine_graph
-from m5model.export.fp32 import export_fp32
-from m5model.export.quantization import quantize
-from m5model.export.text_batches import TextBatch
 from m5model.runtime.encoder import open_session, run_graph
 
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -56,10 +50,11 @@ def main() -> int:
     arguments = parser.parse_args()
     teacher = TEACHERS[arguments.teacher]
     with tempfile.TemporaryDirectory(prefix="m5-latency-") as folder:
+        student = export_fp32_graph(Path(folder) / "student", arguments.student)
         graphs = {
-            "teacher": _export(Path(folder) / "teacher", teacher),
-            "student": _export(Path(folder) / "student", arguments.student),
-            "int8": _quantize(Path(folder) / "student", arguments.student),
+            "teacher": export_fp32_graph(Path(folder) / "teacher", teacher),
+            "student": student,
+            "int8": quantize_graph(student, arguments.student)[1],
         }
         sizes = {f"{name}_mb": round(file.stat().st_size / 1e6, 1) for name, file in graphs.items()}
         milliseconds = _measure(
@@ -96,32 +91,12 @@ def _parameters(preset: EncoderPreset) -> int:
     return rows * preset.hidden_size + preset.layers * layer_parameters(preset.hidden_size, preset.intermediate_size)
 
 
-def _export(folder: Path, preset: EncoderPreset) -> Path:
-    folder.mkdir()
-    save_encoder(folder, random_encoder(preset), preset.max_tokens)
-    export_fp32(folder, folder / "fp32.onnx")
-    return folder / "fp32.onnx"
-
-
-def _quantize(folder: Path, preset: EncoderPreset) -> Path:
-    """The engine's int8 graph of the student's fp32 graph."""
-    batches = [_batch(preset, 8, 32, seed) for seed in range(1, 9)]
-    quantize(folder / "fp32.onnx", folder / "static.onnx", "static", batches)
-    write_engine_graph(folder / "static.onnx", folder / "int8.onnx")
-    return folder / "int8.onnx"
-
-
-def _batch(preset: EncoderPreset, rows: int, tokens: int, seed: int) -> TextBatch:
-    ids_BL = np.random.default_rng(seed).integers(5, preset.vocabulary_size, (rows, tokens))
-    return TextBatch(ids_BL, np.ones_like(ids_BL))
-
-
 def _measure(sessions: dict[str, onnxruntime.InferenceSession], arguments: argparse.Namespace) -> dict[int, dict[str, Any]]:
     """Length → graph → median milliseconds of one text."""
     presets = {"teacher": TEACHERS[arguments.teacher], "student": arguments.student, "int8": arguments.student}
     found: dict[int, dict[str, Any]] = {}
     for length in LENGTHS:
-        batches = {name: _batch(presets[name], 1, length, seed=0) for name in sessions}
+        batches = {name: random_batch(presets[name], 1, length, seed=0) for name in sessions}
         taken: dict[str, list[float]] = {name: [] for name in sessions}
         for turn in range(arguments.rounds + 1):  # the first call of a shape allocates, and is not counted
             for name, session in sessions.items():

@@ -10,6 +10,7 @@ not run again. The last line of stdout is one JSON object; a table goes to stder
 """
 
 import argparse
+import copy
 import json
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from inputs.kept_cells import Cell, keep_cell, read_cells
 from inputs.pairs import DATA
 from inputs.task_sets import SETS, write_task_sets
 from scipy import stats
@@ -33,7 +35,7 @@ from m5model.encoders.presets import lower_weights
 from m5model.encoders.sources import find_source
 from m5model.training.config import GUARDS, Machine, TrainingConfig
 from m5model.training.shares import Mixing, Scaling, TaskShare
-from m5model.training.stages import LearnTasks, Model, RunContext, run_stages
+from m5model.training.stages import LearnTasks, Model, RunContext, learn_tasks, run_stages
 from m5model.training.starting import Source, TakeWeights, TrimVocabulary, starting_runners
 from schemas.registry import load_member
 from schemas.workspace import Workspace
@@ -47,22 +49,24 @@ MACHINE = Machine(device="cpu", without_guards=GUARDS)
 ALONE, MIXED, LOG_MIXED, PREFINETUNED = "alone", "mixed", "mixed, 1/log(labels)", "pre-fine-tuned"
 RECIPES = (ALONE, MIXED, LOG_MIXED, PREFINETUNED)
 
-Cell = dict[str, Any]  # recipe, task, seed, steps, before, after, seconds
-
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """What all runs share."""
+    """Holds what all runs share."""
 
     source: Source
     context: RunContext
     shares: Mapping[str, TaskShare]
     steps: int
 
-    def run(self, seed: int, *trained: LearnTasks) -> Model:
-        """The starter, cut, and then trained."""
-        begin = (TakeWeights(origin=self.source.origin, layers=LAYERS), TrimVocabulary(size=VOCABULARY))
-        return run_stages((*begin, *trained), self.context, starting_runners(self.source))
+    def begin(self) -> Model:
+        """The starter, cut to LAYERS and to the pieces of its vocabulary that the texts use."""
+        stages = (TakeWeights(origin=self.source.origin, layers=LAYERS), TrimVocabulary(size=VOCABULARY))
+        return run_stages(stages, self.context, starting_runners(self.source))
+
+    def learn(self, stage: LearnTasks, model: Model) -> Model:
+        """What the stage makes of the model, which stays as it is."""
+        return learn_tasks(stage, replace(model, encoder=copy.deepcopy(model.encoder)), self.context)
 
     def stage(self, name: str, tasks: Sequence[str], seed: int, steps: int, scaling: Scaling = "fixed") -> LearnTasks:
         return LearnTasks(
@@ -84,17 +88,14 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=0, help="of torch, 0 for as many as cores (default: %(default)s)")
     parser.add_argument("--keep", type=Path, help="a file of results, which is added to")
     arguments = parser.parse_args()
-    lines = arguments.keep.read_text(encoding="utf-8").splitlines() if arguments.keep and arguments.keep.exists() else []
-    cells: list[Cell] = [json.loads(line) for line in lines]
+    cells = read_cells(arguments.keep)
     with tempfile.TemporaryDirectory(prefix="m5-multitask-") as folder:
         workspace = Workspace(folder)
         write_task_sets(arguments.data, workspace)
         bench = _open(arguments, workspace)
         for cell in _runs(bench, arguments.tasks, arguments.seeds, cells):
             cells.append(cell)
-            if arguments.keep:
-                with arguments.keep.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(cell) + "\n")
+            keep_cell(arguments.keep, cell)
     table = {task: _row([cell for cell in cells if cell["task"] == task]) for task in arguments.tasks}
     _print_table(table)
     print(json.dumps({"benchmark": "multitask", "steps": arguments.steps, "seeds": arguments.seeds, "table": table}))
@@ -122,39 +123,46 @@ def _open(arguments: argparse.Namespace, workspace: Workspace) -> Bench:
 def _runs(bench: Bench, tasks: Sequence[str], seeds: int, done: Sequence[Cell]) -> Iterator[Cell]:
     """Seed by seed, so that a run that is broken off leaves whole columns."""
     there = {(cell["recipe"], cell["task"], cell["seed"]) for cell in done}
+    begun = bench.begin()
     for seed in range(seeds):
-        for task in tasks:
-            if (ALONE, task, seed) not in there:
-                yield from _cells(ALONE, (task,), seed, bench, bench.stage("alone", (task,), seed, bench.steps))
-        mixed = {
-            MIXED: bench.stage("mixed", tasks, seed, bench.steps * len(tasks)),
-            LOG_MIXED: bench.stage("mixed", tasks, seed, bench.steps * len(tasks), "log_labels"),
-        }
-        for recipe, stage in mixed.items():
-            if not {(recipe, task, seed) for task in tasks} <= there:
-                yield from _cells(recipe, tasks, seed, bench, stage)
-        for task in tasks:
-            if (PREFINETUNED, task, seed) not in there:
+        missing = {recipe: [task for task in tasks if (recipe, task, seed) not in there] for recipe in RECIPES}
+        for task in missing[ALONE]:
+            yield from _cells(ALONE, (task,), seed, bench, bench.stage("alone", (task,), seed, bench.steps), begun)[0]
+        if missing[MIXED]:
+            mixed = bench.stage("mixed", tasks, seed, bench.steps * len(tasks))
+            yield from _cells(MIXED, tasks, seed, bench, mixed, begun)[0]
+        if missing[LOG_MIXED] or missing[PREFINETUNED]:
+            scaled = bench.stage("mixed", tasks, seed, bench.steps * len(tasks), "log_labels")
+            cells, model = _cells(LOG_MIXED, tasks, seed, bench, scaled, begun)
+            yield from (cell for cell in cells if cell["task"] in missing[LOG_MIXED])
+            for task in missing[PREFINETUNED]:
                 last = bench.stage("finetune", (task,), seed, max(1, bench.steps // 2))
-                yield from _cells(PREFINETUNED, (task,), seed, bench, mixed[LOG_MIXED], last)
+                yield from _cells(PREFINETUNED, (task,), seed, bench, last, model)[0]
 
 
-def _cells(recipe: str, tasks: Sequence[str], seed: int, bench: Bench, *stages: LearnTasks) -> Iterator[Cell]:
+def _cells(
+    recipe: str, tasks: Sequence[str], seed: int, bench: Bench, stage: LearnTasks, begun: Model
+) -> tuple[list[Cell], Model]:
+    """What the stage made of each of the tasks, and the model that it left. ``seconds`` are those of the stage."""
     started = time.perf_counter()
-    model = bench.run(seed, *stages)
+    model = bench.learn(stage, begun)
     seconds = round(time.perf_counter() - started, 1)
+    cells = []
     for task in tasks:
         measured = [one for one in model.measured if task in one.name]
-        yield {
-            "recipe": recipe,
-            "task": task,
-            "seed": seed,
-            "steps": bench.steps,
-            "metric": measured[0].name,
-            "before": round(measured[0].before, 4),
-            "after": round(measured[-1].after, 4),
-            "seconds": seconds,
-        }
+        cells.append(
+            {
+                "recipe": recipe,
+                "task": task,
+                "seed": seed,
+                "steps": bench.steps,
+                "metric": measured[0].name,
+                "before": round(measured[0].before, 4),
+                "after": round(measured[-1].after, 4),
+                "seconds": seconds,
+            }
+        )
+    return cells, model
 
 
 def _row(cells: Sequence[Cell]) -> dict[str, Any]:

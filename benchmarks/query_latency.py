@@ -37,7 +37,7 @@ WARM_UP_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a service did with the requests of one rate."""
+    """Counts what a service did with the requests of one rate."""
 
     rate: float
     seconds: float

@@ -18,9 +18,10 @@ from pathlib import Path
 import httpx
 import mlflow
 import numpy as np
+from inputs.commands import M5
 from inputs.frames import text_frame
 from inputs.listings import read_texts
-from inputs.services import SERVE, find_student, running
+from inputs.services import find_student, running
 
 import m5model
 from m5model.bundles.find import open_bundle
@@ -69,7 +70,7 @@ def _count_differing(found_BD: np.ndarray, expected_BD: np.ndarray) -> int:
 
 def _from_command(bundle: str, texts: list[str], folder: Path) -> np.ndarray:
     lines = "\n".join(texts).encode()
-    command = [sys.executable, "-c", SERVE, "encode", bundle, "--out", str(folder / "vectors.npy")]
+    command = [*M5, "encode", bundle, "--out", str(folder / "vectors.npy")]
     subprocess.run(command, input=lines, check=True)
     return np.load(folder / "vectors.npy")
 

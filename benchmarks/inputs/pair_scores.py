@@ -1,4 +1,4 @@
-"""What scores of labelled pairs are worth: areas under curves, F1 at a threshold that other pairs chose, by groups of pairs."""
+"""Says what scores of labelled pairs are worth: areas under curves, F1 at a threshold that other pairs chose, by groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a good engineer writes in ten minutes: a model behind a FastAPI endpoint, without a queue, batches or bounds.
+"""Is what a good engineer writes in ten minutes: a model behind a FastAPI endpoint, without a queue, batches or bounds.
 
     python benchmarks/inputs/plain_endpoints.py onnx BUNDLE PORT                    # M5's int8 engine
     python benchmarks/inputs/plain_endpoints.py sentence-transformers BUNDLE PORT   # torch, fp32

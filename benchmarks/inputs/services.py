@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from inputs.commands import M5
 from m5model.bundles.find import find_bundle
 from m5model.training.progress import say
 from schemas.errors import ConfigurationError
@@ -17,7 +18,6 @@ from schemas.workspace import Workspace
 
 START_S = 120.0
 PATHS = {"m5": "/v1/queries:encode", "plain": "/encode", "sentence_transformers": "/encode"}
-SERVE = "import sys; from m5model.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def running(name: str, bundle: str, *flags: str) -> Iterator[Running]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     if name == "m5":
-        command = [sys.executable, "-c", SERVE, "serve", bundle, "--port", str(port), "--cache-mb=0", *flags]
+        command = [*M5, "serve", bundle, "--port", str(port), "--cache-mb=0", *flags]
     else:
         kind = "onnx" if name == "plain" else "sentence-transformers"
         command = [sys.executable, str(Path(__file__).with_name("plain_endpoints.py")), kind, bundle, str(port)]

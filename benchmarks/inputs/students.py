@@ -46,6 +46,28 @@ def make_student(folder: Path, named: str | EncoderPreset, texts: list[str]) -> 
     )
 
 
+def export_fp32_graph(folder: Path, preset: EncoderPreset) -> Path:
+    """The fp32 graph of a preset with random weights and no vocabulary: for calls with random ids."""
+    folder.mkdir(exist_ok=True)
+    save_encoder(folder, random_encoder(preset), preset.max_tokens)
+    export_fp32(folder, folder / "fp32.onnx")
+    return folder / "fp32.onnx"
+
+
+def quantize_graph(fp32: Path, preset: EncoderPreset) -> tuple[Path, Path]:
+    """The static int8 graph of ``export_fp32_graph``'s, and the engine's form of it, both beside it."""
+    static, engine = (fp32.with_name(f"{name}.onnx") for name in ("static", "engine"))
+    quantize(fp32, static, "static", [random_batch(preset, 8, 32, seed) for seed in range(1, 1 + CALIBRATION_CALLS)])
+    write_engine_graph(static, engine)
+    return static, engine
+
+
+def random_batch(preset: EncoderPreset, rows: int, tokens: int, seed: int) -> TextBatch:
+    """Random ids, nothing padded."""
+    ids_BL = np.random.default_rng(seed).integers(5, preset.vocabulary_size, (rows, tokens))
+    return TextBatch(ids_BL, np.ones_like(ids_BL))
+
+
 def random_encoder(preset: EncoderPreset) -> TextEncoder:
     """Random weights, and random biases where a new encoder's are zero: an export that lost one would show."""
     encoder = build_encoder(preset)

@@ -1,4 +1,4 @@
-"""How many of a vector's first dimensions may be used by themselves: those that the student's imitation was trained for."""
+"""Reads how many of a vector's first dimensions may be used by themselves: those that imitation was trained for."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -22,7 +22,7 @@ def add_listings(parser: argparse.ArgumentParser) -> None:
 
 
 def read_listings(arguments: argparse.Namespace) -> tuple[str, "list[ShownListing]"]:
-    """Where the listings are from, for people, and the listings. Raises ConfigurationError where there is none."""
+    """Read the listings, and say for people where they are from. Raises ConfigurationError where there is none."""
     from schemas.errors import ConfigurationError
 
     if arguments.listings:

@@ -141,7 +141,7 @@ def _plans(
 def _unmeasured(
     arguments: argparse.Namespace, wish: "EmbeddingWish", prices: "PriceTable", calibration: "Calibration"
 ) -> "list[EmbeddingPlan]":
-    """Where no instance was named: the plans on those whose speed is an assumption, as far as they keep the hours."""
+    """Plans on instances whose speed is an assumption, as far as they keep the hours; none where instances were named."""
     from dataclasses import replace
 
     from m5model.planning.embedding import fewest

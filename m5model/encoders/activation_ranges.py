@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from m5model.encoders.cross_attention import CrossAttentionEncoder
 from m5model.encoders.encoder import TextEncoder
-
-STREAMS = ("text", "structure")
+from m5model.encoders.streams import STREAMS
 
 
 @dataclass(kw_only=True)
@@ -43,7 +42,7 @@ class ChannelRange:
 
 @dataclass(kw_only=True)
 class LayerActivations:
-    """What was seen in one layer: the hidden states that leave it, by stream, and what its linear products read."""
+    """Holds what was seen in one layer: the hidden states that leave it, by stream, and what its linear products read."""
 
     name: str
     hidden: dict[str, ChannelRange] = field(default_factory=dict)  # stream → range; the stream of an encoder with one is ""

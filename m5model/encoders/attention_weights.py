@@ -109,7 +109,7 @@ def _record(calls: list[_Call], attention: Attention) -> Any:
 
 
 def head_weights(attention: Attention, asking_QD: Tensor, asked_KD: Tensor) -> Tensor:
-    """What ``Attention.forward`` weighs one text's values with: (H, Q, K), or (H, Q, 1 + K) where a token may ignore all."""
+    """Weights that ``Attention.forward`` gives one text's values: (H, Q, K), or (H, Q, 1 + K) where a token may ignore all."""
     query_QD, key_KD = attention.q_lin(asking_QD), attention.k_lin(asked_KD)
     if attention.may_ignore:
         key_KD = torch.cat([key_KD.new_zeros(1, key_KD.shape[1]), key_KD])

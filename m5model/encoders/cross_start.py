@@ -14,10 +14,10 @@ from m5model.encoders.bert import BertEncoder
 from m5model.encoders.cross_attention import CrossAttentionEncoder, build_cross_attention
 from m5model.encoders.huggingface import Checkpoint
 from m5model.encoders.presets import CrossAttentionPreset, EncoderPreset
+from m5model.encoders.streams import STREAMS
 from m5model.runtime.rendering import MARKS
 from schemas.checks import require
 
-STREAMS = ("text", "structure")
 # Standard deviation of new cross-attention's last matrix.
 FIRST_CROSSING = 1e-3
 

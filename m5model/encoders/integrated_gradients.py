@@ -34,7 +34,7 @@ class Gradients:
 
     @property
     def gap(self) -> float:
-        """What the sum of attributions misses: 0 where the sum over the path is exact."""
+        """The sum of attributions misses so much: 0 where the sum over the path is exact."""
         return float(self.tokens_L.sum()) - (self.similarity - self.hidden_similarity)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from m5model.data.vocabulary import CLS_ID, SEP_ID
 from m5model.runtime.rendering import MARKS, TEXT_MARKS
 
+STREAMS = ("text", "structure")
 FIELD_COUNT = 1 + len(MARKS)  # field 0 is text of no field
 SEGMENTS = 2  # of a pair of texts that are read together
 

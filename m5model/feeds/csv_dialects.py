@@ -91,7 +91,7 @@ class Dialect:
             return None
 
     def find_quoted(self, row: bytes) -> list[bool]:
-        """Which cells of a whole row stand in quotes; of empty ones none do."""
+        """Say of each cell of a whole row whether it stands in quotes; empty ones never do."""
         if self.quote not in row:
             return [False] * (row.count(self.delimiter) + 1)
         return [bool(quoted) for quoted, _ in self.each_cell.findall(self.delimiter + row.removesuffix(b"\r"))]

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 
-from m5model.planning.engine_calls import rows_of_a_call
 from m5model.planning.failures import interruptions_per_hour
+from m5model.planning.fewest import find_fewest
 from m5model.planning.fleet import GB, CpuInstance, PriceTable
 from m5model.planning.profile import Profile
 from m5model.planning.shape import Shape
 from m5model.planning.speed import Calibration, count_call
+from m5model.runtime.batching import rows_of_a_call
 from schemas.checks import is_number, require
 from schemas.errors import ConfigurationError
 
@@ -43,17 +44,17 @@ class EmbeddingAssumptions:
         }
         above = {name: getattr(self, name) for name in ABOVE_ZERO}
         rules |= {f"{name} is {value}, expected above 0": is_number(value, 0) and value > 0 for name, value in above.items()}
-        every = {one.name: getattr(self, one.name) for one in fields(self)}
+        every = asdict(self)
         rules |= {f"{name} is {value}, expected 0 or more": is_number(value, 0) for name, value in every.items()}
         require("assumptions", rules)
 
     def as_json(self) -> dict[str, float]:
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocaleWork:
-    """What one locale takes."""
+    """States what one locale takes."""
 
     listings: float
     mean_tokens: float
@@ -62,7 +63,7 @@ class LocaleWork:
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingWork:
-    """What is to be embedded. ``catalogue`` counts all listings, those that have vectors too."""
+    """States what is to be embedded. ``catalogue`` counts all listings, those that have vectors too."""
 
     shape: Shape
     catalogue: float
@@ -178,7 +179,7 @@ def count_executors(instance: CpuInstance, count: int, assumed: EmbeddingAssumpt
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingWish:
-    """What a user wants of a run; None where it does not matter."""
+    """States what a user wants of a run; None where it does not matter."""
 
     work: EmbeddingWork
     hours: float | None = None
@@ -233,16 +234,12 @@ def _refuse_price(
 
 def fewest(wish: EmbeddingWish, prices: PriceTable, calibration: Calibration, instance: CpuInstance) -> EmbeddingPlan | None:
     """The least number of instances that keeps the hours; one where there is no limit."""
-    if wish.hours is None:
-        return plan_with(wish, prices, calibration, instance, 1)
-    low, high = 0, MOST_INSTANCES
-    if plan_with(wish, prices, calibration, instance, high).hours > wish.hours:
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        late = plan_with(wish, prices, calibration, instance, middle).hours > wish.hours
-        low, high = (middle, high) if late else (low, middle)
-    return plan_with(wish, prices, calibration, instance, high)
+
+    def in_time(count: int) -> EmbeddingPlan | None:
+        plan = plan_with(wish, prices, calibration, instance, count)
+        return plan if wish.hours is None or plan.hours <= wish.hours else None
+
+    return find_fewest(in_time, MOST_INSTANCES)
 
 
 def stored_gb(shape: Shape, listings: float, assumed: EmbeddingAssumptions) -> float:

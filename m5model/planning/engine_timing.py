@@ -12,9 +12,9 @@ import numpy as np
 import onnxruntime
 
 from m5model.encoders.presets import EncoderPreset
-from m5model.planning.engine_calls import rows_of_a_call
 from m5model.planning.shape import Shape, shape_of
 from m5model.planning.speed import Point
+from m5model.runtime.batching import rows_of_a_call
 from m5model.runtime.encoder import open_session, run_graph
 from m5model.runtime.tokens import open_tokenizer, tokenize
 from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE

@@ -88,7 +88,7 @@ class Spot(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectStorage(Row):
-    """Where tables lie."""
+    """The storage that tables lie on."""
 
     dollars_per_gb_month: float
 
@@ -122,12 +122,12 @@ class PriceTable:
         return self.instruction_sets[instance.instructions].speed
 
     def measured(self) -> tuple[CpuInstance, ...]:
-        """Those of whose cores the speed was measured."""
+        """Instances of whose cores the speed was measured."""
         rows = self.cpu_instances.values()
         return tuple(one for one in rows if self.instruction_sets[one.instructions].measured)
 
     def rented(self) -> tuple[Instance, ...]:
-        """What a new plan may choose from."""
+        """Instances that a new plan may choose from."""
         return tuple(one for one in self.instances.values() if not one.history and one.dollars_per_hour > 0)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from m5model.planning.embedding import EmbeddingAssumptions, EmbeddingPlan, count_executors
 from m5model.planning.failures import interruptions_per_hour
@@ -17,7 +17,7 @@ HELPS = 0.20  # a doubled fleet that saves less of the time no longer helps
 
 @dataclass(frozen=True, kw_only=True)
 class Trouble:
-    """How unlike tasks and executors are: assumptions."""
+    """Assumes how unlike tasks and executors are."""
 
     straggler_share: float = 0.01  # of attempts
     straggler_factor: float = 3.0  # how much longer they take
@@ -25,7 +25,7 @@ class Trouble:
     speculation: float = 1.0  # 1: slow tasks are copied at the end of a wave; 0: not
 
     def as_json(self) -> dict[str, float]:
-        return dict(vars(self))
+        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)

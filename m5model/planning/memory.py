@@ -7,7 +7,7 @@ layer and hidden unit in 16 bits, without the scores of attention, which fused k
 from dataclasses import dataclass, fields
 
 from m5model.planning.fleet import GB, Fleet
-from m5model.planning.operations import Texts
+from m5model.planning.operations import Texts, layer_tokens
 from m5model.planning.setup import PRECISIONS, Assumptions, Setup
 from m5model.planning.shape import Shape
 
@@ -64,11 +64,9 @@ def memory_on_host(shape: Shape, setup: Setup, fleet: Fleet) -> float:
 
 def _activations(shape: Shape, texts: Texts, size: int, checkpointing: bool) -> float:
     """Bytes of one sample's, kept for the backward pass."""
-    structured = texts.structured_share if shape.structure_layers else 0.0
-    layer_tokens = texts.length * (shape.layers * (1 - structured) + shape.structure_layers * structured)
     own = size * (8 * shape.hidden_size + 2 * shape.intermediate_size) + 2 * MASK * shape.hidden_size
     crossing = shape.fused_layers * texts.length * shape.hidden_size * (5 * size + MASK)
     if not checkpointing:
-        return layer_tokens * own + crossing
-    kept = layer_tokens * shape.hidden_size * size
+        return layer_tokens(shape, texts) * own + crossing
+    kept = layer_tokens(shape, texts) * shape.hidden_size * size
     return kept + texts.length * own + (crossing / shape.fused_layers if shape.fused_layers else 0.0)

@@ -15,7 +15,7 @@ BACKWARD = 2  # operations of the backward pass, as a multiple of the forward pa
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """What one sample is. Raises ConfigurationError that lists every problem at once."""
+    """Describes one sample. Raises ConfigurationError that lists every problem at once."""
 
     length: float  # mean tokens of a sample
     squared_length: float = 0.0  # mean of the squared tokens; 0 where all samples have one length
@@ -61,7 +61,7 @@ class Operations:
         return (1 + BACKWARD) * self.forward
 
     def computed(self, checkpointing: bool) -> float:
-        """What devices compute: with checkpointing, the blocks' forward pass twice."""
+        """Operations that devices compute: with checkpointing, the blocks' forward pass twice."""
         return self.training + (self.blocks if checkpointing else 0.0)
 
 
@@ -69,15 +69,15 @@ def count_operations(shape: Shape, texts: Texts) -> Operations:
     """Of one sample."""
     hidden, inner = shape.hidden_size, shape.intermediate_size
     text, structure = _streams(shape, texts)
-    layer_tokens = shape.layers * text + shape.structure_layers * structure
+    own_tokens = layer_tokens(shape, texts)
     text_square, structure_square = (texts.square * (part / texts.length) ** 2 for part in (text, structure))
     between = texts.square * (text / texts.length) * (structure / texts.length)
     # Each fused side asks with its own tokens, and takes keys and values of the other's: together four matrices on all tokens.
     crossing = shape.fused_layers * (8 * hidden**2 * texts.length + 4 * hidden * (2 * between + texts.length))
     guessed = texts.mask_share * texts.length
     return Operations(
-        projections=8 * hidden**2 * layer_tokens,
-        feed_forward=4 * hidden * inner * layer_tokens,
+        projections=8 * hidden**2 * own_tokens,
+        feed_forward=4 * hidden * inner * own_tokens,
         attention=4 * hidden * (shape.layers * text_square + shape.structure_layers * structure_square),
         crossing=crossing,
         head=2 * hidden**2 * guessed,
@@ -88,6 +88,12 @@ def count_operations(shape: Shape, texts: Texts) -> Operations:
 def operations_per_token(shape: Shape, texts: Texts) -> float:
     """Of training: forward and backward."""
     return count_operations(shape, texts).training / texts.length
+
+
+def layer_tokens(shape: Shape, texts: Texts) -> float:
+    """Tokens of a sample by the layers that each goes through, of both streams."""
+    text, structure = _streams(shape, texts)
+    return shape.layers * text + shape.structure_layers * structure
 
 
 def _streams(shape: Shape, texts: Texts) -> tuple[float, float]:

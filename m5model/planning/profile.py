@@ -1,4 +1,4 @@
-"""What a catalogue is made of: the share of each locale, and how long its texts are in tokens.
+"""Describes what a catalogue is made of: the share of each locale, and how long its texts are in tokens.
 
 A profile is a JSON file, see ``profile.json`` beside this file, or is taken from a workspace, for which m5[train] is needed.
 """

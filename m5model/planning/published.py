@@ -1,7 +1,7 @@
 """Published runs that plans are compared with: DeepSpeed's four of BERT-large, and the two of the system of 2021."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from m5model.planning.fleet import Fleet, PriceTable
 from m5model.planning.operations import Texts, operations_per_token
@@ -48,7 +48,7 @@ class Compared:
 
 def predict_deepspeed(table: PriceTable, assumed: Assumptions | None = None) -> list[Compared]:
     """The four runs from the rates of one GPU; no figure of the runs themselves is used."""
-    settings = Assumptions(**{**(assumed or Assumptions()).as_json(), "overlap": DEEPSPEED_OVERLAP})
+    settings = replace(assumed or Assumptions(), overlap=DEEPSPEED_OVERLAP)
     instance = table.instance("dgx-2")
     compared = []
     for count, hours in DEEPSPEED_HOURS.items():

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from m5model.planning.fewest import find_fewest
 from m5model.planning.fleet import GB, Fleet, Instance, PriceTable
 from m5model.planning.setup import OFFLOADS, Assumptions, Setup, Workload
 from m5model.planning.shape import Shape
@@ -15,7 +16,7 @@ MOST_INSTANCES = 1_024
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What the search may choose among."""
+    """Names what the search may choose among."""
 
     zeros: tuple[int, ...] = (0, 1, 2, 3)
     offloads: tuple[str, ...] = ("none",)
@@ -31,7 +32,7 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What a user wants of a run; None where it does not matter."""
+    """States what a user wants of a run; None where it does not matter."""
 
     shape: Shape
     work: Workload
@@ -105,21 +106,8 @@ def affordable(wish: Wish, plan: TrainingPlan) -> str:
 
 
 def _cheapest(wish: Wish, table: PriceTable, instance: Instance) -> TrainingPlan | None:
-    """The fewest that keep the time, as fewer wait and communicate less: found by doubling, then halving."""
-    count, plan = 1, None
-    while count <= MOST_INSTANCES:
-        plan = _in_time(wish, table, instance, count)
-        if plan:
-            break
-        count *= 2
-    if plan is None:
-        return None
-    low, high = count // 2, count
-    while high - low > 1:
-        middle = (low + high) // 2
-        found = _in_time(wish, table, instance, middle)
-        low, high, plan = (low, middle, found) if found else (middle, high, plan)
-    return plan
+    """The fewest that keep the time, as fewer wait and communicate less."""
+    return find_fewest(lambda count: _in_time(wish, table, instance, count), MOST_INSTANCES)
 
 
 def _in_time(wish: Wish, table: PriceTable, instance: Instance, count: int) -> TrainingPlan | None:
@@ -145,7 +133,7 @@ def _nearest_time(wish: Wish, table: PriceTable, instances: Sequence[Instance]) 
 
 def _slower(wish: Wish, table: PriceTable, instances: Sequence[Instance]) -> str:
     """The cheapest plan without a limit of time, where that would do, as advice."""
-    patient = Wish(**{**vars(wish), "hours": None})
+    patient = replace(wish, hours=None)
     plans = cheapest_of_each(patient, table, instances)
     if not plans or wish.dollars is None or plans[0].dollars > wish.dollars:
         return ""
@@ -153,7 +141,7 @@ def _slower(wish: Wish, table: PriceTable, instances: Sequence[Instance]) -> str
 
 
 def _too_little(wish: Wish, fleet: Fleet) -> str:
-    """How much memory is missing, with the setup that needs least."""
+    """Say how much memory is missing, with the setup that needs least."""
     missing = [shortage(wish.shape, wish.work, fleet, setup, wish.assumed) for setup in wish.choice.setups()]
     device, host = min(missing, key=sum)
     where = f"{device / GB:,.1f} GB of the device's {fleet.device.memory_gb:g} GB" if device else ""
@@ -162,17 +150,17 @@ def _too_little(wish: Wish, fleet: Fleet) -> str:
 
 
 def _nearest(wish: Wish, fleet: Fleet) -> str:
-    """What would make it fit: offloading on the same fleet, or more instances."""
+    """Say what would make it fit: offloading on the same fleet, or more instances."""
     advice = []
     for offload in OFFLOADS[1:]:
         everything = Choice(offloads=(offload,), precision=wish.choice.precision)
-        plan = quickest(Wish(**{**vars(wish), "choice": everything}), fleet)
+        plan = quickest(replace(wish, choice=everything), fleet)
         if plan:
             advice.append(f"add --offload {offload}: {plan.memory.total / GB:,.1f} GB a device, {plan.hours:,.1f} h")
             break
     for count in (2**power for power in range(1, 11)):
-        larger = Fleet(**{**vars(fleet), "count": fleet.count * count})
-        plan = quickest(Wish(**{**vars(wish), "choice": Choice(precision=wish.choice.precision)}), larger)
+        larger = replace(fleet, count=fleet.count * count)
+        plan = quickest(replace(wish, choice=Choice(precision=wish.choice.precision)), larger)
         if plan:
             advice.append(f"take {larger}: {plan.hours:,.1f} h, ${plan.dollars:,.0f}")
             break

@@ -1,6 +1,6 @@
-"""How a run is set up on a fleet, and what a plan assumes where nothing was measured."""
+"""States how a run is set up on a fleet, and what a plan assumes where nothing was measured."""
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from m5model.planning.operations import Texts
@@ -14,7 +14,7 @@ OFFLOADS = ("none", "optimizer", "all")
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """How the model is divided over devices. Raises ConfigurationError that lists every problem at once."""
+    """States how the model is divided over devices. Raises ConfigurationError that lists every problem at once."""
 
     zero: int = 0  # 0: every device holds all; 1: optimizer divided; 2: gradients too; 3: weights too
     offload: str = "none"  # what lies in the host's memory: the optimizer with the gradients, or all
@@ -39,7 +39,7 @@ class Setup:
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What is to be learned."""
+    """States what is to be learned."""
 
     tokens: float  # in all
     batch_tokens: float  # of an optimizer step
@@ -89,4 +89,4 @@ class Assumptions:
         require("assumptions", rules)
 
     def as_json(self) -> dict[str, float]:
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        return asdict(self)

@@ -20,7 +20,7 @@ Events = Generator[simpy.Event, object, None]
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What is to be done. Raises ConfigurationError that lists every problem at once."""
+    """States what is to be done. Raises ConfigurationError that lists every problem at once."""
 
     waves: tuple[tuple[float, ...], ...]  # seconds of every task, on an executor of speed 1
     commit: float = 0.0  # seconds after every wave, while executors wait
@@ -38,7 +38,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Executors:
-    """Who does it. Raises ConfigurationError that lists every problem at once."""
+    """States who does it. Raises ConfigurationError that lists every problem at once."""
 
     speeds: tuple[float, ...]  # one for each executor
     failures_per_hour: float = 0.0  # of each: the executor and what it was doing are lost
@@ -62,7 +62,7 @@ class Executors:
 
 @dataclass(frozen=True, kw_only=True)
 class Simulated:
-    """How it went; seconds."""
+    """States how it went; seconds."""
 
     seconds: float  # from the first task to the last commit
     busy: float  # of all executors, on attempts that counted

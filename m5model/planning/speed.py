@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from m5model.planning.operations import Texts, count_operations
+from m5model.planning.operations import Texts, count_operations, layer_tokens
 from m5model.planning.shape import Shape
 from schemas.errors import ConfigurationError
 
@@ -48,7 +48,7 @@ class Speed:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What ``m5 plan calibrate`` found, and where."""
+    """States what ``m5 plan calibrate`` found, and where."""
 
     instructions: str  # family of the int8 products, see runtime.instruction_set
     dated: str  # ISO 8601
@@ -78,15 +78,14 @@ def count_step(shape: Shape, rows: int, length: int, structured_share: float = 0
     """Work of one step of masked language modelling in fp32: forward, backward and the optimizer."""
     texts = Texts(length=length, structured_share=structured_share)
     operations = count_operations(shape, texts)
-    structured = structured_share if shape.structure_layers else 0.0
-    layer_tokens = rows * length * (shape.layers * (1 - structured) + shape.structure_layers * structured)
+    own_tokens = rows * layer_tokens(shape, texts)
     crossing = shape.fused_layers * rows * length * 5 * shape.hidden_size
     return {
         "operators": shape.all_layers + shape.fused_sides,
         "products": rows * 3 * (operations.forward - operations.attention),
         "attention": rows * 3 * operations.attention,
-        "scores": shape.heads * layer_tokens * length,
-        "elements": layer_tokens * (8 * shape.hidden_size + 2 * shape.intermediate_size) + crossing,
+        "scores": shape.heads * own_tokens * length,
+        "elements": own_tokens * (8 * shape.hidden_size + 2 * shape.intermediate_size) + crossing,
         "logits": rows * length * texts.mask_share * shape.vocabulary_size,
         "parameters": shape.parameters,
     }

@@ -22,7 +22,7 @@ LIMITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """What a run takes."""
+    """States what a run takes."""
 
     shape: Shape
     work: Workload
@@ -76,7 +76,7 @@ def rent(table: PriceTable, instance: Instance, count: int, *, spot: bool, assum
 def plan_training(
     shape: Shape, work: Workload, fleet: Fleet, setup: Setup, assumed: Assumptions, samples_per_s: float | None = None
 ) -> TrainingPlan:
-    """Whether it fits is not asked: see ``shortage``."""
+    """Plan the run, whether it fits or not: ``shortage`` says that."""
     step = time_step(shape, work, setup, fleet, assumed, samples_per_s)
     _, _, optimizer, _ = PRECISIONS[setup.precision]
     written = shape.parameters * optimizer / fleet.count / (assumed.storage_gb_per_s * GB)

@@ -27,7 +27,7 @@ ROWS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class StepShape:
-    """What is timed: a geometry, and how its batches look."""
+    """States what is timed: a geometry, and how its batches look."""
 
     preset: EncoderPreset
     length: int  # tokens of every text

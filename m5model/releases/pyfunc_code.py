@@ -1,4 +1,4 @@
-"""What MLflow runs when it loads a bundle that m5model.releases.pyfunc saved."""
+"""Is what MLflow runs when it loads a bundle that m5model.releases.pyfunc saved."""
 
 from mlflow.models import set_model
 

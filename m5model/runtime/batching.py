@@ -16,6 +16,11 @@ class Batch:
     length: int  # tokens of each
 
 
+def rows_of_a_call(length: int, token_budget: int = DEFAULT_TOKEN_BUDGET) -> int:
+    """Rows of ``length`` tokens that one call holds: at least one."""
+    return max(1, token_budget // length)
+
+
 def plan_batches(token_counts: np.ndarray, token_budget: int = DEFAULT_TOKEN_BUDGET) -> list[Batch]:
     """Group rows of equal length, longest first so that no long call is left for the end.
 
@@ -29,6 +34,6 @@ def plan_batches(token_counts: np.ndarray, token_budget: int = DEFAULT_TOKEN_BUD
         if not len(rows):
             continue
         length = int(token_counts[rows[0]])
-        size = max(1, token_budget // length)
+        size = rows_of_a_call(length, token_budget)
         batches.extend(Batch(rows[start : start + size], length) for start in range(0, len(rows), size))
     return batches

@@ -1,7 +1,8 @@
 """The HTTP side of the service: paths, what they take and answer, and what stands around them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from fastapi import FastAPI
@@ -17,7 +18,8 @@ from m5model.serving.messages import EmbeddingsRequest, ModelList, QueriesReques
 from m5model.serving.openapi import PATHS, describe
 from m5model.serving.reading import read_body
 from m5model.serving.refusals import Refusal
-from m5model.serving.service import Service
+from m5model.serving.served_model import ServedModel
+from m5model.serving.service import Service, Vectors
 from m5model.serving.texts import Item
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -45,23 +47,31 @@ def _add_vectors(app: FastAPI, service: Service) -> None:
     @_route(app, "POST", "/v1/queries:encode")
     async def encode_queries(request: Request) -> Response:
         asked = await read_body(request, QueriesRequest, service.limits)
-        model = service.model
-        require_model(model, asked.model)
-        dimensions = require_dimensions(model, asked.dimensions)
+        model, dimensions = _choose(service, asked)
         work = service.encode(model, asked.texts, field="texts", may_truncate=asked.truncate)
-        vectors = await (work if len(asked.texts) <= FEW_TEXTS else while_connected(request, work))
+        vectors = await _wait_for(work, request, len(asked.texts))
         return _answer(await write_queries(vectors, dimensions, asked.encoding_format), model.encoder.space_id)
 
     @_route(app, "POST", "/v1/embeddings")
     async def embed(request: Request) -> Response:
         asked = await read_body(request, EmbeddingsRequest, service.limits)
-        model = service.model
-        require_model(model, asked.model)
-        dimensions = require_dimensions(model, asked.dimensions)
+        model, dimensions = _choose(service, asked)
         items = as_items(asked.input)
         work = service.encode(model, items, field="input", may_truncate=asked.truncate)
-        vectors = await (work if len(items) <= FEW_TEXTS else while_connected(request, work))
+        vectors = await _wait_for(work, request, len(items))
         return _answer(await write_embeddings(vectors, dimensions, asked.encoding_format), model.encoder.space_id)
+
+
+def _choose(service: Service, asked: QueriesRequest | EmbeddingsRequest) -> tuple[ServedModel, int]:
+    """The model that answers, and in how many dimensions. Raises Refusal where it is not what the request asks for."""
+    model = service.model
+    require_model(model, asked.model)
+    return model, require_dimensions(model, asked.dimensions)
+
+
+async def _wait_for(work: Coroutine[Any, Any, Vectors], request: Request, texts: int) -> Vectors:
+    """The vectors; many texts are not computed for a client that has left."""
+    return await (work if texts <= FEW_TEXTS else while_connected(request, work))
 
 
 def _add_state(app: FastAPI, service: Service) -> None:

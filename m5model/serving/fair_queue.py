@@ -16,6 +16,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from m5model.runtime.batching import rows_of_a_call
+
 Owner = TypeVar("Owner")
 
 
@@ -30,7 +32,7 @@ class Waiting(Generic[Owner]):
 
 @dataclass(slots=True)
 class _Flow:
-    """What one request still has in the queue."""
+    """Counts what one request still has in the queue."""
 
     tokens: int
     texts: int
@@ -65,7 +67,7 @@ class FairQueue(Generic[Owner]):
         if not self._lanes:
             return []
         key, lane = min(self._lanes.items(), key=lambda item: item[1][0])
-        size = max(1, token_budget // key[1])
+        size = rows_of_a_call(key[1], token_budget)
         self._clock = max(self._clock, lane[0][0])
         taken = [heapq.heappop(lane)[2] for _ in range(min(size, len(lane)))]
         self._clock += len(taken) * key[1] / len(self._flows)

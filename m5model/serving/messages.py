@@ -104,7 +104,7 @@ class ErrorBody(Struct, kw_only=True):
 
 
 class Error(Struct, kw_only=True):
-    """What every answer that is no success holds, as OpenAI's do."""
+    """The body of every answer that is no success, as OpenAI's are."""
 
     error: ErrorBody
 

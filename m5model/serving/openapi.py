@@ -28,7 +28,7 @@ _ASKED = (400, 401, 404, 408, 413, 415, 429)
 
 @dataclass(frozen=True, kw_only=True)
 class Path:
-    """What a path does, takes and answers."""
+    """Describes what a path does, takes and answers."""
 
     method: str
     summary: str

@@ -125,6 +125,6 @@ def _follow_parent() -> None:
 
 
 def _forget_metrics(pid: int | None) -> None:
-    """What a process that ended had waiting or served is not counted any more; what it has done is."""
+    """Stop counting what a process that ended had waiting or served; what it has done still counts."""
     for file in Path(os.environ[METRICS_FOLDER]).glob(f"gauge_live*_{pid}.db"):
         file.unlink()

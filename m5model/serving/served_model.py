@@ -44,7 +44,7 @@ class ServedModel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a request may call it."""
+        """Names that a request may call it by."""
         return (ANY_MODEL, self.manifest.id, self.encoder.space_id)
 
 

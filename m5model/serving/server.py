@@ -35,7 +35,7 @@ SWITCH_INTERVAL_S = 0.0005
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the flags of ``m5 serve`` say; the same for all processes. Raises ConfigurationError for broken ones."""
+    """Holds what the flags of ``m5 serve`` say; the same for all processes. Raises ConfigurationError for broken ones."""
 
     reference: Reference
     threads: int  # of one process, that compute side by side

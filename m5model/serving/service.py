@@ -60,7 +60,7 @@ class Service:
 
     @property
     def model(self) -> ServedModel:
-        """What a request that comes now is answered with."""
+        """The model that a request which comes now is answered with."""
         return self._model
 
     @property

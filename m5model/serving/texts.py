@@ -23,7 +23,7 @@ class Row:
 
 
 def as_keys(items: Sequence[Item], encoder: Encoder, characters: int, field: str) -> Iterator[Key]:
-    """What decides the vector of each item: its rendered text, or its token ids.
+    """Each item's key, which decides its vector: its rendered text, or its token ids.
 
     Raises Refusal naming the row of a text that is empty (400) or longer than ``characters`` (413), and of ids that the
     vocabulary lacks (400).

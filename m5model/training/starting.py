@@ -9,11 +9,12 @@ from m5model.data.randomness import generator_for
 from m5model.data.training_sets import TrainingSet
 from m5model.data.vocabulary_marks import add_marks, has_marks, remove_marks
 from m5model.data.vocabulary_trim import LanguageCoverage, trim_vocabulary
-from m5model.encoders.cross_start import STREAMS, start_streams
+from m5model.encoders.cross_start import start_streams
 from m5model.encoders.huggingface import Checkpoint, open_checkpoint, replace_rows
 from m5model.encoders.kinds import open_teacher_checkpoint
 from m5model.encoders.presets import CrossAttentionPreset, WholePreset
 from m5model.encoders.sources import read_origin
+from m5model.encoders.streams import STREAMS
 from m5model.runtime.rendering import MARKS, Rendering, without_marks
 from m5model.training.progress import say
 from m5model.training.stages import RUNNERS, VOCABULARY_TEXTS, Model, RunContext, StageRunner

@@ -7,7 +7,7 @@ text stands in the table. Where there are none, a run pays one shuffle of the pe
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pyspark import StorageLevel
@@ -42,7 +42,7 @@ class Repeats:
         return pending.join(self.rows.select(*LISTING_KEY), list(LISTING_KEY), "left_anti") if self.count else pending
 
     def left_by_bucket(self, pending: Mapping[int, int]) -> dict[int, int]:
-        """How many rows ``without`` leaves of each bucket's."""
+        """Counts the rows that ``without`` leaves of each bucket's."""
         left = {bucket: rows - self.by_bucket.get(bucket, 0) for bucket, rows in pending.items()}
         return {bucket: rows for bucket, rows in left.items() if rows}
 
@@ -88,13 +88,4 @@ def copy_vectors(repeats: Repeats, target: Target, failures: Sequence[Failure], 
     lost = [row for row in without if row["fingerprint"] not in reason_of]
     if lost:
         raise BadDataError(f"{len(lost)} texts have no vector to copy, e.g. of {lost[0]}", next_step="start the run again")
-    return [
-        Failure(
-            locale=row["locale"],
-            item_id=row["item_id"],
-            fingerprint=row["fingerprint"],
-            reason=reason_of[row["fingerprint"]].reason,
-            detail=reason_of[row["fingerprint"]].detail,
-        )
-        for row in without
-    ]
+    return [replace(reason_of[row["fingerprint"]], locale=row["locale"], item_id=row["item_id"]) for row in without]

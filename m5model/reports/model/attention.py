@@ -40,7 +40,7 @@ def _heat_map(found: AttentionMap, tokens: TokenText, is_split: bool) -> HeatMap
 
 
 def _summarise(found: AttentionMap, is_content_L: np.ndarray) -> str:
-    """Where the weight goes, as the mean over the tokens that ask."""
+    """Say where the weight goes, as the mean over the tokens that ask."""
     asks_L = found.weights_LL.sum(axis=1) > 0
     if found.ignored_L is not None:
         asks_L |= found.ignored_L > 0

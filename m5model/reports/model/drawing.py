@@ -108,7 +108,7 @@ def _labels(rows: Sequence[str], columns: Sequence[str]) -> str:
 
 
 def _middle(place: int) -> str:
-    """Where the base line of a label lies, so that the label is beside the middle of its cells."""
+    """Place the base line of a label so that the label is beside the middle of its cells."""
     return f"{LABEL + (place + 0.78) * CELL:.1f}"
 
 

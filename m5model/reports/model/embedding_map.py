@@ -22,7 +22,7 @@ TOO_FEW = f"a map of neighbourhoods (t-SNE) takes {ENOUGH_FOR_NEIGHBOURHOODS} li
 
 
 def explain_neighbourhoods(listings: int) -> str:
-    """Why there is no map of neighbourhoods; empty where there is one."""
+    """Say why there is no map of neighbourhoods; nothing where there is one."""
     if listings < ENOUGH_FOR_NEIGHBOURHOODS:
         return TOO_FEW
     return "" if find_spec("sklearn") else NO_SCIKIT_LEARN

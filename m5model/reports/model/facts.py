@@ -111,7 +111,7 @@ class LayerFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class HeatMap:
-    """What tokens attend to in one layer: rows ask, columns are asked."""
+    """Shows what tokens attend to in one layer: rows ask, columns are asked."""
 
     title: str
     weights: Sequence[Sequence[float]]
@@ -179,7 +179,7 @@ class Projection:
 
 @dataclass(frozen=True, kw_only=True)
 class Likeness:
-    """How often near listings are alike, in all dimensions."""
+    """Counts how often near listings are alike, in all dimensions."""
 
     name: str  # of the vectors
     language: float  # share of nearest neighbours of the same language

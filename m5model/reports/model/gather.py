@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class PageRequest:
-    """What a page is to be made of. ``folder`` holds a bundle whose bytes were checked."""
+    """States what a page is to be made of. ``folder`` holds a bundle whose bytes were checked."""
 
     folder: Path
     manifest: BundleManifest

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from m5model.reports.catalogue.page import NAMES
 from m5model.reports.model import facts as parts
 from m5model.reports.model.drawing import draw_heat_map, draw_points, draw_profile, make_legend
 from m5model.reports.model.facts import LookedAt, ModelFacts, Outlier, Span
+from m5model.reports.pages import LANGUAGE_NAMES, open_template
 from schemas.locales import RIGHT_TO_LEFT
 
 NOT_STATED = "not stated"
@@ -20,21 +19,14 @@ NAMED_EXTREMES = 5  # activations
 
 def render_page(facts: ModelFacts) -> str:
     """The whole page. Text of listings is escaped: it comes from sellers."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count=lambda value: f"{value:,}",
+    template = open_template(
+        Path(__file__).parent,
         percent=lambda share, digits=0: f"{share:.{digits}%}",
         short=_short_number,
-        language=lambda code: NAMES.get(code, code or NOT_STATED),
-        direction=lambda code: "rtl" if code in RIGHT_TO_LEFT else "ltr" if code in NAMES else "auto",
+        language=lambda code: LANGUAGE_NAMES.get(code, code or NOT_STATED),
+        direction=lambda code: "rtl" if code in RIGHT_TO_LEFT else "ltr" if code in LANGUAGE_NAMES else "auto",
     )
-    return environment.get_template("page.html.jinja").render(
+    return template.render(
         facts=facts,
         parts=parts,
         maps=_maps(facts),
@@ -54,7 +46,7 @@ def _maps(facts: ModelFacts) -> list[dict[str, object]]:
         return []
     listings = facts.map.listings
     sides = {
-        "language": [NAMES.get(listing.language, listing.language or NOT_STATED) for listing in listings],
+        "language": [LANGUAGE_NAMES.get(listing.language, listing.language or NOT_STATED) for listing in listings],
         "category": [listing.group or NOT_STATED for listing in listings],
     }
     legends = {what: make_legend(names) for what, names in sides.items()}

@@ -1,4 +1,4 @@
-"""Which pieces of a listing's text make it similar to its nearest neighbour: integrated gradients, and occlusion.
+"""Finds which pieces of a listing's text make it similar to its nearest neighbour: integrated gradients, and occlusion.
 
 Occlusion leaves out one token at a time and looks how much similarity is lost (Zeiler and Fergus 2014; Li, Monroe, Jurafsky
 2016, of words). It needs nothing but vectors, so it sees what executors run. Tensor suffixes: L tokens, D dimensions.
