@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt spark/setup/installation.py
 	@started=$$(date +%s); \
 	$(PYTHON) -m venv $(VENV) && \
 	echo "setup: installing packages (about 6.5 GB on disk with torch's CUDA libraries; some minutes)" && \
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[spark,train,serve,starter,evaluate,plan,dev]' && \
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[spark,train,serve,starter,evaluate,partners,plan,dev]' && \
 	echo "setup: fetching the Delta and S3 jars" && \
 	$(BIN)/python -m spark.setup.installation && \
 	echo $$(( $$(date +%s) - started )) > $(VENV)/.setup-seconds && \

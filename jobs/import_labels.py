@@ -42,9 +42,9 @@ def _work(argv: Sequence[str] | None) -> None:
     arguments = parser.parse_args(argv)
 
     from m5model.feeds.sources import find_feed_files
+    from m5model.labels.reading import read_columns, read_rows
+    from m5model.labels.splitting import SplitPlan, read_shares
     from spark.labels.import_labels import ImportSettings, Key, Pinned, import_labels
-    from spark.labels.reading import read_columns, read_rows
-    from spark.labels.splitting import SplitPlan, read_shares
 
     require_name("--name", arguments.name)
     kind = LABEL_KINDS[arguments.kind]

@@ -97,6 +97,14 @@ class Workspace:
         return f"{self.root}/teacher_outputs"
 
     @property
+    def experiments(self) -> str:
+        return f"{self.root}/experiments"
+
+    def experiment(self, partner: str, experiment_id: str) -> str:
+        """What one experiment of a partner made: manifest, model, scores, report."""
+        return f"{self.experiments}/{require_name('partner', partner)}/{require_name('experiment', experiment_id)}"
+
+    @property
     def checkpoints(self) -> str:
         return f"{self.root}/checkpoints"
 

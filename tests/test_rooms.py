@@ -27,6 +27,7 @@ ORDER = {
         "feeds",
         "runtime",
         "data",
+        "labels",
         "encoders",
         "tasks",
         "training",

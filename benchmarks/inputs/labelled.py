@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from m5model.feeds.inspection import stream_listings
 from m5model.feeds.sources import find_feed_files
 from m5model.files.checksums import sha256_of
+from m5model.labels.reading import ColumnMap
+from m5model.labels.splitting import SplitPlan
 from m5model.runtime.rendering import render
 from m5model.sample_catalogue.catalogue import write_catalogue
 from schemas.labels import LABEL_KINDS
@@ -21,8 +23,6 @@ from schemas.space import sha256_hex
 from schemas.training_set import DATA_FOLDER, MANIFEST_FILE, TRAINING_ROWS, TrainingSetManifest
 from schemas.workspace import Workspace
 from spark.labels.import_labels import ImportSettings, Pinned, import_labels
-from spark.labels.reading import ColumnMap
-from spark.labels.splitting import SplitPlan
 
 COUNTS = (
     "available_rows_by_language",

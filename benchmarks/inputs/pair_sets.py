@@ -15,9 +15,9 @@ from inputs.labelled import import_set, sample_pairs, write_training_set
 from inputs.pairs import read_pairs, side_text
 from m5model.data.label_sets import open_label_set
 from m5model.data.set_versions import find_label_set
+from m5model.labels.splitting import SplitPlan
 from schemas.space import sha256_hex
 from schemas.workspace import Workspace
-from spark.labels.splitting import SplitPlan
 
 REAL = ("abt_buy", "amazon_google", "wdc_computers")
 NAMES = (*REAL, "wdc_products", "sample")

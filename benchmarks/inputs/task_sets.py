@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from inputs.labelled import import_set, write_training_set
 from inputs.pair_sets import real_pairs
+from m5model.labels.splitting import SplitPlan
 from m5model.runtime.rendering import render
 from schemas.space import sha256_hex
 from schemas.workspace import Workspace
-from spark.labels.splitting import SplitPlan
 
 Row = dict[str, Any]
 

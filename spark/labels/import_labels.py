@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from m5model.labels.entities import ENTITY_MISSING, fill_entities
+from m5model.labels.identity import claim_of, identity_of
+from m5model.labels.judging import CONTRADICTORY, UNKNOWN_LISTING, judge
+from m5model.labels.reading import ColumnMap, Row
+from m5model.labels.splitting import SplitPlan, assign_splits, count_novelty, entities_by_split, latest
 from schemas.checks import is_number, require, require_name
 from schemas.errors import BadDataError
 from schemas.labels import PINNED_LISTINGS, SPLIT, SPLITS, LabelKind, LabelSetManifest
 from schemas.report import DEFAULT_MAX_REJECT_SHARE, Accounting
 from schemas.workspace import Workspace
-from spark.labels.entities import ENTITY_MISSING, fill_entities, listing_of
-from spark.labels.judging import CONTRADICTORY, UNKNOWN_LISTING, judge
-from spark.labels.reading import ColumnMap, Row
-from spark.labels.splitting import SplitPlan, assign_splits, count_novelty, entities_by_split, latest
 from spark.labels.versions import VERSION_DIGITS, hash_content, write_label_set
 
 log = logging.getLogger(__name__)
@@ -150,10 +151,10 @@ def _deduplicate(rows: list[Row], kind: LabelKind, tally: _Tally) -> list[Row]:
     """
     groups: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault(_identity(row, kind), []).append(row)
+        groups.setdefault(identity_of(row, kind), []).append(row)
     kept = []
     for group in groups.values():
-        if len({_said(row, kind) for row in group}) > 1:
+        if len({claim_of(row, kind) for row in group}) > 1:
             tally.reject([CONTRADICTORY], len(group))
             continue
         split = latest([row[SPLIT.name] for row in group])
@@ -161,19 +162,6 @@ def _deduplicate(rows: list[Row], kind: LabelKind, tally: _Tally) -> list[Row]:
         kept.append(smallest)
         tally.duplicates += len(group) - 1
     return kept
-
-
-def _identity(row: Row, kind: LabelKind) -> tuple[object, ...]:
-    """The row's key. Both orders of a pair are one."""
-    if len(kind.sides) == 2:
-        return tuple(sorted(listing_of(row, side) for side in kind.sides))
-    return tuple(row[name] for name in kind.table.key)
-
-
-def _said(row: Row, kind: LabelKind) -> tuple[object, ...]:
-    """What the row says beside its key."""
-    apart = {*kind.table.key, *kind.entities, SPLIT.name}
-    return tuple(row[name] for name in kind.table.column_names if name not in apart)
 
 
 def _refuse_bad_feed(settings: ImportSettings, rows: list[Row], tally: _Tally) -> None:

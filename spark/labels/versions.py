@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 from m5model.data.set_versions import read_label_manifest
 from m5model.files import storage
 from m5model.files.checksums import hash_files
+from m5model.labels.reading import Row
 from schemas.canonical import canonical_json
 from schemas.labels import DATA_FOLDER, LISTINGS_FOLDER, MANIFEST_FILE, PINNED_LISTINGS, LabelKind, LabelSetManifest
 from schemas.manifests import to_json
 from schemas.space import sha256_hex
 from schemas.workspace import Workspace
-from spark.labels.reading import Row
 
 VERSION_DIGITS = 12
 FILE_ROWS = 500_000

@@ -20,6 +20,8 @@ from m5model.data.vocabulary import CLS_ID, SEP_ID, SPECIAL_TOKENS, UNK_ID
 from m5model.encoders.bert import build_encoder
 from m5model.encoders.encoder import TextEncoder
 from m5model.encoders.presets import EncoderPreset
+from m5model.labels.reading import ColumnMap
+from m5model.labels.splitting import SplitPlan
 from m5model.tasks import AnyTask, TaskData
 from m5model.training.config import TrainingConfig
 from m5model.training.learner import Learner
@@ -28,8 +30,6 @@ from m5model.training.mixture import mix
 from schemas.labels import LABEL_KINDS, RELEVANCE
 from schemas.workspace import Workspace
 from spark.labels.import_labels import ImportSettings, Pinned, import_labels
-from spark.labels.reading import ColumnMap
-from spark.labels.splitting import SplitPlan
 
 MICRO = EncoderPreset(
     name="micro", layers=1, hidden_size=32, heads=2, intermediate_size=64, vocabulary_size=400, max_tokens=32, parameters=0

@@ -14,6 +14,8 @@ from m5model.data.set_versions import find_label_set
 from m5model.data.training_sets import TrainingSet, open_training_set
 from m5model.encoders.bert import BertEncoder, build_encoder
 from m5model.encoders.presets import TINY, EncoderPreset
+from m5model.labels.reading import ColumnMap
+from m5model.labels.splitting import SplitPlan
 from m5model.tasks import _classes, mlm, product_type
 from m5model.training import stages
 from m5model.training.config import GUARDS, Machine, TrainingConfig
@@ -24,8 +26,6 @@ from schemas.errors import ConfigurationError
 from schemas.labels import LABEL_KINDS
 from schemas.workspace import Workspace
 from spark.labels.import_labels import ImportSettings, Pinned, import_labels
-from spark.labels.reading import ColumnMap
-from spark.labels.splitting import SplitPlan
 
 MICRO = EncoderPreset(
     name="micro", layers=1, hidden_size=32, heads=2, intermediate_size=64, vocabulary_size=400, max_tokens=48, parameters=0

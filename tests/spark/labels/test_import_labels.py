@@ -13,13 +13,13 @@ from m5model.cli import main
 from m5model.data.label_sets import open_label_set
 from m5model.data.set_versions import find_label_set
 from m5model.feeds.sources import find_feed_files
+from m5model.labels.judging import judge
+from m5model.labels.reading import ColumnMap, read_columns, read_rows
+from m5model.labels.splitting import SplitPlan, read_shares
 from schemas.errors import BadDataError, ConfigurationError, DamagedFileError
 from schemas.labels import LABEL_KINDS, PINNED_LISTINGS
 from schemas.workspace import Workspace
 from spark.labels.import_labels import ImportResult, ImportSettings, Pinned, import_labels
-from spark.labels.judging import judge
-from spark.labels.reading import ColumnMap, read_columns, read_rows
-from spark.labels.splitting import SplitPlan, read_shares
 
 
 @pytest.fixture

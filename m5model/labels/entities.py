@@ -5,9 +5,9 @@ listing, the query or the session.
 """
 
 from m5model.data.components import Components
+from m5model.labels.reading import Row
 from schemas.labels import PAIRS, RELEVANCE, SESSIONS, LabelKind
 from schemas.space import sha256_hex
-from spark.labels.reading import Row
 
 ENTITY_MISSING = "entity_missing"  # others have one, so it cannot be derived
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from m5model.labels.reading import Row
 from schemas.labels import ATTRIBUTES, CLICKS, EVENTS, PAIRS, RELEVANCE, SESSIONS, SPLIT, SPLITS, LabelKind
 from schemas.locales import LOCALES
 from schemas.tables import INSTANT, TEXT, Column
-from spark.labels.reading import Row
 
 UNREADABLE = "unreadable"  # no JSON object, or more cells than the header has
 NO_LISTING = "no_listing"  # neither a whole key nor a text
@@ -27,7 +27,7 @@ SPLIT_NAMES: Mapping[str, str] = {
 _TRUTH = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}  # 1 and 0 equal True and False
 
 
-class _WrongTypeError(ValueError):
+class WrongTypeError(ValueError):
     """A value that is not of its column's type."""
 
 
@@ -41,8 +41,8 @@ def judge(row: Row | None, kind: LabelKind, *, keep_splits: bool) -> tuple[Row, 
     values, faults = {}, []
     for column in kind.table.columns:
         try:
-            values[column.name] = _coerce(row.get(column.name), column)
-        except _WrongTypeError:
+            values[column.name] = coerce(row.get(column.name), column)
+        except WrongTypeError:
             faults.append(f"{column.name}_wrong_type")
             values[column.name] = None
         if _is_missing(values[column.name], column, kind) and f"{column.name}_wrong_type" not in faults:
@@ -56,7 +56,8 @@ def _is_missing(value: Any, column: Column, kind: LabelKind) -> bool:
     return value is None and not column.nullable and not is_filled_later
 
 
-def _coerce(value: Any, column: Column) -> Any:
+def coerce(value: Any, column: Column) -> Any:
+    """The value in its column's type; None where there is none. Raises WrongTypeError."""
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     return _COERCIONS[column.type](value)
@@ -64,35 +65,35 @@ def _coerce(value: Any, column: Column) -> Any:
 
 def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _WrongTypeError
+        raise WrongTypeError
     text = str(value)
     try:
         text.encode()
     except UnicodeEncodeError as error:  # half of a surrogate pair
-        raise _WrongTypeError from error
+        raise WrongTypeError from error
     return text
 
 
 def _truth(value: Any) -> bool:
     key = value.lower() if isinstance(value, str) else value
     if not isinstance(key, str | int | float) or key not in _TRUTH:
-        raise _WrongTypeError
+        raise WrongTypeError
     return _TRUTH[key]
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _WrongTypeError
+        raise WrongTypeError
     number = float(value)
     if not math.isfinite(number):
-        raise _WrongTypeError
+        raise WrongTypeError
     return number
 
 
 def _whole(value: Any) -> int:
     number = _number(value)
     if number != int(number) or abs(number) >= 2**31:
-        raise _WrongTypeError
+        raise WrongTypeError
     return int(number)
 
 
@@ -102,9 +103,9 @@ def _instant(value: Any) -> datetime:
         try:
             value = datetime.fromisoformat(value)
         except ValueError as error:
-            raise _WrongTypeError from error
+            raise WrongTypeError from error
     if not isinstance(value, datetime):
-        raise _WrongTypeError
+        raise WrongTypeError
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
@@ -115,7 +116,7 @@ def _refuse_text(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
         try:
             return parse(value)
         except ValueError as error:
-            raise _WrongTypeError from error
+            raise WrongTypeError from error
 
     return parsed
 
@@ -125,6 +126,7 @@ _COERCIONS: Mapping[pa.DataType, Callable[[Any], Any]] = {
     INSTANT: _instant,
     pa.bool_(): _truth,
     pa.float32(): _refuse_text(_number),
+    pa.float64(): _refuse_text(_number),
     pa.int32(): _refuse_text(_whole),
     pa.int64(): _refuse_text(_whole),
 }

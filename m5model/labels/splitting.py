@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from m5model.labels.reading import Row
 from schemas.checks import MAX_WHOLE, is_number, is_whole, require
 from schemas.labels import SPLIT, SPLITS, LabelKind
 from schemas.space import sha256_hex
-from spark.labels.reading import Row
 
 NOVELTY = ("unseen", "half_seen", "seen")
 SHARES: Mapping[str, float] = {"learn": 0.8, "validate": 0.1, "test": 0.1}
@@ -81,11 +81,21 @@ def entities_by_split(rows: list[Row], kind: LabelKind) -> dict[str, int]:
 
 def count_novelty(rows: list[Row], kind: LabelKind) -> dict[str, dict[str, int]]:
     """Rows of the splits after the first, by how many of their entities the first has, too."""
-    learned = {row[name] for row in rows if row[SPLIT.name] == SPLITS[0] for name in kind.entities}
+    learned = learned_entities(rows, kind)
     counts = {split: Counter(dict.fromkeys(NOVELTY, 0)) for split in SPLITS[1:]}
     for row in rows:
         if row[SPLIT.name] in counts:
-            seen = len({row[name] for name in kind.entities} & learned)
-            both = len({row[name] for name in kind.entities})
-            counts[row[SPLIT.name]]["unseen" if not seen else "seen" if seen == both else "half_seen"] += 1
+            counts[row[SPLIT.name]][novelty_of(row, kind, learned)] += 1
     return {split: dict(found) for split, found in counts.items()}
+
+
+def learned_entities(rows: list[Row], kind: LabelKind) -> set[str]:
+    """The entities that the split to learn from names."""
+    return {row[name] for row in rows if row[SPLIT.name] == SPLITS[0] for name in kind.entities}
+
+
+def novelty_of(row: Row, kind: LabelKind, learned: set[str]) -> str:
+    """Are all of the row's entities learned from, one of two, or none?"""
+    named = {row[name] for name in kind.entities}
+    seen = len(named & learned)
+    return "unseen" if not seen else "seen" if seen == len(named) else "half_seen"
