@@ -35,12 +35,22 @@ a gate file names the thresholds that it changes:
   max_average_precision_gap = 0.01
   max_roc_auc_gap = 0.008
   max_recall_gap = 0.02
+  max_language_gap = 0.05           # of a language's average precision
+  max_language_roc_auc_gap = 0.03
+  max_language_recall_gap = 0.08
+  [attributes]                      # teacher minus student, on --attributes, split test
+  max_f1_gap = 0.02
   max_language_gap = 0.05
+  [batches]
+  max_vectors_differing = 0         # texts whose bytes change with what shares their call
   [parity]                          # int8 against fp32
   int8_mean_cosine = 0.99
   [cost]                            # nothing is refused otherwise
   max_int8_mb = 30
   max_ms_at_32_tokens = 5
+  min_times_quicker_at_512_tokens = 40        # than the teachers, in the same run
+  [pairs.languages.ja]              # of one language alone; also [agreement.…], [attributes.…], [cost.…]
+  max_language_gap = 0.1
 """
 MAX_LAYERS = 1_000
 
@@ -68,6 +78,9 @@ def add_distillation_flags(parser: argparse.ArgumentParser) -> None:
         help="texts to learn from; the newest set otherwise",
     )
     parser.add_argument("--pairs", metavar="LABEL-SET", help="labelled pairs: learn from its split learn, be judged on test")
+    parser.add_argument(
+        "--attributes", metavar="LABEL-SET", help="labelled attributes: be judged on test, by the values that near texts have"
+    )
     parser.add_argument(
         "--start-from",
         metavar="ID-OR-PATH",
@@ -99,7 +112,7 @@ def add_distillation_flags(parser: argparse.ArgumentParser) -> None:
         choices=("static", "dynamic"),
         default="static",
         help="int8 activations: scales calibrated once, so that a vector depends on its text alone; or taken per batch (then "
-        "without the engine's own graph)",
+        "without the engine's own graph, and only with a gate file that allows it under [batches])",
     )
     parser.add_argument("--seed", type=whole_number(0), default=0, help="of weights, order and dropout")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one")
@@ -125,6 +138,7 @@ def distill(workspace: Workspace, arguments: argparse.Namespace) -> "BundleManif
         teachers=tuple(arguments.teacher or [None]),
         training_set=arguments.training_set,
         pairs=arguments.pairs or "",
+        attributes=arguments.attributes or "",
         start_from=arguments.start_from,
         layers=arguments.layers,
         candidates=arguments.candidates or "",

@@ -74,15 +74,20 @@ def judge_agreement(texts: Judged, thresholds: Agreement) -> tuple[Verdict, ...]
             "at least",
             thresholds.min_correlation,
             f"{min(TEXTS, len(texts.text)):,} held-out texts",
-            "agreement.min_correlation",
+            thresholds.limit("min_correlation").setting,
         )
     ]
     rows_of = {language: np.flatnonzero(texts.language == language)[:TEXTS] for language in sorted(set(texts.language))}
     found = {language: texts.correlation(rows) for language, rows in rows_of.items() if len(rows) >= FEWEST_TEXTS}
     lacks = float(np.mean([1 - each.value for each in found.values()])) if found else 0.0
     for language, each in found.items():
+        own = thresholds.limit_of(language, "min_correlation")
+        name, where = f"agreement_{language}", f"{len(rows_of[language]):,} held-out texts"
+        if language in thresholds.languages:
+            verdicts.append(judged(name, each, "at least", own.threshold, where, own.setting))
+            continue
         limit = max(thresholds.language_slack, thresholds.max_language_ratio * lacks)
-        verdict = judged(f"agreement_{language}", each, "at least", 1 - limit, f"{len(rows_of[language]):,} held-out texts", "")
+        verdict = judged(name, each, "at least", 1 - limit, where, "")
         ratio = (1 - each.value) / max(lacks, 1e-9)
         verdicts.append(Verdict(figure=verdict.figure, setting="agreement.max_language_ratio", passing=ratio))
     return tuple(verdicts)

@@ -1,53 +1,43 @@
-"""Measures what a student costs: bytes, milliseconds of a short and of a long text, and tokens per language.
-
-Tensor suffixes: L tokens.
-"""
-
-import statistics
-import time
-from pathlib import Path
+"""Judges what a student costs: bytes, milliseconds of a short and of a long text beside its teachers', tokens per language."""
 
 import numpy as np
 
 from m5model.data.token_rows import TokenRows
-from m5model.data.vocabulary import SPECIAL_TOKENS
+from m5model.distillation.latency import LONG, SHORT, measure_latency
+from m5model.distillation.subject import Subject
 from m5model.distillation.thresholds import Cost
 from m5model.distillation.verdicts import Verdict, judged
-from m5model.runtime.encoder import open_session, run_graph
-from schemas.bundle import ONNX_ENGINE_FILE, ONNX_INT8_FILE
+from schemas.bundle import ONNX_INT8_FILE
 
-SHORT, LONG = 32, 512  # tokens
-CALLS = 9
 FEWEST_TEXTS = 24
 
 
-def judge_cost(
-    folder: Path, held_out: TokenRows, thresholds: Cost, max_tokens: int, vocabulary_size: int
-) -> tuple[Verdict, ...]:
-    """``int8_mb``, ``ms_at_N_tokens``, and per language ``truncated_share_LANGUAGE`` and ``token_premium_LANGUAGE``."""
-    size = (folder / ONNX_INT8_FILE).stat().st_size / 1e6
+def judge_cost(subject: Subject, thresholds: Cost) -> tuple[Verdict, ...]:
+    """``int8_mb``, ``ms_at_N_tokens``, ``times_quicker_at_N_tokens`` than the teachers, and per language
+    ``truncated_share_LANGUAGE`` and ``token_premium_LANGUAGE``."""
+    size = (subject.folder / ONNX_INT8_FILE).stat().st_size / 1e6
     verdicts = [judged("int8_mb", size, "at most", thresholds.max_int8_mb, "model_int8.onnx", "cost.max_int8_mb")]
-    for tokens, threshold in ((SHORT, thresholds.max_ms_at_32_tokens), (LONG, thresholds.max_ms_at_512_tokens)):
-        if tokens <= max_tokens:
-            taken = measure_milliseconds(folder, tokens, vocabulary_size)
-            setting, where = f"cost.max_ms_at_{tokens}_tokens", f"one text, median of {CALLS} calls, this machine"
-            verdicts.append(judged(f"ms_at_{tokens}_tokens", taken, "at most", threshold, where, setting))
-    return (*verdicts, *_judge_tokens(held_out, thresholds, max_tokens))
+    for tokens in (SHORT, LONG):
+        if tokens <= subject.max_tokens:
+            verdicts += _judge_latency(subject, thresholds, tokens)
+    return (*verdicts, *_judge_tokens(subject.held_out, thresholds, subject.max_tokens))
 
 
-def measure_milliseconds(folder: Path, tokens: int, vocabulary_size: int) -> float:
-    """Of one text of so many tokens, one thread, in the graph that executors run: the median of some calls."""
-    engine = folder / ONNX_ENGINE_FILE
-    session = open_session((engine if engine.is_file() else folder / ONNX_INT8_FILE).read_bytes())
-    ids_1L = np.random.default_rng(0).integers(len(SPECIAL_TOKENS), vocabulary_size, (1, tokens))
-    mask_1L = np.ones_like(ids_1L)
-    run_graph(session, ids_1L, mask_1L)
-    taken = []
-    for _ in range(CALLS):
-        began = time.perf_counter()
-        run_graph(session, ids_1L, mask_1L)
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken) * 1e3
+def _judge_latency(subject: Subject, thresholds: Cost, tokens: int) -> list[Verdict]:
+    """In one interleaved run."""
+    size = subject.tokenizer.get_vocab_size()
+    found = measure_latency(subject.folder, subject.teachers.opened, tokens, size)
+    where = f"one text, one thread, median of {found.rounds} calls in turns, this machine"
+    limit = thresholds.limit(f"max_ms_at_{tokens}_tokens")
+    verdicts = [judged(f"ms_at_{tokens}_tokens", found.student_ms, "at most", limit.threshold, where, limit.setting)]
+    if found.teacher_ms is not None and found.times_quicker is not None:
+        ratio = thresholds.limit(f"min_times_quicker_at_{tokens}_tokens")
+        name = f"times_quicker_at_{tokens}_tokens"
+        verdicts += [
+            judged(f"ms_at_{tokens}_tokens_teacher", found.teacher_ms, "none", None, f"{where}, fp32 in torch", ""),
+            judged(name, found.times_quicker, "at least", ratio.threshold, where, ratio.setting),
+        ]
+    return verdicts
 
 
 def _judge_tokens(held_out: TokenRows, thresholds: Cost, max_tokens: int) -> list[Verdict]:
@@ -64,9 +54,9 @@ def _judge_tokens(held_out: TokenRows, thresholds: Cost, max_tokens: int) -> lis
         where = f"{int(rows.sum()):,} held-out texts"
         cut = float((held_out.lengths[rows] >= max_tokens).mean())
         premium = float(held_out.lengths[rows].sum() / max(1, characters[rows].sum()) / whole)
-        limits = thresholds.max_truncated_share, thresholds.max_token_premium
+        shares = thresholds.limit_of(name, "max_truncated_share"), thresholds.limit_of(name, "max_token_premium")
         verdicts += [
-            judged(f"truncated_share_{name}", cut, "at most", limits[0], where, "cost.max_truncated_share"),
-            judged(f"token_premium_{name}", premium, "at most", limits[1], where, "cost.max_token_premium"),
+            judged(f"truncated_share_{name}", cut, "at most", shares[0].threshold, where, shares[0].setting),
+            judged(f"token_premium_{name}", premium, "at most", shares[1].threshold, where, shares[1].setting),
         ]
     return verdicts

@@ -1,26 +1,34 @@
 """The examination of a finished student: its int8 vectors beside its teachers', overall and per language, and what it costs.
 
-It reads only texts that nothing was learned or calibrated from: held-out rows, and the split test of a label set of pairs.
+It reads only texts that nothing was learned or calibrated from: held-out rows, and the split test of label sets.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from m5model.distillation.agreement import Judged, judge_agreement
 from m5model.distillation.cost import judge_cost
+from m5model.distillation.independence import judge_independence
+from m5model.distillation.labelled_attributes import judge_attributes
 from m5model.distillation.labelled_pairs import OpenLabels, judge_pairs
-from m5model.distillation.teachers import Teachers
+from m5model.distillation.subject import Subject
 from m5model.distillation.thresholds import StudentGate
 from m5model.distillation.verdicts import Verdict, nearest_gate
-from m5model.training.stages import Model
-from schemas.errors import ConfigurationError, GateRefusedError
+from schemas.errors import GateRefusedError
 from schemas.figure import Figure
 
 # Held-out texts that student and teachers are compared on: some 200 of each of ten languages.
 COMPARED_TEXTS = 2_048
 SHOWN_TEXTS = 5
 SHOWN_CHARACTERS = 160
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """The label sets that a student is examined on, split test; None where none is named."""
+
+    pairs: OpenLabels | None = None
+    attributes: OpenLabels | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +43,16 @@ class Examination:
         return tuple(verdict.figure for verdict in self.verdicts)
 
 
-def examine(
-    folder: Path, model: Model, teachers: Teachers, gate: StudentGate, pairs: OpenLabels | None, max_tokens: int
-) -> Examination:
+def examine(subject: Subject, gate: StudentGate, labels: Labels) -> Examination:
     """Measure the int8 graph of a student's checkpoint folder."""
-    if model.held_out is None or model.tokenizer is None:
-        raise ConfigurationError("there is no text to examine a student on", next_step="give the recipe a vocabulary stage")
-    texts = Judged.of(folder, model.held_out, teachers, COMPARED_TEXTS)
+    texts = Judged.of(subject.folder, subject.held_out, subject.teachers, COMPARED_TEXTS)
     verdicts = judge_agreement(texts, gate.agreement)
-    if pairs is not None:
-        verdicts += judge_pairs(folder, model.tokenizer, teachers, pairs, gate.pairs, max_tokens)
-    verdicts += judge_cost(folder, model.held_out, gate.cost, max_tokens, model.tokenizer.get_vocab_size())
+    if labels.pairs is not None:
+        verdicts += judge_pairs(subject, labels.pairs, gate.pairs)
+    if labels.attributes is not None:
+        verdicts += judge_attributes(subject, labels.attributes, gate.attributes)
+    verdicts += (judge_independence(subject.folder, subject.held_out, gate.batches),)
+    verdicts += judge_cost(subject, gate.cost)
     return Examination(verdicts=verdicts, worst=texts.worst_texts(SHOWN_TEXTS))
 
 

@@ -32,6 +32,7 @@ class Request:
     teachers: tuple[str | None, ...] = (None,)  # ids or paths; None for the newest
     training_set: str | None = None  # NAME or NAME/VERSION; None for the newest
     pairs: str = ""  # a label set
+    attributes: str = ""  # a label set that it is examined on
     start_from: str | None = None  # "teacher", an id or a path; None to begin anew
     layers: tuple[int, ...] = ()
     candidates: str = ""  # e.g. 12x384,6x384
@@ -82,6 +83,7 @@ def fulfil(request: Request) -> BundleManifest:
         machine=request.machine,
         start_from=found.start_from,
         pairs=request.pairs or None,
+        attributes=request.attributes or None,
         stated=stated,
     )
 

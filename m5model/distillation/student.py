@@ -17,10 +17,12 @@ from m5model.data.vocabulary import load_vocabulary
 from m5model.distillation import imitation, judgements
 from m5model.distillation.agreement import Judged
 from m5model.distillation.candidates import Trial
-from m5model.distillation.cost import LONG, SHORT, measure_milliseconds
-from m5model.distillation.examination import examine, refuse_unless_passed
+from m5model.distillation.examination import Labels, examine, refuse_unless_passed
 from m5model.distillation.judged import JUDGED_TEXTS, JudgedTexts
+from m5model.distillation.labelled_pairs import OpenLabels
+from m5model.distillation.latency import LONG, SHORT, measure_milliseconds
 from m5model.distillation.recipe import BeginWith, ExportGraphs, TakeVocabulary
+from m5model.distillation.subject import Subject
 from m5model.distillation.teachers import Teacher, Teachers, open_teacher
 from m5model.distillation.thresholds import StudentGate
 from m5model.encoders.bert import keep_layers
@@ -35,8 +37,10 @@ from m5model.training.recipes import Recipe
 from m5model.training.stages import RUNNERS, Model, RunContext, StageRunner, run_stages
 from m5model.training.task_setup import TaskBuilders
 from schemas.bundle import ONNX_INT8_FILE, BundleManifest
+from schemas.checks import require
 from schemas.errors import ConfigurationError
 from schemas.figure import Figure
+from schemas.labels import ATTRIBUTES, PAIRS
 from schemas.workspace import Workspace
 
 # A candidate is measured, whatever its graphs give.
@@ -55,24 +59,27 @@ def distill_student(
     machine: Machine | None = None,
     start_from: str | None = None,
     pairs: str | None = None,
+    attributes: str | None = None,
     stated: tuple[Figure, ...] = (),
 ) -> BundleManifest:
     """Train, export, examine and publish a student.
 
-    ``start_from`` is the path of the bundle that the recipe begins with, if any; ``pairs`` names a label set to examine it on,
-    ``stated`` are figures for the manifest that refuse nothing.
+    ``start_from`` is the path of the bundle that the recipe begins with, if any; ``pairs`` and ``attributes`` name label sets
+    to examine it on, ``stated`` are figures for the manifest that refuse nothing.
     A killed run started again with the same arguments goes on where it was. Raises GateRefusedError where the student does not
     do what its teachers do, or where its graphs do not give its vectors.
     """
     gate = gate or StudentGate()
     distillation = open_distillation(workspace, training_set, teacher_paths, machine or Machine(), start_from)
-    named = {*recipe.label_sets, *([pairs] if pairs else [])}
+    named = {*recipe.label_sets, *filter(None, (pairs, attributes))}
     label_sets = {name: open_label_set(find_label_set(workspace, name), training_set.rendering) for name in sorted(named)}
+    _require_kinds(label_sets, {PAIRS.name: pairs, ATTRIBUTES.name: attributes})
     model, export = distillation.run(recipe, label_sets)
     with staging_folder(workspace) as folder:
         parity = distillation.export(folder, model, recipe, export, gate)
-        labels = partial(open_label_set, find_label_set(workspace, pairs)) if pairs else None
-        examination = examine(folder, model, distillation.teachers, gate, labels, recipe.preset.max_tokens)
+        subject = _subject(folder, model, distillation.teachers, recipe.preset.max_tokens)
+        labels = Labels(pairs=_opener(workspace, pairs), attributes=_opener(workspace, attributes))
+        examination = examine(subject, gate, labels)
         ids = [teacher.manifest.id for teacher in distillation.teachers.opened]
         refuse_unless_passed(examination, ids)
         figures = (*state_measured(model.measured), *parity, *examination.figures, *stated)
@@ -87,10 +94,10 @@ def try_candidate(distillation: "Distillation", name: str, recipe: Recipe) -> Tr
     model, export = distillation.run(recipe, {})
     with staging_folder(distillation.workspace) as folder:
         distillation.export(folder, model, recipe, export, None)
-        if model.held_out is None or model.tokenizer is None:
-            raise ConfigurationError("there is no text to try a candidate on", next_step="give the recipe a vocabulary stage")
-        texts = Judged.of(folder, model.held_out, distillation.teachers, JUDGED_TEXTS)
-        size, limit = model.tokenizer.get_vocab_size(), recipe.preset.max_tokens
+        limit = recipe.preset.max_tokens
+        subject = _subject(folder, model, distillation.teachers, limit)
+        texts = Judged.of(folder, subject.held_out, distillation.teachers, JUDGED_TEXTS)
+        size = subject.tokenizer.get_vocab_size()
         return Trial(
             name=name,
             agreement=texts.correlation(np.arange(len(texts.text))).value,
@@ -136,6 +143,26 @@ def open_distillation(
     opened = tuple(open_teacher(path, machine) for path in teacher_paths)
     teachers = Teachers(opened=opened, training_set=training_set, outputs=workspace.teacher_outputs)
     return Distillation(workspace=workspace, teachers=teachers, machine=machine, start_from=start_from)
+
+
+def _subject(folder: Path, model: Model, teachers: Teachers, max_tokens: int) -> Subject:
+    if model.held_out is None or model.tokenizer is None:
+        raise ConfigurationError("there is no text to examine a student on", next_step="give the recipe a vocabulary stage")
+    return Subject(folder=folder, tokenizer=model.tokenizer, held_out=model.held_out, teachers=teachers, max_tokens=max_tokens)
+
+
+def _opener(workspace: Workspace, name: str | None) -> OpenLabels | None:
+    """Opens the label set in any rendering."""
+    return partial(open_label_set, find_label_set(workspace, name)) if name else None
+
+
+def _require_kinds(label_sets: Mapping[str, LabelSet], expected: Mapping[str, str | None]) -> None:
+    """Refuse, before anything is trained, label sets of another kind than they are used for."""
+    rules = {}
+    for kind, name in expected.items():
+        found = label_sets[name].manifest.kind if name else kind
+        rules[f"label set {name} is of kind {found}, expected {kind}"] = found == kind
+    require("label sets", rules)
 
 
 def _context(

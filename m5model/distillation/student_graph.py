@@ -11,7 +11,7 @@ import numpy as np
 from m5model.data.token_rows import pad_ids
 from m5model.runtime.batching import plan_batches
 from m5model.runtime.encoder import open_session, run_graph
-from schemas.bundle import ONNX_INT8_FILE
+from schemas.bundle import ONNX_ENGINE_FILE, ONNX_INT8_FILE
 
 
 def graph_vectors(folder: Path, token_ids: Sequence[list[int]]) -> np.ndarray:
@@ -25,3 +25,9 @@ def graph_vectors(folder: Path, token_ids: Sequence[list[int]]) -> np.ndarray:
     vectors_BD = np.empty((len(token_ids), parts[0].shape[1]), np.float32)
     vectors_BD[np.concatenate(order)] = np.concatenate(parts)
     return vectors_BD
+
+
+def executor_graph(folder: Path) -> bytes:
+    """The graph that executors run: the engine's own, where there is one."""
+    engine = folder / ONNX_ENGINE_FILE
+    return (engine if engine.is_file() else folder / ONNX_INT8_FILE).read_bytes()

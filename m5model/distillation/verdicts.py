@@ -11,7 +11,11 @@ from schemas.figure import Bound, Figure
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """``setting`` is GROUP.NAME of the gate file, and ``passing`` the value of it that this figure would meet."""
+    """A figure, what judged it, and what would let it pass.
+
+    ``setting`` is GROUP.NAME of the gate file (GROUP.languages.CODE.NAME of one language alone), and ``passing`` the value of
+    it that this figure would meet.
+    """
 
     figure: Figure
     setting: str = ""  # empty where nothing judges it
@@ -35,7 +39,7 @@ def nearest_gate(failed: Sequence[Verdict]) -> str:
     for verdict in failed:
         if not verdict.setting:
             continue
-        group, _, name = verdict.setting.partition(".")
+        group, _, name = verdict.setting.rpartition(".")  # the group of one language alone has dots in its name
         known = groups.setdefault(group, {})
         passing = _rounded(verdict.passing, down=name.startswith("min_"))
         loosest = min if name.startswith("min_") else max

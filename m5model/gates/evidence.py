@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Iterable
 
+import numpy as np
+
 from schemas.errors import GateRefusedError
 from schemas.figure import Bound, Figure
 
@@ -17,7 +19,7 @@ _MEETS: dict[Bound, Callable[[float, float], bool]] = {
 
 def judge(name: str, value: float | int, bound: Bound, threshold: float | int, measured_on: str) -> Figure:
     """A figure that must be ``bound`` ``threshold``."""
-    holds = _MEETS[bound](value, threshold)
+    holds = bool(_MEETS[bound](value, threshold))
     return Figure(
         name=name, value=_number(value), bound=bound, threshold=_number(threshold), holds=holds, measured_on=measured_on
     )
@@ -39,5 +41,6 @@ def refuse_unless_all_hold(figures: Iterable[Figure], problem: str, next_step: s
 
 
 def _number(value: float | int | None) -> float | int | None:
-    """JSON has neither NaN nor infinity."""
+    """JSON has neither NaN nor infinity, and none of numpy's numbers."""
+    value = value.item() if isinstance(value, np.generic) else value
     return value if value is not None and math.isfinite(value) else None

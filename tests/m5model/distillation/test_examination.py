@@ -14,8 +14,10 @@ from m5model.data.token_rows import TokenRows, tokenize_rows
 from m5model.data.training_sets import open_training_set
 from m5model.data.vocabulary import load_vocabulary
 from m5model.distillation.agreement import Judged, judge_agreement
-from m5model.distillation.examination import Examination, examine, refuse_unless_passed
-from m5model.distillation.labelled_pairs import ScoredPairs, _judge_languages
+from m5model.distillation.examination import Examination, Labels, examine, refuse_unless_passed
+from m5model.distillation.independence import count_dependent
+from m5model.distillation.labelled_pairs import ScoredPairs, judge_scores
+from m5model.distillation.subject import Subject
 from m5model.distillation.teachers import Teachers, open_teacher
 from m5model.distillation.thresholds import Agreement, Cost, Pairs, StudentGate, read_gate
 from m5model.encoders.bert import build_encoder, save_encoder
@@ -62,7 +64,8 @@ def taught_by_itself(deep, tmp_path) -> tuple[Path, Model, Teachers]:
 
 
 def _examine(folder: Path, model: Model, teachers: Teachers, gate: StudentGate = GATE) -> Examination:
-    return examine(folder, model, teachers, gate, None, 128)
+    subject = Subject(folder=folder, tokenizer=model.tokenizer, held_out=model.held_out, teachers=teachers, max_tokens=128)
+    return examine(subject, gate, Labels())
 
 
 def test_a_student_that_gives_its_teachers_vectors_passes(taught_by_itself) -> None:
@@ -137,6 +140,8 @@ def test_a_student_that_is_worse_in_japanese_alone_is_refused_for_japanese_alone
     assert all(verdict.figure.holds for verdict in judge_agreement(_texts(None), gate))
     failed = [verdict.figure.name for verdict in judge_agreement(_texts("ja"), gate) if not verdict.figure.holds]
     assert failed == ["agreement_ja"]
+    lenient = Agreement(min_correlation=0.5, languages={"ja": {"min_correlation": 0}})
+    assert all(verdict.figure.holds for verdict in judge_agreement(_texts("ja"), lenient))
 
 
 def test_labelled_pairs_refuse_a_language_only_where_the_interval_shows_a_gap() -> None:
@@ -152,10 +157,34 @@ def test_labelled_pairs_refuse_a_language_only_where_the_interval_shows_a_gap() 
         student=teacher + draw.normal(size=400) * noise,
         teacher=teacher,
     )
-    verdicts = {one.figure.name[-2:]: one.figure for one in _judge_languages(pairs, Pairs(), "set")}
-    assert not verdicts["ja"].holds
-    assert verdicts["de"].holds
-    assert verdicts["de"].low < verdicts["ja"].low
+    verdicts = {one.figure.name: one.figure for one in judge_scores(pairs, Pairs(), "set")}
+    for figure in ("pairs_average_precision_gap", "pairs_roc_auc_gap"):
+        assert not verdicts[f"{figure}_ja"].holds
+        assert verdicts[f"{figure}_de"].holds
+        assert verdicts[f"{figure}_de"].low < verdicts[f"{figure}_ja"].low
+    lenient = Pairs(languages={"ja": {"max_language_gap": 1, "max_language_roc_auc_gap": 1}})
+    assert all(one.figure.holds for one in judge_scores(pairs, lenient, "set") if one.figure.name[-2:] == "ja")
+
+
+def test_a_graph_whose_bytes_depend_on_what_shares_its_call_is_refused(taught_by_itself) -> None:
+    folder, model, teachers = taught_by_itself
+    independent = _examine(folder, model, teachers)
+    assert _figure(independent, "batch_vectors_differing").value == 0
+    quantize(folder / ONNX_FP32_FILE, folder / ONNX_INT8_FILE, "dynamic", [])
+    with pytest.raises(GateRefusedError, match=r"(?s)batch_vectors_differing .*at most 0.*max_vectors_differing = "):
+        refuse_unless_passed(_examine(folder, model, teachers), ["itself"])
+
+
+def test_the_engines_graph_is_the_one_whose_calls_are_compared(trained, taught_by_itself) -> None:
+    folder, model, _ = taught_by_itself
+    texts = model.held_out.dataset[:8]["ids"]
+    quantize(folder / ONNX_FP32_FILE, folder / ONNX_ENGINE_FILE, "dynamic", [])
+    assert count_dependent(folder, texts) > 0
+    assert count_dependent(trained.student_folder, texts) == 0
+
+
+def _figure(examination: Examination, name: str):
+    return next(figure for figure in examination.figures if figure.name == name)
 
 
 def test_costs_are_stated_and_refuse_only_where_a_limit_is_given(taught_by_itself) -> None:
@@ -167,6 +196,15 @@ def test_costs_are_stated_and_refuse_only_where_a_limit_is_given(taught_by_itsel
         refuse_unless_passed(_examine(*taught_by_itself, tight), ["itself"])
 
 
+def test_a_student_that_is_not_quick_enough_beside_its_teacher_is_refused(taught_by_itself) -> None:
+    hasty = StudentGate(cost=Cost(min_times_quicker_at_32_tokens=1e6))
+    examination = _examine(*taught_by_itself, hasty)
+    ratio = _figure(examination, "times_quicker_at_32_tokens")
+    assert 0 < ratio.low <= ratio.value <= ratio.high
+    with pytest.raises(GateRefusedError, match=r"(?s)times_quicker_at_32_tokens .*at least 1e\+06.*min_times_quicker_at_32"):
+        refuse_unless_passed(examination, ["itself"])
+
+
 def test_a_gate_file_changes_what_it_names_and_refuses_what_there_is_not(tmp_path) -> None:
     file = tmp_path / "gate.toml"
     file.write_text("[pairs]\nmax_roc_auc_gap = 0.008\n")
@@ -175,6 +213,7 @@ def test_a_gate_file_changes_what_it_names_and_refuses_what_there_is_not(tmp_pat
         ("[pairs]\nmax_gap = 1\n[speed]\nx = 1\n", r"\[pairs\] has no max_gap.*there is no \[speed\]"),
         ("[agreement]\nmin_correlation = 3\n", "min_correlation is 3"),
         ("[agreement]\nmin_correlation = 'high'\n", "min_correlation"),
+        ("[pairs.languages.ja]\nmax_gap = 1\n[pairs.languages.xx]\n", r"no language 'xx'.*languages.ja\] has no max_gap"),
         ("[agreement\n", "no TOML"),
     ]:
         file.write_text(text)

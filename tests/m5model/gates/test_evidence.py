@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from m5model.gates.evidence import judge, refuse_unless_all_hold, state
@@ -23,6 +24,13 @@ def test_what_is_no_number_meets_no_bound_and_is_no_number_in_json_either(bound:
         assert "NaN" not in json.dumps(asdict(figure))
         with pytest.raises(GateRefusedError, match="f "):
             refuse_unless_all_hold([figure], "problem", "")
+
+
+def test_numbers_of_numpy_become_numbers_of_json() -> None:
+    for value in (np.float32(0.5), np.float64(0.5), np.int64(3)):
+        found = json.loads(json.dumps(asdict(judge("f", value, "at least", np.float32(0.25), "texts"))))
+        assert (found["value"], found["threshold"], found["holds"]) == (value, 0.25, True)
+        json.dumps(asdict(state("f", value, "texts")))
 
 
 def test_a_refusal_names_every_figure_that_fell_short_and_no_other() -> None:
