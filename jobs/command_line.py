@@ -121,9 +121,16 @@ class Run:
     started: float = field(default_factory=time.monotonic)
 
     def report(
-        self, figures: Mapping[str, JsonValue], accounting: Accounting | None = None, warnings: Sequence[str] = ()
+        self,
+        figures: Mapping[str, JsonValue],
+        accounting: Accounting | None = None,
+        warnings: Sequence[str] = (),
+        versions: Mapping[str, str] | None = None,
     ) -> JobReport:
-        """Verify the accounting; write the report into the workspace, to MLflow, and as one line to stdout. Returns it."""
+        """Verify the accounting; write the report into the workspace, to MLflow, and as one line to stdout. Returns it.
+
+        ``versions`` (of sets, bundles, code) are MLflow's parameters of the run, beside the workspace.
+        """
         if accounting is not None:
             accounting.verify(self.job)
         path = self.workspace.report(report_name(self.run_id, self.start))
@@ -137,7 +144,7 @@ class Run:
             accounting=accounting,
             warnings=tuple(warnings),
         )
-        report = replace(report, warnings=(*report.warnings, *self._track(report)))
+        report = replace(report, warnings=(*report.warnings, *self._track(report, versions or {})))
         for warning in report.warnings:
             log.warning(warning)
         text = json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n"
@@ -146,13 +153,14 @@ class Run:
         print_line(report.as_json())
         return report
 
-    def _track(self, report: JobReport) -> tuple[str, ...]:
+    def _track(self, report: JobReport, versions: Mapping[str, str]) -> tuple[str, ...]:
         """Log the report's numbers to MLflow; returns warnings."""
         if self.tracking_uri is None:
             return ()
         from m5model.releases.tracking import log_run
 
-        return log_run(self.tracking_uri, self.job, self.run_id, {"workspace": self.workspace.root}, _flatten(report.as_json()))
+        params = {"workspace": self.workspace.root, **versions}
+        return log_run(self.tracking_uri, self.job, self.run_id, params, _flatten(report.as_json()))
 
 
 def start_run(job: str, arguments: argparse.Namespace, run_id: str | None = None) -> Run:

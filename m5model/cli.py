@@ -5,6 +5,7 @@ m5 encode BUNDLE "a text"    vectors as JSON Lines, or into a .npy file
 m5 serve BUNDLE              vectors over HTTP
 m5 feed inspect FILE         what a feed's file is, a mapping for it, and what its records would become
 m5 distill                   teachers become a student: int8 graphs that passed a gate
+m5 finetune                  a partner's labels become figures, a model and a report; m5 strategies lists the ways
 m5 vocabulary trim           a checkpoint with the pieces that a training set uses
 m5 sets list                 the versions of the workspace's training sets
 m5 sets diff OLD NEW         rows added, gone and changed, and the languages' shares

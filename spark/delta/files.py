@@ -9,13 +9,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
 
-from m5model.files import s3, storage
+from m5model.files import storage
+from m5model.files.delta import delta_options, delta_uri, open_delta
 from schemas.tables import Table
 from spark.delta.data_files import DataFile
 
@@ -26,10 +26,10 @@ MOVES_AT_ONCE = 16
 def found_table(path: str, table: Table, files: Sequence[DataFile]) -> None:
     """Make a table of files that lie below ``path`` already. A file may lack columns: they are null. There must be no table."""
     delta = DeltaTable.create(
-        _uri(path),
+        delta_uri(path),
         schema=table.arrow_schema(),
         partition_by=list(table.partition_by),
-        storage_options=_storage_options(path),
+        storage_options=delta_options(path),
     )
     if files:
         _commit(delta, [_action(file) for file in files], table)
@@ -66,22 +66,6 @@ def read_log(path: str) -> Iterator[DataFile]:
                         modified=add["modificationTime"],
                         stats=json.loads(add.get("stats") or "{}"),
                     )
-
-
-def open_delta(path: str) -> DeltaTable:
-    """The table through delta-rs, with the same AWS variables that the rest of M5 reads."""
-    return DeltaTable(_uri(path), storage_options=_storage_options(path))
-
-
-def _uri(path: str) -> str:
-    """delta-rs takes text for a URI, in which % and # mean something."""
-    return path.replace("s3a://", "s3://", 1) if storage.is_remote(path) else Path(path).absolute().as_uri()
-
-
-def _storage_options(path: str) -> dict[str, str] | None:
-    if not storage.is_remote(path):
-        return None
-    return s3.delta_options()
 
 
 def _commit(delta: DeltaTable, actions: list[AddAction | RemoveAction], table: Table) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from deltalake.exceptions import TableNotFoundError
 
-from spark.delta.files import open_delta
+from m5model.files.delta import open_delta
 from spark.delta.missing import missing_table
 
 

@@ -29,9 +29,9 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
 from m5model.files import storage
+from m5model.files.delta import open_delta
 from schemas.errors import ConfigurationError
 from schemas.tables import Table
-from spark.delta.files import open_delta
 from spark.delta.missing import missing_table
 
 log = logging.getLogger(__name__)

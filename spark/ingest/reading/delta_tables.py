@@ -12,9 +12,9 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from m5model.feeds.sources import PARQUET, FeedFile, FeedFiles
+from m5model.files.delta import open_delta
 from schemas.errors import BadDataError, ConfigurationError
 from schemas.listing import FEED_FIELDS
-from spark.delta.files import open_delta
 
 PARTITION = "partition."
 # Features of a table's protocol or settings that its files do not show → what to do.

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from m5model.files.delta import open_delta
 from schemas.errors import ConfigurationError
 from schemas.workspace import Workspace
-from spark.delta.files import open_delta
 from spark.ingest.ingest import ingest_feed
 
 NAME = "job_feature [x]{y} #1?a=b&c+100% größe ほげ"

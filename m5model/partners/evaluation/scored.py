@@ -1,0 +1,73 @@
+"""Scores of rows beside what is true of them: what every metric reads."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from m5model.partners.data import PartnerData
+from schemas.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Rows (n) that were scored. Arrays that are None do not exist for the label kind."""
+
+    scores: np.ndarray  # (n,) float64: more is more likely; or (n, c) of classes
+    targets: np.ndarray  # (n,): is_match bool; gain or click rate float64; class or value as text (object)
+    entity: np.ndarray  # (n,) whose the row is: intervals resample these
+    weights: np.ndarray  # (n,) float64: impressions of clicks, else 1
+    query: np.ndarray | None = None  # (n,) what rows are ranked for
+    classes: tuple[str, ...] = ()  # of the columns of scores
+    predictions: np.ndarray | None = None  # (n,) text: the value that is predicted, where that is no class
+    threshold: float | None = None  # from which score on it is a yes; chosen on other rows
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def select(self, rows: np.ndarray) -> "Scored":
+        """These rows alone; a row may come several times."""
+        return replace(
+            self,
+            scores=self.scores[rows],
+            targets=self.targets[rows],
+            entity=self.entity[rows],
+            weights=self.weights[rows],
+            query=None if self.query is None else self.query[rows],
+            predictions=None if self.predictions is None else self.predictions[rows],
+        )
+
+
+def pair_with_truth(
+    data: PartnerData,
+    rows: np.ndarray,
+    scores: np.ndarray,
+    *,
+    classes: tuple[str, ...] = (),
+    predictions: np.ndarray | None = None,
+    threshold: float | None = None,
+) -> Scored:
+    """The scores (k,) or (k, c) of the rows (k,) of ``data``, with the truth of their label kind."""
+    kind = data.partner.labels.name
+    chosen = data.select(rows)
+    weights, query = np.ones(len(rows)), None
+    if kind == "pairs":
+        targets = chosen.column("is_match").astype(bool)
+    elif kind == "clicks":
+        weights = chosen.column("impressions").astype(np.float64)
+        targets = chosen.column("clicks").astype(np.float64) / weights
+    elif kind == "relevance":
+        targets, query = chosen.column("gain").astype(np.float64), chosen.column("query")
+    elif kind in ("classes", "attributes"):
+        targets = chosen.column("label" if kind == "classes" else "value")
+    else:
+        raise ConfigurationError(f"labels of kind {kind} are not scored", next_step="give a partner whose labels are judged")
+    return Scored(
+        scores=np.asarray(scores, np.float64),
+        targets=targets,
+        entity=chosen.entity,
+        weights=weights,
+        query=query,
+        classes=classes,
+        predictions=predictions,
+        threshold=threshold,
+    )

@@ -1,0 +1,4 @@
+"""Numbers that describe a row to an ensemble, one file a label kind: fit(given, rows) -> Inputs, load(folder) -> Inputs.
+
+``Inputs`` has names, matrix(data, vectors, rows) -> (k, f) float64 with NaN for what is not known, and save(folder).
+"""

@@ -1,0 +1,1 @@
+"""The partner teams, one file each: ``PARTNER = Partner(...)``, see schemas/partner.py."""
