@@ -15,6 +15,7 @@ from m5model.bundles.find import find_bundle, open_bundle
 from m5model.runtime.encoder import Encoder, read_model
 from schemas.bundle import BundleManifest, Precision
 from schemas.errors import ConfigurationError, ModelInputError
+from schemas.space import ComparableSpaces
 from schemas.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -87,11 +88,15 @@ async def encode_async(encoder: Encoder, texts: Texts) -> np.ndarray:
     return await asyncio.to_thread(encoder.encode, texts)
 
 
-def similarity(left_ND: np.ndarray, right_MD: np.ndarray) -> np.ndarray:
+def similarity(left_ND: np.ndarray, right_MD: np.ndarray, *, encoders: tuple[Encoder, Encoder] | None = None) -> np.ndarray:
     """Cosines of all pairs: float32 (n, m), from -1 to 1, of unit vectors (n, d) and (m, d) of one space.
 
-    Raises ModelInputError for arrays of other shapes, and naming the row that is not finite or not of unit length.
+    ``encoders`` are those that gave the left and the right vectors: SpaceMismatchError, naming both spaces, where these may not
+    be compared. Raises ModelInputError for arrays of other shapes, and naming the row that is not finite or not of unit length.
     """
+    if encoders is not None:
+        known = ComparableSpaces.of((one.space_id, one.same_space) for one in encoders)
+        known.require_one(one.space_id for one in encoders)
     left_ND, right_MD = _unit_rows(left_ND, "left"), _unit_rows(right_MD, "right")
     if left_ND.shape[1] != right_MD.shape[1]:
         raise ModelInputError(
@@ -146,6 +151,8 @@ def distill(
     layers: tuple[int, ...] = (),
     preset: str | None = None,
     pairs: str | None = None,
+    attributes: str | None = None,
+    same_space_as: str | None = None,
     steps: int | None = None,
     training_set: str | None = None,
     workspace: str | None = None,
@@ -170,6 +177,8 @@ def distill(
             "layers": tuple(layers),
             "preset": preset,
             "pairs": pairs or "",
+            "attributes": attributes or "",
+            "same_space_as": same_space_as,
             "steps": steps,
             "training_set": training_set,
             "seed": seed,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from schemas.figure import Figure
+from schemas.space import SameSpace
 
 MANIFEST_FILE = "manifest.json"
 CONFIG_FILE = "config.json"
@@ -16,6 +17,7 @@ PROMPTS_FILE = "config_sentence_transformers.json"  # prefixes of texts, by name
 LICENCE_NOT_STATED = "not stated"
 ORIGIN_FILE = "origin.json"  # beside a checkpoint that is no bundle yet: an Origin
 HEADS_FOLDER = "heads"  # one file a task: what was trained beside the encoder
+SAME_SPACE_FILE = "same_space.json"  # what BundleManifest.same_space says; a file, so that it is part of the bundle's id
 ONNX_ENGINE_FILE = "onnx/model_int8_engine.onnx"  # the vectors of model_int8.onnx in less time, see m5model.export.engine_graph
 
 Kind = Literal["teacher", "student"]
@@ -73,3 +75,5 @@ class BundleManifest:
     # What the recipe calls a label set → name, version, content_hash.
     label_sets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     origin: Origin | None = None  # of starting weights; None where training began with random ones
+    # Other spaces that its int8 vectors may be compared with. A bundle that has any is for queries.
+    same_space: tuple[SameSpace, ...] = ()

@@ -1,8 +1,12 @@
-"""Hashes that must never be mixed up, and the identity of a vector space."""
+"""Hashes that must never be mixed up, the identity of a vector space, and the one test of whether two spaces compare."""
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import combinations
+
+from schemas.errors import SpaceMismatchError
 
 
 def sha256_hex(data: bytes) -> str:
@@ -26,3 +30,41 @@ class VectorSpace:
     def space_id(self) -> str:
         """16 hexadecimal digits."""
         return sha256_hex(json.dumps(asdict(self), sort_keys=True).encode())[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameSpace:
+    """Evidence in a bundle's manifest: its int8 vectors of queries may be compared with vectors of another bundle.
+
+    Both were taught to give the vectors of one teacher, and a gate measured what comparing them loses. The figures are those of
+    the manifest's gate whose names begin with ``same_space_``.
+    """
+
+    bundle: str  # id of the other one, which gives the vectors of documents
+    space_id: str  # of these
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparableSpaces:
+    """Pairs of spaces whose vectors may be compared though their ids differ, by the evidence of bundles."""
+
+    pairs: frozenset[frozenset[str]] = frozenset()
+
+    @classmethod
+    def of(cls, evidence: Iterable[tuple[str, Iterable[SameSpace]]]) -> "ComparableSpaces":
+        """``evidence`` holds a bundle's space and what its manifest says of others."""
+        return cls(pairs=frozenset(frozenset({space, one.space_id}) for space, others in evidence for one in others))
+
+    def are_one(self, first: str, second: str) -> bool:
+        """May vectors of these two spaces be compared? Evidence of two pairs says nothing of a third."""
+        return first == second or frozenset({first, second}) in self.pairs
+
+    def require_one(self, space_ids: Iterable[str]) -> None:
+        """Raise SpaceMismatchError naming two of the spaces that may not be compared."""
+        for first, second in combinations(sorted(set(space_ids)), 2):
+            if not self.are_one(first, second):
+                raise SpaceMismatchError(
+                    f"vectors of the spaces {first} and {second} cannot be compared",
+                    next_step="keep the vectors of one space; or let one bundle give the vectors of queries only, made with "
+                    "`m5 distill --same-space-as BUNDLE`, whose gate shows that both are one space",
+                )

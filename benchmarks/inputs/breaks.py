@@ -234,9 +234,9 @@ BREAKS = (
     ),
     Break(
         name="two spaces are compared",
-        file="spark/neighbours/space.py",
-        find="    if len(names) > 1:",
-        replace="    if False:",
+        file="schemas/space.py",
+        find="            if not self.are_one(first, second):",
+        replace="            if False:",
         test="tests/spark/neighbours/test_neighbours.py::test_vectors_of_two_spaces_are_refused_by_an_error_that_names_both",
     ),
     Break(

@@ -32,6 +32,8 @@ def _identity(manifest: BundleManifest) -> Iterator[tuple[str, str]]:
         "vector space",
         f"{manifest.space_id} (fp32: {manifest.space_id_fp32}), {manifest.hidden_size} dimensions, {manifest.pooling}",
     )
+    for one in manifest.same_space:
+        yield "queries for", f"{one.bundle}, space {one.space_id}: vectors of both may be compared"
     yield "encoder", f"{manifest.layers} layers, {manifest.parameters:,} parameters, {manifest.max_tokens} tokens at most"
     yield "vocabulary", f"{manifest.vocabulary_size:,} tokens"
     yield "quantization", manifest.quantization

@@ -18,6 +18,7 @@ from m5model.training.task_setup import Head
 from schemas.bundle import HEADS_FOLDER, BundleManifest, Kind, Origin, TrainedStage
 from schemas.errors import ConfigurationError
 from schemas.figure import Figure
+from schemas.space import SameSpace
 
 NO_QUANTIZATION = "none"
 
@@ -46,6 +47,7 @@ class BundleDraft:
     origin: Origin | None = None
     gate: tuple[Figure, ...] = ()
     label_sets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    same_space: tuple[SameSpace, ...] = ()
 
 
 def draft_bundle(

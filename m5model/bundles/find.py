@@ -54,7 +54,10 @@ def open_bundle(path: str) -> tuple[Path, BundleManifest]:
 
 
 def find_bundle(workspace: Workspace, reference: str | None, kind: Kind) -> str:
-    """Path of the bundle that ``reference`` (an id in the workspace, or a path) names; the newest ``kind`` if None."""
+    """Path of the bundle that ``reference`` (an id in the workspace, or a path) names; the newest ``kind`` if None.
+
+    A student for queries only (see BundleManifest.same_space) is never meant without being named.
+    """
     if reference is None:
         return _newest(workspace, kind)
     paths = (workspace.bundle(reference), reference) if is_name(reference) else (reference,)
@@ -84,7 +87,7 @@ def list_bundles(workspace: Workspace) -> list[BundleManifest]:
 
 
 def _newest(workspace: Workspace, kind: Kind) -> str:
-    candidates = [manifest for manifest in list_bundles(workspace) if manifest.kind == kind]
+    candidates = [manifest for manifest in list_bundles(workspace) if manifest.kind == kind and not manifest.same_space]
     if not candidates:
         job = "jobs/train_model.py" if kind == "teacher" else "jobs/distill_student.py"
         raise ConfigurationError(f"no {kind} bundle in {workspace.bundles}", next_step=f"run {job}, or give --bundle")

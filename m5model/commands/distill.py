@@ -26,6 +26,7 @@ examples:
   half of its layers, taught by it:        m5 distill --start-from teacher --layers 1,3,5,7,9,11 --steps 400
   the same with labelled pairs:            … --pairs duplicates
   a new encoder of a preset's size:        m5 distill --preset tiny --steps 300
+  a smaller one, for queries only:         m5 distill --start-from teacher --layers 5,11 --same-space-as STUDENT-ID
 
 a gate file names the thresholds that it changes:
   [agreement]                       # of similarities with the teachers', held-out texts
@@ -41,6 +42,10 @@ a gate file names the thresholds that it changes:
   [attributes]                      # teacher minus student, on --attributes, split test
   max_f1_gap = 0.02
   max_language_gap = 0.05
+  [same_space]                      # queries by the student, documents by --same-space-as
+  min_cosine = 0.9                  # of both vectors of a text, mean
+  max_neighbours_lost = 0.3         # of ten
+  max_recall_gap = 0.03             # at 10, on --pairs
   [batches]
   max_vectors_differing = 0         # texts whose bytes change with what shares their call
   [parity]                          # int8 against fp32
@@ -80,6 +85,12 @@ def add_distillation_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", metavar="LABEL-SET", help="labelled pairs: learn from its split learn, be judged on test")
     parser.add_argument(
         "--attributes", metavar="LABEL-SET", help="labelled attributes: be judged on test, by the values that near texts have"
+    )
+    parser.add_argument(
+        "--same-space-as",
+        metavar="ID-OR-PATH",
+        help="a student for queries alone, compared with documents by this bundle, which had the same teacher; it imitates "
+        "only, and its gate measures what comparing loses",
     )
     parser.add_argument(
         "--start-from",
@@ -139,6 +150,7 @@ def distill(workspace: Workspace, arguments: argparse.Namespace) -> "BundleManif
         training_set=arguments.training_set,
         pairs=arguments.pairs or "",
         attributes=arguments.attributes or "",
+        same_space_as=arguments.same_space_as,
         start_from=arguments.start_from,
         layers=arguments.layers,
         candidates=arguments.candidates or "",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from m5model.commands._bundle import add_bundle, find_bundle_path
+from m5model.commands._bundle import add_bundle, add_space, find_bundle_path, find_space
 from schemas.errors import BadDataError, ConfigurationError, explain_os_error
 from schemas.flags import MAX_THREADS, whole_number
 
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bundle(parser)
     parser.add_argument("text", nargs="*", metavar="TEXT", help="texts to encode; without any, the lines of standard input")
     parser.add_argument("--out", metavar="FILE.npy", help="write a float32 array (texts, dimensions) instead of JSON Lines")
+    add_space(parser)
     parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="which graph runs (default: %(default)s)")
     parser.add_argument(
         "--threads",
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     from m5model import toolkit
 
     encoder = toolkit.load(find_bundle_path(arguments), arguments.precision, arguments.threads)
+    encoder.require_comparable(*filter(None, (find_space(arguments),)))
     texts = arguments.text or _standard_input()
     vectors_BD = encoder.encode(texts)
     if arguments.out:

@@ -5,6 +5,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from m5model.commands._bundle import add_space, find_space
 from schemas.errors import ConfigurationError
 from schemas.flags import MAX_THREADS, number, whole_number
 
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="its id in the workspace, or its path, or a symlink to it; else the newest student",
     )
     parser.add_argument("--workspace", help="where ids are looked up (default: $M5_WORKSPACE, else ./workspace)")
+    add_space(parser)
     parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="which graph runs (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default: %(default)s)")
     parser.add_argument("--port", type=whole_number(0, MAX_PORT), default=8321, help="0: any free one (default: %(default)s)")
@@ -119,7 +121,12 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
         body_s=arguments.client_s,
     )
     return Settings(
-        reference=Reference(workspace=arguments.workspace, bundle=arguments.bundle, precision=arguments.precision),
+        reference=Reference(
+            workspace=arguments.workspace,
+            bundle=arguments.bundle,
+            precision=arguments.precision,
+            space=find_space(arguments),
+        ),
         threads=arguments.threads or max(1, cores // arguments.processes),
         limits=limits,
         keys_file=arguments.api_keys_file,

@@ -11,6 +11,7 @@ from m5model.distillation.cost import judge_cost
 from m5model.distillation.independence import judge_independence
 from m5model.distillation.labelled_attributes import judge_attributes
 from m5model.distillation.labelled_pairs import OpenLabels, judge_pairs
+from m5model.distillation.same_space import Documents, judge_same_space
 from m5model.distillation.subject import Subject
 from m5model.distillation.thresholds import StudentGate
 from m5model.distillation.verdicts import Verdict, nearest_gate
@@ -43,14 +44,16 @@ class Examination:
         return tuple(verdict.figure for verdict in self.verdicts)
 
 
-def examine(subject: Subject, gate: StudentGate, labels: Labels) -> Examination:
-    """Measure the int8 graph of a student's checkpoint folder."""
+def examine(subject: Subject, gate: StudentGate, labels: Labels, documents: Documents | None = None) -> Examination:
+    """Measure the int8 graph of a student's checkpoint folder; with ``documents``, as one for queries in their space."""
     texts = Judged.of(subject.folder, subject.held_out, subject.teachers, COMPARED_TEXTS)
     verdicts = judge_agreement(texts, gate.agreement)
     if labels.pairs is not None:
         verdicts += judge_pairs(subject, labels.pairs, gate.pairs)
     if labels.attributes is not None:
         verdicts += judge_attributes(subject, labels.attributes, gate.attributes)
+    if documents is not None:
+        verdicts += judge_same_space(subject, documents, gate.same_space, labels.pairs)
     verdicts += (judge_independence(subject.folder, subject.held_out, gate.batches),)
     verdicts += judge_cost(subject, gate.cost)
     return Examination(verdicts=verdicts, worst=texts.worst_texts(SHOWN_TEXTS))

@@ -24,6 +24,7 @@ class Compared:
     """One metric of both sides over the same labelled rows."""
 
     name: str  # e.g. pairs_roc_auc
+    reference: str = "teacher"  # what the side is called that the student is compared with
     student: Measure
     teacher: Measure
     entity: np.ndarray  # (n,) the product of each row
@@ -39,7 +40,7 @@ class Compared:
 
 
 def judge_gap(compared: Compared, limit: Limit, thresholds: ByLanguage, language_limit: str) -> tuple[Verdict, ...]:
-    """``NAME_teacher``, ``NAME``, ``NAME_gap``, and ``NAME_gap_LANGUAGE`` of every language with enough rows.
+    """``NAME_teacher`` (or another reference), ``NAME``, ``NAME_gap``, and ``NAME_gap_LANGUAGE`` of languages with enough rows.
 
     ``language_limit`` names the threshold of every language in ``thresholds``.
     """
@@ -47,7 +48,7 @@ def judge_gap(compared: Compared, limit: Limit, thresholds: ByLanguage, language
     where = compared.where(everything)
     gap = bootstrap(compared.gap, compared.entity)
     return (
-        judged(f"{compared.name}_teacher", compared.teacher(everything), "none", None, where, ""),
+        judged(f"{compared.name}_{compared.reference}", compared.teacher(everything), "none", None, where, ""),
         judged(compared.name, compared.student(everything), "none", None, where, ""),
         judged(f"{compared.name}_gap", gap, "at most", limit.threshold, where, limit.setting),
         *_judge_languages(compared, thresholds, language_limit),

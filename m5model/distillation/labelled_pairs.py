@@ -77,7 +77,7 @@ def judge_pairs(subject: Subject, labelled: OpenLabels, thresholds: Pairs) -> tu
         return ()
     texts = PairTexts.of(rows)
     student_ND = subject.student_vectors(texts.texts)
-    read = [_texts_read(rows, chosen_pairs(labelled(one.rendering))) for one in subject.teachers.opened]
+    read = [texts_read(rows, chosen_pairs(labelled(one.rendering))) for one in subject.teachers.opened]
     teacher_ND = subject.teacher_vectors(read)
     pairs = ScoredPairs(
         is_match=np.asarray(rows["is_match"][:], bool),
@@ -142,7 +142,7 @@ def _hits(vectors_ND: np.ndarray, query: np.ndarray, partner: np.ndarray) -> np.
     return recall_at(NEIGHBOURS + 1, vectors_ND[query], vectors_ND, partner)
 
 
-def _texts_read(rows: Dataset, read: Dataset) -> list[str]:
+def texts_read(rows: Dataset, read: Dataset) -> list[str]:
     """The distinct texts of ``rows`` as they stand in ``read``, the same rows in another rendering."""
     theirs: dict[str, str] = {}
     for side in ("left", "right"):

@@ -7,6 +7,7 @@ from m5model.bundles.find import find_bundle, read_manifest
 from m5model.bundles.geometry import preset_of
 from m5model.data.set_versions import find_training_set
 from m5model.data.training_sets import TrainingSet, open_training_set
+from m5model.distillation import imitation
 from m5model.distillation.candidates import TRIAL_SHARE, Candidate, choose, read_candidates
 from m5model.distillation.recipe import cut, student
 from m5model.distillation.student import distill_student, open_distillation, try_candidate
@@ -23,6 +24,9 @@ from schemas.checks import require
 from schemas.figure import Figure
 from schemas.workspace import Workspace
 
+# Parts that teach how a student's vectors lie to each other, whatever way they point: they turn a space away from its target.
+LEAVES_THE_SPACE = ("judgements", "contrast")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -33,6 +37,7 @@ class Request:
     training_set: str | None = None  # NAME or NAME/VERSION; None for the newest
     pairs: str = ""  # a label set
     attributes: str = ""  # a label set that it is examined on
+    same_space_as: str | None = None  # id or path of the bundle whose documents this student's queries are for
     start_from: str | None = None  # "teacher", an id or a path; None to begin anew
     layers: tuple[int, ...] = ()
     candidates: str = ""  # e.g. 12x384,6x384
@@ -50,6 +55,7 @@ class Request:
             "--layers and --candidates need --start-from": not chosen or self.start_from is not None,
             "--layers means nothing beside --candidates": not (self.layers and self.candidates),
             "--preset means nothing beside --layers or --candidates": not (chosen and self.preset),
+            "--same-space-as needs the part imitation": self.same_space_as is None or imitation.NAME not in self.without,
         }
         require("arguments", rules)
 
@@ -62,6 +68,7 @@ class Found:
     manifests: tuple[BundleManifest, ...]
     start_from: str | None  # path
     begun: BundleManifest | None
+    documents: str | None  # path
     training_set: TrainingSet
 
 
@@ -84,6 +91,7 @@ def fulfil(request: Request) -> BundleManifest:
         start_from=found.start_from,
         pairs=request.pairs or None,
         attributes=request.attributes or None,
+        same_space_as=found.documents,
         stated=stated,
     )
 
@@ -100,6 +108,7 @@ def _find(request: Request) -> Found:
         manifests=manifests,
         start_from=start,
         begun=read_manifest(start) if start else None,
+        documents=find_bundle(request.workspace, request.same_space_as, "student") if request.same_space_as else None,
         training_set=open_training_set(find_training_set(request.workspace, request.training_set), rendering),
     )
 
@@ -113,7 +122,7 @@ def _recipe(request: Request, found: Found, layers: tuple[int, ...], steps: int 
         layers=layers,
         pairs=pairs,
         steps=steps,
-        without=request.without,
+        without=request.without if found.documents is None else (*request.without, *LEAVES_THE_SPACE),
         seed=request.seed,
         quantization=request.quantization,
     )

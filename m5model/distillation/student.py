@@ -22,7 +22,9 @@ from m5model.distillation.judged import JUDGED_TEXTS, JudgedTexts
 from m5model.distillation.labelled_pairs import OpenLabels
 from m5model.distillation.latency import LONG, SHORT, measure_milliseconds
 from m5model.distillation.recipe import BeginWith, ExportGraphs, TakeVocabulary
+from m5model.distillation.same_space import open_documents
 from m5model.distillation.subject import Subject
+from m5model.distillation.targets import require_one_target
 from m5model.distillation.teachers import Teacher, Teachers, open_teacher
 from m5model.distillation.thresholds import StudentGate
 from m5model.encoders.bert import keep_layers
@@ -36,7 +38,8 @@ from m5model.training.config import Machine
 from m5model.training.recipes import Recipe
 from m5model.training.stages import RUNNERS, Model, RunContext, StageRunner, run_stages
 from m5model.training.task_setup import TaskBuilders
-from schemas.bundle import ONNX_INT8_FILE, BundleManifest
+from schemas.bundle import ONNX_INT8_FILE, SAME_SPACE_FILE, BundleManifest
+from schemas.canonical import canonical_json
 from schemas.checks import require
 from schemas.errors import ConfigurationError
 from schemas.figure import Figure
@@ -60,12 +63,14 @@ def distill_student(
     start_from: str | None = None,
     pairs: str | None = None,
     attributes: str | None = None,
+    same_space_as: str | None = None,
     stated: tuple[Figure, ...] = (),
 ) -> BundleManifest:
     """Train, export, examine and publish a student.
 
     ``start_from`` is the path of the bundle that the recipe begins with, if any; ``pairs`` and ``attributes`` name label sets
-    to examine it on, ``stated`` are figures for the manifest that refuse nothing.
+    to examine it on, ``stated`` are figures for the manifest that refuse nothing. ``same_space_as`` is the path of the bundle
+    that gives the vectors of documents, where this student is for queries in its space.
     A killed run started again with the same arguments goes on where it was. Raises GateRefusedError where the student does not
     do what its teachers do, or where its graphs do not give its vectors.
     """
@@ -74,16 +79,23 @@ def distill_student(
     named = {*recipe.label_sets, *filter(None, (pairs, attributes))}
     label_sets = {name: open_label_set(find_label_set(workspace, name), training_set.rendering) for name in sorted(named)}
     _require_kinds(label_sets, {PAIRS.name: pairs, ATTRIBUTES.name: attributes})
+    documents = open_documents(same_space_as) if same_space_as else None
+    if documents:
+        taught_by = [teacher.manifest for teacher in distillation.teachers.opened]
+        require_one_target(documents.manifest, taught_by, recipe.preset.hidden_size)
     model, export = distillation.run(recipe, label_sets)
     with staging_folder(workspace) as folder:
         parity = distillation.export(folder, model, recipe, export, gate)
         subject = _subject(folder, model, distillation.teachers, recipe.preset.max_tokens)
         labels = Labels(pairs=_opener(workspace, pairs), attributes=_opener(workspace, attributes))
-        examination = examine(subject, gate, labels)
+        examination = examine(subject, gate, labels, documents)
         ids = [teacher.manifest.id for teacher in distillation.teachers.opened]
         refuse_unless_passed(examination, ids)
         figures = (*state_measured(model.measured), *parity, *examination.figures, *stated)
         draft = draft_bundle("student", model, recipe, training_set, figures, label_sets)
+        if documents:
+            draft = replace(draft, same_space=(documents.evidence,))
+            (folder / SAME_SPACE_FILE).write_text(canonical_json(draft.same_space), encoding="utf-8")
         manifest = publish_bundle(workspace, folder, replace(draft, parent=ids[0], quantization=f"int8-{export.quantization}"))
     distillation.context(recipe, label_sets).delete_checkpoints()
     return manifest

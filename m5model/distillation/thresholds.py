@@ -119,6 +119,32 @@ class Attributes(ByLanguage):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SameSpaceLimits(ByLanguage):
+    """On queries by this student against documents by the bundle that ``--same-space-as`` names: what comparing them loses."""
+
+    GROUP: ClassVar[str] = "same_space"
+    OF_A_LANGUAGE: ClassVar[tuple[str, ...]] = ("min_cosine", "max_neighbours_lost", "max_language_recall_gap")
+    min_cosine: float = 0.9  # of both vectors of a text, mean
+    max_neighbours_lost: float = 0.3  # of the ten documents nearest to a text by the documents' own vectors
+    max_recall_gap: float = 0.03  # recall at 10 on --pairs, split test: queries by the documents' bundle minus by this one
+    # What a language may have less, or more, than all texts.
+    min_language_cosine: float = 0.85
+    max_language_neighbours_lost: float = 0.4
+    max_language_recall_gap: float = 0.08
+
+    def __post_init__(self) -> None:
+        require("gate, same_space", {**_shares(self), **self._language_rules()})
+
+    def of(self, language: str, name: str) -> Limit:
+        """The threshold of all texts where no language is named; else the language's own, or that of every language."""
+        if not language:
+            return self.limit(name)
+        own = self.limit_of(language, name)
+        bound, _, what = name.partition("_")
+        return own if name in self.languages.get(language, {}) else self.limit(f"{bound}_language_{what}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Batches:
     """Texts of a sample whose bytes may change with the texts that share their call. 0: a vector is a function of its text."""
 
@@ -161,6 +187,7 @@ class StudentGate:
     pairs: Pairs = field(default_factory=Pairs)
     attributes: Attributes = field(default_factory=Attributes)
     batches: Batches = field(default_factory=Batches)
+    same_space: SameSpaceLimits = field(default_factory=SameSpaceLimits)
     cost: Cost = field(default_factory=Cost)
     parity: ParityThresholds = field(default_factory=ParityThresholds)
 

@@ -24,12 +24,16 @@ def roc_auc(scores_P: np.ndarray, is_match_P: np.ndarray) -> float:
     return float((ranks[is_match_P].sum() - matches * (matches + 1) / 2) / (matches * others))
 
 
-def recall_at(k: int, query_QD: np.ndarray, found_ND: np.ndarray, partner_Q: np.ndarray) -> np.ndarray:
+def recall_at(
+    k: int, query_QD: np.ndarray, found_ND: np.ndarray, partner_Q: np.ndarray, left_out: np.ndarray | None = None
+) -> np.ndarray:
     """Is the partner (place among the N) one of the k texts nearest to each query? (Q,) float64 of 0 and 1; ties count against.
 
-    Vectors are of unit length.
+    ``left_out`` (Q,) are places that are no answer, such as the query itself. Vectors are of unit length.
     """
     cosines_QN = query_QD @ found_ND.T
+    if left_out is not None:
+        cosines_QN[np.arange(len(left_out)), left_out] = -np.inf
     own_Q1 = np.take_along_axis(cosines_QN, partner_Q[:, None], axis=1)
     ahead_Q = (cosines_QN >= own_Q1).sum(axis=1) - 1
     return (ahead_Q < k).astype(np.float64)

@@ -24,6 +24,7 @@ from m5model.runtime.rendering import Rendering, render
 from m5model.runtime.tokens import TokenizedTexts, open_tokenizer, tokenize
 from schemas.bundle import EXECUTOR_GRAPHS, TOKENIZER_FILE, BundleManifest, Precision
 from schemas.errors import ConfigurationError, ModelInputError
+from schemas.space import ComparableSpaces, SameSpace
 
 # Rows that are tokenised and held at a time: 8,192 x 768 x 4 B is 25 MB of vectors.
 CHUNK_ROWS = 8_192
@@ -53,6 +54,7 @@ class ModelBytes:
     hidden_size: int
     space_id: str
     rendering: Rendering  # of listings, which become the texts of this space
+    same_space: tuple[SameSpace, ...] = ()  # other spaces that its vectors may be compared with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,15 @@ def read_model(folder: Path, manifest: BundleManifest, precision: Precision) -> 
         hidden_size=manifest.hidden_size,
         space_id=manifest.space_id if precision == "int8" else manifest.space_id_fp32,
         rendering=Rendering.from_json(manifest.rendering),
+        same_space=manifest.same_space if precision == "int8" else (),  # the evidence is of int8 vectors
     )
+
+
+def require_comparable(model: ModelBytes, *space_ids: str) -> None:
+    """Raise SpaceMismatchError where the model's vectors may not be compared with those of one of these spaces."""
+    known = ComparableSpaces.of([(model.space_id, model.same_space)])
+    for space_id in space_ids:
+        known.require_one((model.space_id, space_id))
 
 
 class Encoder:
@@ -92,6 +102,7 @@ class Encoder:
 
     def __init__(self, model: ModelBytes, *, threads: int = 1, token_budget: int = DEFAULT_TOKEN_BUDGET) -> None:
         self.space_id = model.space_id
+        self.same_space = model.same_space
         self.dimensions = model.hidden_size
         self.max_tokens = model.max_tokens
         self.rendering = model.rendering
@@ -116,6 +127,10 @@ class Encoder:
         for row, reason in encoded.failures.items():
             raise ModelInputError(f"row {row}: the model fails on it: {reason}", next_step="leave it out, or shorten it")
         return encoded.vectors_BD
+
+    def require_comparable(self, *space_ids: str) -> None:
+        """Raise SpaceMismatchError where its vectors may not be compared with those of one of these spaces."""
+        require_comparable(self._model, *space_ids)
 
     def _render(self, listings: object) -> Iterator[str]:
         for row, listing in enumerate(iterate_rows(listings)):

@@ -87,6 +87,7 @@ def card_of(model: ServedModel) -> ModelCard:
         prefixes=list(model.prefixes),
         max_tokens=model.encoder.max_tokens,
         prefix=model.encoder.rendering.prefix,
+        same_space=[one.space_id for one in model.encoder.same_space],
     )
 
 

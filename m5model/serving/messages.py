@@ -81,6 +81,7 @@ class ModelCard(Struct, kw_only=True):
     prefixes: Annotated[list[int], Meta(description="Numbers of first dimensions that vectors were trained for")]
     max_tokens: int
     prefix: Annotated[str, Meta(description="Is put before every text")]
+    same_space: Annotated[list[str], Meta(description="Other spaces that these vectors may be compared with")]
     object: Literal["model"] = "model"
     owned_by: str = "m5"
 

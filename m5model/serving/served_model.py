@@ -26,6 +26,7 @@ class Reference:
     workspace: str | None  # None: $M5_WORKSPACE, else ./workspace
     bundle: str | None  # an id, a path or a URI; None: the newest student
     precision: Precision = "int8"
+    space: str | None = None  # the id of a space that the vectors must compare with, whatever bundle is found; None: any
 
     def find(self) -> str:
         """The path, behind symlinks, so that all its files are of one bundle."""
@@ -45,16 +46,19 @@ class ServedModel:
     @property
     def names(self) -> tuple[str, ...]:
         """Names that a request may call it by."""
-        return (ANY_MODEL, self.manifest.id, self.encoder.space_id)
+        others = (name for one in self.encoder.same_space for name in (one.bundle, one.space_id))
+        return (ANY_MODEL, self.manifest.id, self.encoder.space_id, *others)
 
 
 def open_model(reference: Reference, cache_mb: int) -> ServedModel:
     """Open the bundle that ``reference`` names now, every byte checked, and warm it.
 
-    Raises ConfigurationError where there is none or it has no such graph, DamagedFileError where a byte differs.
+    Raises ConfigurationError where there is none or it has no such graph, DamagedFileError where a byte differs,
+    SpaceMismatchError where its vectors may not be compared with those of the reference's space.
     """
     folder, manifest = open_bundle(reference.find())
     encoder = Encoder(read_model(folder, manifest, reference.precision))
+    encoder.require_comparable(*filter(None, (reference.space,)))
     for length in WARM_LENGTHS:
         encoder.encode_ids(np.zeros((1, min(length, encoder.max_tokens)), np.int64))
     return ServedModel(manifest=manifest, encoder=encoder, prefixes=trained_prefixes(manifest), cache=VectorCache(cache_mb))

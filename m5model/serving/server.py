@@ -15,7 +15,7 @@ import uvicorn
 import uvloop
 
 from m5model.bundles.find import open_bundle
-from m5model.runtime.encoder import read_model
+from m5model.runtime.encoder import read_model, require_comparable
 from m5model.serving.app import build_app
 from m5model.serving.connections import bounded_by
 from m5model.serving.keys import ApiKeys
@@ -69,10 +69,11 @@ def serve(settings: Settings, listening: socket.socket) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Raise ConfigurationError or DamagedFileError where the bundle or the keys cannot be opened. Loads no model."""
+    """Raise what ``open_model`` raises, and ConfigurationError where the keys cannot be opened. Loads no model."""
     ApiKeys.read(settings.keys_file)
     folder, manifest = open_bundle(settings.reference.find())
-    read_model(folder, manifest, settings.reference.precision)
+    model = read_model(folder, manifest, settings.reference.precision)
+    require_comparable(model, *filter(None, (settings.reference.space,)))
 
 
 async def _answer(settings: Settings, keys: ApiKeys, model: ServedModel, listening: socket.socket) -> None:

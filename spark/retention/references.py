@@ -58,7 +58,7 @@ def link(bundles: list[BundleManifest], views: dict[str, dict[str, object]], run
             users.setdefault(thing, []).append(f"features/{name}")
     for run, version in runs.items():
         users.setdefault(f"listings@{version}", []).append(f"runs/{run}, which has not finished")
-    newest = {bundle.kind: bundle for bundle in bundles}
+    newest = {bundle.kind: bundle for bundle in bundles if not bundle.same_space}
     for kind, bundle in newest.items():
         users.setdefault(f"bundles/{bundle.id}", []).append(f"{NEWEST} {kind}")
         if kind == "student":
@@ -70,6 +70,8 @@ def link(bundles: list[BundleManifest], views: dict[str, dict[str, object]], run
             users[name] = [of_space]
         if name not in users:
             continue
+        for other in bundle.same_space:
+            users.setdefault(f"bundles/{other.bundle}", []).append(name)
         if bundle.parent:
             users.setdefault(f"bundles/{bundle.parent}", []).append(name)
         if bundle.training_set:
@@ -80,7 +82,8 @@ def link(bundles: list[BundleManifest], views: dict[str, dict[str, object]], run
 
 
 def _spaces(bundle: BundleManifest) -> Iterable[str]:
-    return (bundle.space_id, bundle.space_id_fp32)
+    """Those of its vectors, and those that its queries are for."""
+    return (bundle.space_id, bundle.space_id_fp32, *(other.space_id for other in bundle.same_space))
 
 
 def find_unfinished_runs(workspace: Workspace) -> dict[str, int]:

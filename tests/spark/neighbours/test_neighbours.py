@@ -5,7 +5,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from schemas.errors import ConfigurationError, SpaceMismatchError
-from spark.neighbours import NeighbourSettings, find_neighbours
+from schemas.space import ComparableSpaces, SameSpace
+from spark.neighbours import NeighbourSettings, find_neighbours, measure_space
 from spark.neighbours.cells import LocaleCells
 from spark.neighbours.kmeans import train_centroids
 from spark.vectors.columns import to_unit_length
@@ -91,6 +92,8 @@ def test_vectors_of_two_spaces_are_refused_by_an_error_that_names_both(spark: Sp
     mixed = frame(spark, [("DE", "a", "space-a", [1.0]), ("DE", "b", "space-b", [1.0])])
     with pytest.raises(SpaceMismatchError, match="space-a and space-b"):
         find_neighbours(mixed, NeighbourSettings())
+    evidence = ComparableSpaces.of([("space-b", (SameSpace(bundle="large", space_id="space-a"),))])
+    assert measure_space(mixed, evidence).by_locale == {"DE": 2}
 
 
 def test_no_embeddings_have_no_neighbours(spark: SparkSession) -> None:

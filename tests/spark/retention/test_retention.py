@@ -17,6 +17,7 @@ from schemas.listing import LISTING_TOMBSTONES, LISTINGS
 from schemas.manifests import to_json
 from schemas.reject import LISTING_REJECTS
 from schemas.retention import RETENTION, with_days
+from schemas.space import SameSpace
 from schemas.training_set import TrainingSetManifest
 from schemas.workspace import Workspace
 from spark.delta.tables import add_new_columns, append_rows, create_table, spark_schema
@@ -81,6 +82,16 @@ def test_chains_lead_from_a_thing_to_what_is_live_by_itself() -> None:
     assert references.chain("bundles/t3")[-1] == "the newest teacher"
     assert references.chain("listings@7")[-1].startswith("runs/embed-1")
     assert not references.chain("bundles/t1") and not references.chain("spaces/space-s1")
+
+
+def test_a_student_for_queries_is_kept_with_the_documents_space_and_is_not_the_newest_student() -> None:
+    other = SameSpace(bundle="s2", space_id="space-s2")
+    queries = replace(BUNDLES[-1], id="q", space_id="space-q", same_space=(other,))
+    references = link([*BUNDLES, queries], VIEWS, {})
+    assert references.chain("bundles/q") == ("bundles/q", "spaces/space-s2", "features/search")
+    assert references.chain("bundles/s3")[-1] == "the newest student"
+    lonely = replace(queries, same_space=(replace(other, space_id="space-s1"),))
+    assert not link([*BUNDLES, lonely], VIEWS, {}).chain("bundles/q")
 
 
 @pytest.fixture
