@@ -4,12 +4,16 @@ A model learns from the split learn, its threshold and its calibration come from
 """
 
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
+
+from m5model.partners import findings
 from m5model.partners.data import PartnerData
 from m5model.partners.evaluation.calibration import Calibration, fit_calibration
 from m5model.partners.evaluation.comparison import compare
@@ -19,6 +23,7 @@ from m5model.partners.evaluation.metric import find_metric, metrics_of
 from m5model.partners.evaluation.metrics.binary import best_threshold
 from m5model.partners.evaluation.mistakes import Mistake, worst_mistakes
 from m5model.partners.evaluation.scored import Scored, pair_with_truth
+from m5model.partners.finding import Findings
 from m5model.partners.identity import code_version, experiment_id
 from m5model.partners.registry import find_strategy
 from m5model.partners.strategy import Fitted, Given
@@ -27,6 +32,7 @@ from m5model.training.progress import say
 from schemas.checks import require
 from schemas.experiment import Comparison, ExperimentManifest
 from schemas.labels import SPLITS
+from schemas.registry import list_members, load_member
 
 TWO_OUTCOMES = ("pairs", "clicks")
 
@@ -116,7 +122,8 @@ class Outcome:
     ours: Judged
     baseline: Judged
     pictures: tuple[Picture, ...] = ()
-    mistakes: tuple[Mistake, ...] = field(default=())
+    mistakes: tuple[Mistake, ...] = ()
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
 def run_experiment(plan: Plan) -> Outcome:
@@ -124,12 +131,20 @@ def run_experiment(plan: Plan) -> Outcome:
     started = time.monotonic()
     partner = plan.data.partner
     metric = find_metric(partner.metric)
-    ours = _judge(plan, plan.module, plan.given(), plan.chosen, _name(plan.strategy, has_vectors=plan.vectors is not None))
+    ours = _judge(
+        plan,
+        plan.module,
+        plan.given(),
+        plan.chosen,
+        _name(plan.strategy, has_vectors=plan.module.TRAINS_ENCODER or plan.vectors is not None),
+    )
     baseline_module = find_strategy(partner.baseline)
     bare = plan.given().without_vectors()
     baseline = _judge(plan, baseline_module, bare, baseline_module.Settings(), _name(partner.baseline, has_vectors=False))
-    comparisons = [compare(metric, ours.test, baseline.test, (ours.name, baseline.name))]
     rows = plan.data.rows_of("test")
+    comparisons = [compare(metric, ours.test, baseline.test, (ours.name, baseline.name))]
+    comparisons += [compare(metric, part, baseline.test, (name, baseline.name)) for name, part in _parts(plan, ours)]
+    found = _find(plan, ours)
     manifest = ExperimentManifest(
         id=plan.id,
         partner=partner.name,
@@ -145,7 +160,7 @@ def run_experiment(plan: Plan) -> Outcome:
         seconds=round(time.monotonic() - started, 1),
         rows_by_split={split: len(plan.data.rows_of(split)) for split in SPLITS},
         threshold=ours.test.threshold,
-        figures=_figures(partner.metric, partner.labels.name, ours),
+        figures=(*_figures(partner.metric, partner.labels.name, ours), *found.figures),
         comparisons=tuple(comparisons),
         groups=measure_groups(metric, ours.test, plan.data, rows),
         notes=plan.notes,
@@ -156,13 +171,31 @@ def run_experiment(plan: Plan) -> Outcome:
         data=plan.data,
         ours=ours,
         baseline=baseline,
-        pictures=_pictures(ours, baseline, partner.labels.name),
+        pictures=(*_pictures(ours, baseline, partner.labels.name), *found.pictures),
         mistakes=worst_mistakes(ours.test, plan.data, rows),
+        tables=found.tables,
     )
 
 
+def _find(plan: Plan, ours: Judged) -> Findings:
+    """What the label kind finds beside metrics, where it has a file for that."""
+    kind = plan.data.partner.labels.name
+    if kind not in list_members(findings):
+        return Findings()
+    found: Findings = load_member(findings, kind, "kind of findings").find(plan.data, plan.vectors, ours)
+    return found
+
+
+def _parts(plan: Plan, ours: Judged) -> Iterator[tuple[str, Scored]]:
+    """What parts of the model say by themselves, where the strategy has ``parts``."""
+    rows = plan.data.rows_of("test")
+    parts = getattr(ours.fitted, "parts", None)
+    for name, scores in (parts(plan.data, plan.vectors, rows) if parts else {}).items():
+        yield name, pair_with_truth(plan.data, rows, scores.values, classes=scores.classes, predictions=scores.predictions)
+
+
 def _name(strategy: str, *, has_vectors: bool) -> str:
-    return f"{strategy}, with vectors" if has_vectors else f"{strategy}, without vectors"
+    return f"{strategy} with our vectors" if has_vectors else f"{strategy} without our vectors"
 
 
 def _judge(plan: Plan, module: ModuleType, given: Given, settings: Any, name: str) -> Judged:

@@ -56,6 +56,8 @@ def write_experiment(workspace: Workspace, outcome: Outcome, page: str) -> Exper
         if outcome.ours.calibration is not None:
             outcome.ours.calibration.save(folder / CALIBRATION_FILE)
         pq.write_table(_scores(outcome), folder / SCORES_FILE, compression="zstd")
+        for name, table in outcome.tables.items():
+            pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         (folder / PAGE_FILE).write_text(page, encoding="utf-8")
         files = {name: str(entry["sha256"]) for name, entry in hash_files(folder, but=MANIFEST_FILE).items()}
         whole = replace(manifest, files=files)

@@ -8,11 +8,13 @@ from types import ModuleType
 from typing import Any
 
 from m5model.bundles.find import find_bundle, read_manifest
+from m5model.files import storage
 from m5model.partners.experiment import Plan
 from m5model.partners.reading import DataRequest, open_data
 from m5model.partners.registry import find_partner, find_strategy
 from m5model.partners.vectors import Engine, Vectors, open_vectors, read_vectors
-from schemas.checks import require
+from schemas.bundle import MANIFEST_FILE
+from schemas.checks import is_name, require
 from schemas.workspace import Workspace
 
 
@@ -82,13 +84,23 @@ def _value(text: str) -> Any:
 def _open_vectors(
     workspace: Workspace, request: ExperimentRequest, strategy: ModuleType, threads: int
 ) -> tuple[Vectors | None, str, str]:
-    """Vectors, the bundle's id and its path."""
+    """Vectors where the strategy reads them, the bundle's id, and what an encoder begins with: its path, or the name given."""
     if not strategy.USES_VECTORS and not strategy.TRAINS_ENCODER:
         return None, "", ""
+    if not strategy.USES_VECTORS and request.bundle is not None and not _is_bundle(workspace, request.bundle):
+        return None, request.bundle, request.bundle
     path = find_bundle(workspace, request.bundle, "teacher" if request.engine == "torch" else "student")
+    manifest = read_manifest(path)
+    if not strategy.USES_VECTORS:
+        return None, manifest.id, path
     if request.vectors is not None:
-        manifest = read_manifest(path)
         space_id = manifest.space_id if request.engine == "int8" else manifest.space_id_fp32
         return read_vectors(Path(request.vectors), space_id), manifest.id, path
-    vectors, manifest = open_vectors(workspace, path, engine=request.engine, threads=threads)
+    vectors, _ = open_vectors(workspace, path, engine=request.engine, threads=threads)
     return vectors, manifest.id, path
+
+
+def _is_bundle(workspace: Workspace, name: str) -> bool:
+    """Else it is "starter", a checkpoint folder, or a name of the hub: see m5model.bundles.sources."""
+    places = (workspace.bundle(name), name) if is_name(name) else (name,)
+    return any(storage.exists(f"{place}/{MANIFEST_FILE}") for place in places)

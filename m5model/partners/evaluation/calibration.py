@@ -12,9 +12,9 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from m5model.files.manifests import from_json
 from m5model.partners.evaluation.metrics.binary import probability_loss
 from m5model.partners.evaluation.scored import Scored
-from schemas.errors import DamagedFileError
 
 FOLDS = 5
 MIN_POSITIVES = 10  # fewer of either outcome say nothing about a curve
@@ -40,11 +40,7 @@ class Calibration:
 
     @classmethod
     def load(cls, file: Path) -> "Calibration":
-        try:
-            values = json.loads(file.read_text(encoding="utf-8"))
-            return cls(method=values["method"], scores=tuple(values["scores"]), probabilities=tuple(values["probabilities"]))
-        except (ValueError, KeyError, OSError) as error:
-            raise DamagedFileError(f"{file} holds no calibration: {error}", next_step="run the experiment again") from error
+        return from_json(cls, file.read_bytes(), str(file))
 
 
 def fit_calibration(scored: Scored) -> Calibration | None:
