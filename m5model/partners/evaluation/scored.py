@@ -17,6 +17,8 @@ class Scored:
     entity: np.ndarray  # (n,) whose the row is: intervals resample these
     weights: np.ndarray  # (n,) float64: impressions of clicks, else 1
     query: np.ndarray | None = None  # (n,) what rows are ranked for
+    query_id: np.ndarray | None = None  # (n,) int64: equal where queries are
+    row: np.ndarray | None = None  # (n,) int64: which row it is, where the same may come several times
     classes: tuple[str, ...] = ()  # of the columns of scores
     predictions: np.ndarray | None = None  # (n,) text: the value that is predicted, where that is no class
     threshold: float | None = None  # from which score on it is a yes; chosen on other rows
@@ -33,6 +35,8 @@ class Scored:
             entity=self.entity[rows],
             weights=self.weights[rows],
             query=None if self.query is None else self.query[rows],
+            query_id=None if self.query_id is None else self.query_id[rows],
+            row=None if self.row is None else self.row[rows],
             predictions=None if self.predictions is None else self.predictions[rows],
         )
 
@@ -67,6 +71,8 @@ def pair_with_truth(
         entity=chosen.entity,
         weights=weights,
         query=query,
+        query_id=None if query is None else np.unique(query, return_inverse=True)[1],
+        row=np.asarray(rows, np.int64),
         classes=classes,
         predictions=predictions,
         threshold=threshold,
