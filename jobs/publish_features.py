@@ -36,6 +36,7 @@ def publish(argv: Sequence[str] | None) -> JobReport:
     require_workspace(arguments)
     run = start_run("publish_features", arguments)
     space_id = arguments.space or read_manifest(find_bundle(run.workspace, None, "student")).space_id
+    settings = settings.pinned(run.workspace, space_id)
     source = newest_source(run.workspace, space_id)
     publication = plan_publication(run.workspace, source, settings)
     views = _build_stale(run.workspace, publication) if publication.stale else skip_views(publication)
@@ -57,8 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     names = list(load_recipes())
     parser.add_argument("--view", action="append", choices=names, help="a view to publish, repeatable; all otherwise")
     for _, field in _flagged_fields():
-        kind = whole_number() if isinstance(field.default, int) else number()
-        parser.add_argument(field.metadata["flag"], type=kind, default=field.default, help=field.metadata["help"])
+        default = field.metadata["default"]
+        kind = str if isinstance(default, str) else whole_number() if isinstance(default, int) else number()
+        parser.add_argument(field.metadata["flag"], type=kind, default=default, help=field.metadata["help"])
     probes = NeighbourSettings().probes
     parser.add_argument("--probes", type=whole_number(), default=probes, help="cells that a neighbour search visits")
     return parser

@@ -60,7 +60,7 @@ def publish_features(
     """
     views = skip_views(publication)
     if publication.stale:
-        with _open_catalogue(listings, embeddings, publication) as (inputs, space):
+        with _open_catalogue(workspace, listings, embeddings, publication) as (inputs, space):
             lanes = plan_lanes(publication.stale)
             with ThreadPoolExecutor(len(lanes), thread_name_prefix="m5-publish") as pool:
                 written = pool.map(lambda lane: _write_views(workspace, inputs, space, publication, lane), lanes)
@@ -110,18 +110,19 @@ def require_space(found: str | None, space_id: str) -> None:
 
 @contextmanager
 def _open_catalogue(
-    listings: DataFrame, embeddings: DataFrame, publication: Publication
+    workspace: Workspace, listings: DataFrame, embeddings: DataFrame, publication: Publication
 ) -> Iterator[tuple[ViewInputs, SpaceRows]]:
     """The catalogue with vectors, kept on the executors' disks where it is read more than once."""
     recipes = [load_recipes()[name] for name in publication.stale]
-    columns = sorted({column for recipe in recipes for column in recipe.reads})
+    settings = [publication.settings.of_view(name) for name in publication.stale]
+    columns = sorted({column for recipe, its in zip(recipes, settings, strict=True) for column in recipe.columns(its)})
     catalogue = join_vectors(listings, embeddings, columns)
     if len(recipes) > 1 or recipes[0].depends_on != ("row",):
         catalogue = catalogue.persist(StorageLevel.DISK_ONLY)
     try:
         space = measure_space(catalogue)
         require_space(space.space_id or measure_space(embeddings).space_id, publication.source.space_id)
-        yield ViewInputs(catalogue=catalogue, space_id=publication.source.space_id), space
+        yield ViewInputs(catalogue=catalogue, space_id=publication.source.space_id, workspace=workspace), space
     finally:
         catalogue.unpersist()
 

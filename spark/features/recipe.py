@@ -10,6 +10,7 @@ from schemas.checks import require
 from schemas.errors import ConfigurationError
 from schemas.features import FeatureView
 from schemas.report import JsonValue
+from schemas.workspace import Workspace
 
 # ``row``: the listing's own columns and vector; ``group``: an exact aggregate over other listings; ``neighbourhood``: the cells
 # of the neighbour search that the listing lies in.
@@ -18,9 +19,10 @@ Dependence = Literal["row", "group", "neighbourhood"]
 Settings = TypeVar("Settings")
 
 
-def flag(default: float, name: str, help_text: str) -> Any:
-    """A field of a recipe's settings that the job has a flag for."""
-    return field(default=default, metadata={"flag": name, "help": help_text})
+def flag(default: float | str, name: str, help_text: str, job_default: str | None = None) -> Any:
+    """A field of a recipe's settings that the job has a flag for, whose default may be another one."""
+    shown = default if job_default is None else job_default
+    return field(default=default, metadata={"flag": name, "help": help_text, "default": shown})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +45,19 @@ class ViewInputs:
     catalogue: DataFrame  # listings that have a vector: locale, item_id, vector, and the columns that recipes read
     space_id: str
     neighbours: DataFrame | None = None  # see spark.neighbours; None where no view depends on them
+    workspace: Workspace | None = None  # where what views refer to lies
 
     def require_neighbours(self) -> DataFrame:
         """Raises ConfigurationError where the recipe does not say that it depends on its neighbourhood."""
         if self.neighbours is None:
             raise ConfigurationError("a view asks for neighbours", next_step="let its recipe depend on the neighbourhood")
         return self.neighbours
+
+    def require_workspace(self) -> Workspace:
+        """Raises ConfigurationError where a view refers to what only a workspace has."""
+        if self.workspace is None:
+            raise ConfigurationError("a view names an experiment, and there is no workspace", next_step="publish by the job")
+        return self.workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +70,8 @@ class ViewRecipe(Generic[Settings]):
     settings: Settings  # the defaults: a dataclass, whose fields made by ``flag`` become flags of the job
     build: Callable[[ViewInputs, Settings], DataFrame]
     search: Callable[[Settings], NeighbourNeed] | None = None  # where it depends on the neighbourhood
+    reads_for: Callable[[Settings], tuple[str, ...]] | None = None  # further columns of listings, for some settings
+    pin: Callable[[Settings, Workspace, str], Settings] | None = None  # settings that name "the newest", with what that is now
     revision: int = 1  # raise it when the same source and settings would give other rows
 
     def __post_init__(self) -> None:
@@ -78,6 +89,10 @@ class ViewRecipe(Generic[Settings]):
     @property
     def needs_neighbours(self) -> bool:
         return "neighbourhood" in self.depends_on
+
+    def columns(self, settings: Settings) -> tuple[str, ...]:
+        """All columns of listings that it reads, beside the key."""
+        return (*self.reads, *(self.reads_for(settings) if self.reads_for else ()))
 
     def settings_json(self, settings: Settings) -> dict[str, JsonValue]:
         """All of the recipe that decides the rows, beside the source and the neighbour search."""

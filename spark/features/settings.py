@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from schemas.checks import require
+from schemas.workspace import Workspace
 from spark.features.registry import load_recipes
 from spark.neighbours import NeighbourSettings
 
@@ -30,6 +31,14 @@ class FeatureSettings:
     def of_view(self, name: str) -> Any:
         """The settings of one view."""
         return self.recipes[name] if name in self.recipes else load_recipes()[name].settings
+
+    def pinned(self, workspace: Workspace, space_id: str) -> "FeatureSettings":
+        """The same, with the settings of recipes that name "the newest" pinned to what that is now, for vectors of a space."""
+        recipes = load_recipes()
+        pinned = {
+            name: pin(self.of_view(name), workspace, space_id) for name in self.views if (pin := recipes[name].pin) is not None
+        }
+        return replace(self, recipes={**self.recipes, **pinned})
 
     def search_for(self, views: tuple[str, ...]) -> NeighbourSettings:
         """One neighbour search that is enough for all of ``views``, each of which depends on its neighbourhood."""

@@ -1,18 +1,22 @@
 """``features/duplicates``: pairs of near neighbours, and pairs of equal text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from m5model.partners.pair_scorer import newest_scorer
 from schemas.checks import is_number, is_whole, require
 from schemas.features import SPACE_ID, FeatureView
 from schemas.listing import ITEM_ID, LOCALE
 from schemas.tables import TEXT
 from schemas.tables import Column as TableColumn
+from schemas.workspace import Workspace
+from spark.features.pair_probability import READS, add_probability
 from spark.features.recipe import NeighbourNeed, ViewInputs, ViewRecipe, flag
 
+NEWEST, NO_EXPERIMENT = "newest", "none"
 PAIR = ["locale", "item_id", "other_item_id"]
 
 VIEW = FeatureView(
@@ -26,6 +30,12 @@ VIEW = FeatureView(
         TableColumn(name="other_item_id", type=TEXT, meaning="the other listing; greater than item_id", nullable=False),
         TableColumn(name="cosine", type=pa.float32(), meaning="similarity of the two vectors", unit="-1 to 1", nullable=False),
         TableColumn(name="same_text", type=pa.bool_(), meaning="both have the same text_hash", nullable=False),
+        TableColumn(
+            name="probability",
+            type=pa.float32(),
+            meaning="calibrated probability that both are one product, by the experiment that the settings name; null without",
+            unit="0 to 1",
+        ),
         SPACE_ID,
     ),
     freshness_hours=24,
@@ -37,6 +47,12 @@ class DuplicateSettings:
     """When two listings may be the same item."""
 
     threshold: float = flag(0.9, "--duplicate-threshold", "least cosine of a pair")
+    experiment: str = flag(
+        NO_EXPERIMENT,
+        "--duplicates-experiment",
+        f"whose model gives probabilities: an id, {NEWEST} (of the published space), or {NO_EXPERIMENT}",
+        job_default=NEWEST,
+    )
     neighbours: int = 10  # neighbours per listing that are looked at; bounds the pairs to rows x neighbours
 
     def __post_init__(self) -> None:
@@ -53,18 +69,34 @@ def build_duplicates(inputs: ViewInputs, settings: DuplicateSettings) -> DataFra
     pairs = pair_neighbours(inputs.require_neighbours(), settings).unionByName(pair_equal_texts(catalogue))
     hashes = catalogue.select("locale", "item_id", "text_hash")
     others = hashes.select("locale", F.col("item_id").alias("other_item_id"), F.col("text_hash").alias("other_hash"))
+    cosines = pairs.groupBy(*PAIR).agg(F.max("cosine").alias("cosine"))
     return (
-        pairs.groupBy(*PAIR)
-        .agg(F.max("cosine").alias("cosine"))
+        _judge(cosines, inputs, settings)
         .join(hashes, ["locale", "item_id"])
         .join(others, ["locale", "other_item_id"])
         .select(
             *PAIR,
             F.col("cosine").cast("float").alias("cosine"),
             (F.col("text_hash") == F.col("other_hash")).alias("same_text"),
+            F.col("probability").cast("float").alias("probability"),
             F.lit(inputs.space_id).alias("space_id"),
         )
     )
+
+
+def _judge(pairs: DataFrame, inputs: ViewInputs, settings: DuplicateSettings) -> DataFrame:
+    """The pairs with their probability; null where no experiment is named."""
+    if settings.experiment == NO_EXPERIMENT:
+        return pairs.withColumn("probability", F.lit(None).cast("double"))
+    workspace = inputs.require_workspace()
+    return add_probability(pairs, inputs.catalogue, workspace, settings.experiment, inputs.space_id)
+
+
+def pin_experiment(settings: DuplicateSettings, workspace: Workspace, space_id: str) -> DuplicateSettings:
+    """The newest experiment of that space by its id; none where there is none."""
+    if settings.experiment != NEWEST:
+        return settings
+    return replace(settings, experiment=newest_scorer(workspace, VIEW.name, space_id) or NO_EXPERIMENT)
 
 
 def pair_neighbours(neighbours: DataFrame, settings: DuplicateSettings) -> DataFrame:
@@ -115,4 +147,6 @@ RECIPE = ViewRecipe(
     settings=DuplicateSettings(),
     build=build_duplicates,
     search=_need,
+    reads_for=lambda settings: () if settings.experiment == NO_EXPERIMENT else READS,
+    pin=pin_experiment,
 )

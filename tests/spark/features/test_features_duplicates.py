@@ -43,10 +43,10 @@ def test_pairs_are_near_neighbours_from_the_threshold_upwards_and_all_listings_o
     )
     found = build_duplicates(inputs(catalogue, neighbours), DuplicateSettings(threshold=0.8, neighbours=2))
     assert [(*row[:3], round(row[3], 6), *row[4:]) for row in found.orderBy("item_id", "other_item_id").collect()] == [
-        ("DE", "a", "b", 0.8, False, "space-a"),
-        ("DE", "a", "c", 0.6, True, "space-a"),
-        ("DE", "a", "d", 0.0, True, "space-a"),
-        ("DE", "b", "c", 0.96, False, "space-a"),
+        ("DE", "a", "b", 0.8, False, None, "space-a"),
+        ("DE", "a", "c", 0.6, True, None, "space-a"),
+        ("DE", "a", "d", 0.0, True, None, "space-a"),
+        ("DE", "b", "c", 0.96, False, None, "space-a"),
     ]
 
 

@@ -101,7 +101,15 @@ def plain(kind: pa.DataType) -> str:
 
 def test_the_rows_are_those_of_the_listings_that_have_a_vector(workspace: Workspace) -> None:
     assert opened(workspace, "duplicates").to_pyarrow_table().to_pylist() == [
-        {"locale": "DE", "item_id": "a", "other_item_id": "b", "cosine": 1.0, "same_text": True, "space_id": "space-a"}
+        {
+            "locale": "DE",
+            "item_id": "a",
+            "other_item_id": "b",
+            "cosine": 1.0,
+            "same_text": True,
+            "space_id": "space-a",
+            "probability": None,
+        }
     ]
     attribute = opened(workspace, "attributes").to_pyarrow_table().to_pylist()[0]
     assert (attribute["item_id"], attribute["attribute"], attribute["value"], attribute["votes"]) == ("c", "colour", "red", 2)
