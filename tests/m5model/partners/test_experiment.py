@@ -100,6 +100,6 @@ def test_a_strategy_that_reads_vectors_asks_for_them(planned: Plan) -> None:
 def test_the_page_shows_figures_comparison_and_mistakes_and_escapes_what_sellers_wrote(outcome: Outcome) -> None:
     page = render_experiment(outcome)
     assert outcome.manifest.id in page
-    assert "pr_auc beside frozen without our vectors" in page
+    assert "pr_auc of frozen with our vectors beside frozen without our vectors" in page
     assert page.count("<svg") >= 4
     assert "<script" not in page
