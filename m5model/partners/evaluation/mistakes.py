@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from m5model.partners.data import PartnerData
-from m5model.partners.evaluation.scored import Scored
+from m5model.partners.evaluation.answers import NO_ANSWER
+from m5model.partners.evaluation.scored import Scored, predicted
 from schemas.partner import LANGUAGE
 
 SHOWN = 12
@@ -35,7 +36,7 @@ def worst_mistakes(scored: Scored, data: PartnerData, rows: np.ndarray, shown: i
     return tuple(
         Mistake(
             said=_said(scored, row),
-            truth=str(scored.targets[row]) if scored.targets.dtype != np.float64 else f"{scored.targets[row]:.3g}",
+            truth=_truth(scored.targets[row]),
             texts=tuple((side[place] or "")[:CHARACTERS] for side in sides),
             language=languages[place] or "",
             context=", ".join(f"{name} {values[place]}" for name, values in evidence if _is_there(values[place])),
@@ -48,7 +49,8 @@ def _rank(scored: Scored) -> np.ndarray:
     """Rows, the worst first; false alarms and misses take turns."""
     if scored.classes or scored.predictions is not None:
         said, confidence = predicted(scored)
-        wrong = np.flatnonzero(said != scored.targets)
+        right = said == scored.targets if scored.right is None else scored.right
+        wrong = np.flatnonzero(~right & np.asarray([one is not None for one in said], bool))
         return wrong[np.argsort(-confidence[wrong], kind="stable")]
     centre = scored.threshold if scored.threshold is not None else float(np.median(scored.scores))
     target = scored.targets.astype(np.float64)
@@ -60,19 +62,15 @@ def _rank(scored: Scored) -> np.ndarray:
     return np.concatenate([turns, alarms[both:], misses[both:]]).astype(np.int64)
 
 
-def predicted(scored: Scored) -> tuple[np.ndarray, np.ndarray]:
-    """The value that is predicted of every row (n,), and its score (n,)."""
-    if scored.predictions is not None:
-        return scored.predictions, scored.scores
-    best = scored.scores.argmax(axis=1)
-    return np.asarray(scored.classes, object)[best], scored.scores[np.arange(len(best)), best]
-
-
 def _said(scored: Scored, row: int) -> str:
     if scored.classes or scored.predictions is not None:
         said, confidence = predicted(scored.select(np.asarray([row])))
         return f"{said[0]} ({confidence[0]:.3f})"
     return f"{scored.scores[row]:.3f}"
+
+
+def _truth(target: object) -> str:
+    return f"{target:.3g}" if isinstance(target, float) else NO_ANSWER if target is None else str(target)
 
 
 def _is_there(value: object) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from m5model.partners.data import PartnerData
+from m5model.partners.evaluation.answers import KINDS as ANSWER_KINDS
+from m5model.partners.evaluation.answers import read_truth
 from schemas.errors import ConfigurationError
 
 
@@ -22,6 +24,8 @@ class Scored:
     classes: tuple[str, ...] = ()  # of the columns of scores
     predictions: np.ndarray | None = None  # (n,) text: the value that is predicted, where that is no class
     threshold: float | None = None  # from which score on it is a yes; chosen on other rows
+    right: np.ndarray | None = None  # (n,) bool, of classes and values: is the prediction true?
+    stated: np.ndarray | None = None  # (n,) bool, of classes and values: is there an answer at all?
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -38,7 +42,21 @@ class Scored:
             query_id=None if self.query_id is None else self.query_id[rows],
             row=None if self.row is None else self.row[rows],
             predictions=None if self.predictions is None else self.predictions[rows],
+            right=None if self.right is None else self.right[rows],
+            stated=None if self.stated is None else self.stated[rows],
         )
+
+
+def predicted(scored: Scored) -> tuple[np.ndarray, np.ndarray]:
+    """The value that is predicted of every row (n,), None where there is none, and its score (n,)."""
+    return _best(scored.scores, scored.classes, scored.predictions)
+
+
+def _best(scores: np.ndarray, classes: tuple[str, ...], predictions: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    if predictions is not None:
+        return predictions, scores
+    best = scores.argmax(axis=1)
+    return np.asarray(classes, object)[best], scores[np.arange(len(best)), best]
 
 
 def pair_with_truth(
@@ -53,7 +71,7 @@ def pair_with_truth(
     """The scores (k,) or (k, c) of the rows (k,) of ``data``, with the truth of their label kind."""
     kind = data.partner.labels.name
     chosen = data.select(rows)
-    weights, query = np.ones(len(rows)), None
+    weights, query, right, stated = np.ones(len(rows)), None, None, None
     if kind == "pairs":
         targets = chosen.column("is_match").astype(bool)
     elif kind == "clicks":
@@ -61,8 +79,11 @@ def pair_with_truth(
         targets = chosen.column("clicks").astype(np.float64) / weights
     elif kind == "relevance":
         targets, query = chosen.column("gain").astype(np.float64), chosen.column("query")
-    elif kind in ("classes", "attributes"):
-        targets = chosen.column("label" if kind == "classes" else "value")
+    elif kind in ANSWER_KINDS:
+        truth = read_truth(data, rows)
+        targets, weights, stated = truth.targets, truth.weights, truth.stated
+        if classes or predictions is not None:
+            right = truth.is_right(_best(scores, classes, predictions)[0])
     else:
         raise ConfigurationError(f"labels of kind {kind} are not scored", next_step="give a partner whose labels are judged")
     return Scored(
@@ -76,4 +97,6 @@ def pair_with_truth(
         classes=classes,
         predictions=predictions,
         threshold=threshold,
+        right=right,
+        stated=stated,
     )
