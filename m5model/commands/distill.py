@@ -11,15 +11,18 @@ from schemas.flags import MAX_THREADS, number, whole_number, whole_numbers
 from schemas.workspace import Workspace
 
 if TYPE_CHECKING:
+    from m5model.distillation.notes import Notes
+    from m5model.distillation.request import Request
     from m5model.distillation.thresholds import StudentGate
     from schemas.bundle import BundleManifest
 
 SUMMARY = "distil teachers into a student: int8 graphs that passed a gate, with the figures"
 DESCRIPTION = """\
-Teachers become a student: it imitates their vectors, then their judgements on pairs, then learns from labelled pairs where
-there are any. The int8 graphs are examined on texts and pairs that it never saw, per language. What passes the gate becomes a
-bundle; what does not is refused with a table, the worst texts, and the nearest gate that it would pass. Killed and started
-again with the same flags, it goes on where it was."""
+Teachers become a student: it imitates their vectors (before that, how their tokens relate, where asked), then their judgements
+on pairs, then a cross-encoder's, then learns from labelled pairs, where there are any. The int8 graphs are examined on texts,
+pairs and attributes that it never saw, per language. What passes the gate becomes a bundle; what does not is refused with a
+table, the worst texts, and the nearest gate that it would pass. A page in the workspace's reports shows either. Killed and
+started again with the same flags, it goes on where it was."""
 EXAMPLES = """\
 examples:
   the newest teacher as it is, as int8:    m5 distill --start-from teacher --steps 0
@@ -114,6 +117,35 @@ def add_distillation_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without", action="append", default=[], choices=list(PARTS), help="a part to leave out, also several times"
     )
+    parser.add_argument(
+        "--relations",
+        type=whole_number(-MAX_LAYERS, MAX_LAYERS),
+        nargs="?",
+        const=-1,
+        metavar="LAYER",
+        help="also imitate how tokens relate to each other in this layer of the (first) teacher, from 0, or from -1 backwards; "
+        "the last one without a number",
+    )
+    parser.add_argument(
+        "--cross-encoder",
+        metavar="ID-OR-PATH",
+        help="also learn on --pairs how surely this bundle, which reads two texts as one, takes them for one product",
+    )
+    parser.add_argument(
+        "--temperature", type=number(0.01, 100), default=2.0, help="of the cross-encoder's targets (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--label-weight", type=number(0, 1), default=0.5, help="of true labels beside these targets (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--ablate",
+        type=whole_number(1),
+        nargs="?",
+        const=0,
+        metavar="STEPS",
+        help="for the page, also run the recipe at so many steps, whole and without each part; without a number a fifth of "
+        "--steps",
+    )
     parser.add_argument("--gate", metavar="FILE", help="thresholds as TOML, see below")
     parser.add_argument(
         "--min-correlation", type=number(-1, 1), metavar="NUMBER", help="the gate's agreement.min_correlation; 0.8 otherwise"
@@ -140,11 +172,39 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def distill(workspace: Workspace, arguments: argparse.Namespace) -> "BundleManifest":
-    """Make the student that the parsed flags ask for."""
-    from m5model.distillation.request import Request, fulfil
+    """Make the student that the parsed flags ask for, and its page. A student that was refused gets a page, too."""
+    from m5model.distillation.notes import Notes
+    from m5model.distillation.request import fulfil
+    from schemas.errors import GateRefusedError
+
+    notes = Notes()
+    try:
+        manifest = fulfil(_request(workspace, arguments), notes)
+    except GateRefusedError:
+        if notes.figures:  # else it was refused before it was examined, and there is nothing to show
+            _write_page(workspace, notes, None)
+        raise
+    if notes.figures:
+        _write_page(workspace, notes, manifest)
+    return manifest
+
+
+def _write_page(workspace: Workspace, notes: "Notes", manifest: "BundleManifest | None") -> None:
+    from m5model.files import storage
+    from m5model.reports.distillation.facts import facts_of
+    from m5model.reports.distillation.page import render_page
+    from m5model.training.progress import say
+
+    path = workspace.page(f"distill-{manifest.id}" if manifest else f"distill-refused-{notes.run}")
+    storage.write_bytes(path, render_page(facts_of(notes, manifest)).encode())
+    say(f"page: {path}")
+
+
+def _request(workspace: Workspace, arguments: argparse.Namespace) -> "Request":
+    from m5model.distillation.request import Request
     from m5model.training.config import Machine
 
-    request = Request(
+    return Request(
         workspace=workspace,
         teachers=tuple(arguments.teacher or [None]),
         training_set=arguments.training_set,
@@ -154,6 +214,11 @@ def distill(workspace: Workspace, arguments: argparse.Namespace) -> "BundleManif
         start_from=arguments.start_from,
         layers=arguments.layers,
         candidates=arguments.candidates or "",
+        relations_of=arguments.relations,
+        cross_encoder=arguments.cross_encoder,
+        temperature=arguments.temperature,
+        label_weight=arguments.label_weight,
+        ablate=arguments.ablate,
         preset=arguments.preset,
         steps=arguments.steps,
         without=tuple(arguments.without),
@@ -162,7 +227,6 @@ def distill(workspace: Workspace, arguments: argparse.Namespace) -> "BundleManif
         gate=_gate(arguments),
         machine=Machine(device=arguments.device, threads=arguments.threads, checkpoint_every=arguments.checkpoint_every),
     )
-    return fulfil(request)
 
 
 def _gate(arguments: argparse.Namespace) -> "StudentGate":

@@ -3,6 +3,7 @@
 Tensor suffixes: B texts, D dimensions of the student, E of the teachers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from m5model.data.token_rows import TokenRows
 from m5model.distillation.student_graph import graph_vectors
 from m5model.distillation.teachers import Teachers
 from m5model.distillation.thresholds import Agreement
+from m5model.distillation.vectors import encode_all
 from m5model.distillation.verdicts import Verdict, judged
+from m5model.encoders.encoder import TextEncoder
 from m5model.gates.intervals import Interval, bootstrap
 
 # All pairs of so many texts are compared at a time.
@@ -32,16 +35,33 @@ class Judged:
 
     @classmethod
     def of(cls, folder: Path, held_out: TokenRows, teachers: Teachers, count: int) -> "Judged":
-        """``held_out`` are the texts as the student's tokens."""
+        """The int8 graph. ``held_out`` are the texts as the student's tokens."""
+        return cls._of(lambda chosen: graph_vectors(folder, held_out.dataset[chosen]["ids"]), held_out, teachers, count)
+
+    @classmethod
+    def of_encoder(cls, encoder: TextEncoder, held_out: TokenRows, teachers: Teachers, count: int) -> "Judged":
+        """The encoder in fp32."""
+        return cls._of(lambda chosen: encode_all(encoder, held_out, np.asarray(chosen)), held_out, teachers, count)
+
+    @classmethod
+    def _of(cls, encode: Callable[[list[int]], np.ndarray], held_out: TokenRows, teachers: Teachers, count: int) -> "Judged":
         taught = teachers.taught("held_out", held_out, count)
         chosen = [int(row) for row in taught.chosen]
         rows = teachers.training_set.held_out.select(chosen)
         return cls(
             text=rows["text"][:],
             language=np.asarray(rows["language"][:]),
-            student_BD=graph_vectors(folder, held_out.dataset[chosen]["ids"]),
+            student_BD=encode(chosen),
             teacher_BE=taught.targets(np.arange(len(chosen))),
         )
+
+    def similarities(self, count: int) -> tuple[tuple[float, float], ...]:
+        """The teachers' and the student's similarity of at most ``count`` pairs of texts, drawn the same every time."""
+        first, second = np.triu_indices(min(TEXTS, len(self.text)), k=1)
+        drawn = np.sort(np.random.default_rng(0).permutation(len(first))[:count])
+        sides = (vectors[first[drawn]] * vectors[second[drawn]] for vectors in (self.teacher_BE, self.student_BD))
+        theirs, ours = (side.sum(axis=1).tolist() for side in sides)
+        return tuple(zip(theirs, ours, strict=True))
 
     def correlation(self, rows: np.ndarray) -> Interval:
         """Pearson, over pairs of these texts, of the similarities of both sides."""

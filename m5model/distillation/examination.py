@@ -21,6 +21,7 @@ from schemas.figure import Figure
 # Held-out texts that student and teachers are compared on: some 200 of each of ten languages.
 COMPARED_TEXTS = 2_048
 SHOWN_TEXTS = 5
+SHOWN_PAIRS = 1_500
 SHOWN_CHARACTERS = 160
 
 
@@ -38,6 +39,7 @@ class Examination:
 
     verdicts: tuple[Verdict, ...]
     worst: tuple[str, ...]
+    similarities: tuple[tuple[float, float], ...] = ()  # of pairs of held-out texts: teachers', student's
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -56,7 +58,7 @@ def examine(subject: Subject, gate: StudentGate, labels: Labels, documents: Docu
         verdicts += judge_same_space(subject, documents, gate.same_space, labels.pairs)
     verdicts += (judge_independence(subject.folder, subject.held_out, gate.batches),)
     verdicts += judge_cost(subject, gate.cost)
-    return Examination(verdicts=verdicts, worst=texts.worst_texts(SHOWN_TEXTS))
+    return Examination(verdicts=verdicts, worst=texts.worst_texts(SHOWN_TEXTS), similarities=texts.similarities(SHOWN_PAIRS))
 
 
 def refuse_unless_passed(examination: Examination, teachers: Sequence[str]) -> None:

@@ -3,4 +3,11 @@
 Steps of a part that a recipe does not have go to the others.
 """
 
-PARTS = {"pretrain": 0.3, "imitation": 0.4, "judgements": 0.2, "contrast": 0.1}
+PARTS = {
+    "pretrain": 0.3,
+    "relations": 0.2,  # where a recipe asks for them
+    "imitation": 0.4,
+    "judgements": 0.2,
+    "soft_targets": 0.2,  # where there is a cross-encoder
+    "contrast": 0.1,
+}

@@ -2,26 +2,30 @@
 
 student(TINY, (teacher_manifest,), steps=300)                              vocabulary → pretrain → imitation → …
 student(cut(teacher, layers), (teacher,), start_from=teacher, layers=…)    begin → imitation → judgements → …
+
+Where they are asked for, relations come before imitation, and soft targets of a cross-encoder after judgements.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from m5model.bundles.geometry import preset_of
-from m5model.distillation import imitation, judgements
+from m5model.distillation import imitation, judgements, relations, soft_targets
 from m5model.distillation.parts import PARTS
+from m5model.encoders.attention_parts import weights_behind
 from m5model.encoders.presets import EncoderPreset, layer_parameters
 from m5model.export.quantization import QUANTIZATIONS, Quantization
 from m5model.training.config import TrainingConfig
 from m5model.training.recipes import Recipe, contrast_pairs, pace_of, pretrain
 from m5model.training.shares import TaskShare
 from m5model.training.stages import LearnTasks, LearnVocabulary
-from schemas.bundle import BundleManifest
+from schemas.bundle import TOKENIZER_FILE, BundleManifest
 from schemas.checks import require
 from schemas.errors import ConfigurationError
 
 # Texts of a step of imitation, at most: decides how many of a large training set's texts the teachers read.
 TEXTS_PER_STEP = imitation.Settings(teachers=()).token_budget // 24
+FEWEST_SOFT_PAIRS = 256  # that a cross-encoder reads
 STARTED_RATE = 2e-4  # peak learning rate of an encoder that lost layers: higher than to train it on, for it must find back
 
 
@@ -65,13 +69,16 @@ def student(
     without: Sequence[str] = (),
     seed: int = 0,
     quantization: Quantization = "static",
+    relations_of: int | None = None,
+    soft: soft_targets.Settings | None = None,
 ) -> Recipe:
     """A student of these teachers. It begins with ``start_from``, or anew with a short pre-training of its own.
 
     ``layers`` are those of ``start_from`` that it takes, ``pairs`` a label set to learn from at the end, ``steps`` the sum of
     all parts (the preset's own number otherwise), ``without`` names parts to leave out. Begun with its only teacher whole it
-    learns from pairs alone; given no steps, it is the teacher, exported. Raises ConfigurationError for a bundle of another size
-    than the preset, and for steps in which nothing would be learned.
+    learns from pairs alone; given no steps, it is the teacher, exported. ``relations_of`` is the layer of the (first) teacher
+    whose relations it imitates, ``soft`` says how it learns from a cross-encoder on ``pairs``. Raises ConfigurationError for a
+    bundle of another size than the preset, for relations of other tokens, and for steps in which nothing would be learned.
     """
     rules = {f"without {part}: expected one of {', '.join(PARTS)}": part in PARTS for part in without}
     layout = f"preset {preset.name} has another layout than students ({type(preset).__name__})"
@@ -79,7 +86,9 @@ def student(
     total = pace_of(preset).steps if steps is None else steps
     is_teacher = start_from is not None and not layers and [one.id for one in teachers] == [start_from.id]
     absent = {*without, *(() if start_from is None else ("pretrain",)), *(() if pairs else ("contrast",))}
-    absent |= {"imitation", "judgements"} if is_teacher else set()  # it would imitate itself
+    absent |= {"relations", "imitation", "judgements"} if is_teacher else set()  # it would imitate itself
+    absent |= {"relations"} if relations_of is None else set()
+    absent |= {"soft_targets"} if soft is None or not pairs else set()
     parts = _share_out(total, [part for part in PARTS if part not in absent])
     if steps and not parts:
         raise ConfigurationError(
@@ -91,8 +100,11 @@ def student(
         stages = _begin_anew(preset, teachers[0], parts.get("pretrain", 0), seed)
     else:
         stages = _begin_with(preset, start_from, layers)
+    if "relations" in parts:
+        _require_one_vocabulary(preset, teachers[0], start_from)
     if total or not is_teacher:
-        stages = (*stages, *_learn(preset, teachers, parts, pairs, seed, cut=bool(layers)))
+        taught = _Taught(preset=preset, teachers=teachers, pairs=pairs, seed=seed, layer=relations_of, soft=soft)
+        stages = (*stages, *_learn(taught, parts, cut=bool(layers)))
     return Recipe(name="student", preset=preset, stages=(*stages, ExportGraphs(quantization=quantization)))
 
 
@@ -119,31 +131,73 @@ def _share_out(total: int, parts: Sequence[str]) -> dict[str, int]:
     return steps
 
 
-def _learn(
-    preset: EncoderPreset,
-    teachers: Sequence[BundleManifest],
-    parts: dict[str, int],
-    pairs: str,
-    seed: int,
-    *,
-    cut: bool,
-) -> tuple[LearnTasks, ...]:
+@dataclass(frozen=True, kw_only=True)
+class _Taught:
+    """What the stages that teach a student are made from."""
+
+    preset: EncoderPreset
+    teachers: Sequence[BundleManifest]
+    pairs: str
+    seed: int
+    layer: int | None  # of the first teacher, for relations
+    soft: soft_targets.Settings | None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(teacher.id for teacher in self.teachers)
+
+
+def _learn(taught: _Taught, parts: dict[str, int], *, cut: bool) -> tuple[LearnTasks, ...]:
     """The stages that learn from teachers, then from labels."""
-    ids = tuple(teacher.id for teacher in teachers)
-    rate = STARTED_RATE if cut else pace_of(preset).learning_rate
+    rate = STARTED_RATE if cut else pace_of(taught.preset).learning_rate
+    later = rate / 2 if cut else rate
     stages = []
+    if "relations" in parts:
+        stages.append(_relations(taught, parts["relations"], rate))
     if "imitation" in parts:
         texts = max(imitation.FITTED_TEXTS, parts["imitation"] * TEXTS_PER_STEP)
-        share = TaskShare(task=imitation.NAME, settings=imitation.Settings(teachers=ids, texts=texts))
-        stages.append(_stage("imitation", share, parts["imitation"], rate, seed))
+        share = TaskShare(task=imitation.NAME, settings=imitation.Settings(teachers=taught.ids, texts=texts))
+        stages.append(_stage("imitation", share, parts["imitation"], rate, taught.seed))
     if "judgements" in parts:
         rows = judgements.Settings(teachers=()).batch_rows
-        settings = judgements.Settings(teachers=ids, texts=max(1, parts["judgements"]) * rows)
+        settings = judgements.Settings(teachers=taught.ids, texts=max(1, parts["judgements"]) * rows)
         share = TaskShare(task=judgements.NAME, settings=settings)
-        stages.append(_stage("judgements", share, parts["judgements"], rate / 2 if cut else rate, seed))
+        stages.append(_stage("judgements", share, parts["judgements"], later, taught.seed))
+    if "soft_targets" in parts and taught.soft is not None:
+        pairs = max(FEWEST_SOFT_PAIRS, parts["soft_targets"] * taught.soft.token_budget // 48)
+        share = TaskShare(task=soft_targets.NAME, settings=replace(taught.soft, pairs=pairs), labels=taught.pairs)
+        stages.append(_stage("soft_targets", share, parts["soft_targets"], later, taught.seed))
     if "contrast" in parts:
-        stages.append(contrast_pairs(preset, pairs, parts["contrast"], seed))
+        stages.append(contrast_pairs(taught.preset, taught.pairs, parts["contrast"], taught.seed))
     return tuple(stages)
+
+
+def _relations(taught: _Taught, steps: int, rate: float) -> LearnTasks:
+    """What comes behind the queries, keys and values of the last layer does not learn here."""
+    teacher = taught.teachers[0]
+    settings = relations.Settings(
+        teacher=teacher.id,
+        layer=relations.LAST if taught.layer is None else taught.layer,
+        heads=relations.heads_for(taught.preset.hidden_size, teacher.hidden_size),
+        texts=max(1, steps) * TEXTS_PER_STEP,
+    )
+    stage = _stage("relations", TaskShare(task=relations.NAME, settings=settings), steps, rate, taught.seed)
+    return replace(stage, frozen=weights_behind(taught.preset.layers))
+
+
+def _require_one_vocabulary(preset: EncoderPreset, teacher: BundleManifest, start_from: BundleManifest | None) -> None:
+    """Refuse relations where student and teacher would cut a text into other tokens."""
+    takes = _takes_vocabulary(preset, teacher)
+    if start_from is not None:
+        takes = start_from.files[TOKENIZER_FILE]["sha256"] == teacher.files[TOKENIZER_FILE]["sha256"]
+    layout = type(preset_of(teacher)) is EncoderPreset
+    require(
+        "relations",
+        {
+            f"{teacher.id} has another layout than students": layout,
+            f"the student has another vocabulary than {teacher.id}: expected --start-from teacher, or its vocabulary": takes,
+        },
+    )
 
 
 def _stage(name: str, share: TaskShare, steps: int, learning_rate: float, seed: int) -> LearnTasks:
@@ -154,12 +208,15 @@ def _begin_anew(preset: EncoderPreset, teacher: BundleManifest, steps: int, seed
     """The teacher's vocabulary where it has the size that the preset asks for, else one learned; then a pre-training."""
     # Another seed: with the teacher's, a student of its size would begin with the teacher's weights.
     own_seed = seed + 1
-    geometry = preset_of(teacher)
-    # That of an encoder of two streams has marks, that of one taken as it is has control tokens at other ids.
-    takes = type(geometry) is EncoderPreset and geometry.vocabulary_size == preset.vocabulary_size
     learn = LearnVocabulary(size=preset.vocabulary_size, seed=own_seed)
-    vocabulary = TakeVocabulary(bundle=teacher.id) if takes else learn
+    vocabulary = TakeVocabulary(bundle=teacher.id) if _takes_vocabulary(preset, teacher) else learn
     return vocabulary, pretrain(pace_of(preset), steps=steps, seed=own_seed)
+
+
+def _takes_vocabulary(preset: EncoderPreset, teacher: BundleManifest) -> bool:
+    """That of an encoder of two streams has marks, that of one taken as it is has control tokens at other ids."""
+    geometry = preset_of(teacher)
+    return type(geometry) is EncoderPreset and geometry.vocabulary_size == preset.vocabulary_size
 
 
 def _begin_with(preset: EncoderPreset, bundle: BundleManifest, layers: tuple[int, ...]) -> tuple[object, ...]:

@@ -7,12 +7,15 @@ from m5model.bundles.find import find_bundle, read_manifest
 from m5model.bundles.geometry import preset_of
 from m5model.data.set_versions import find_training_set
 from m5model.data.training_sets import TrainingSet, open_training_set
-from m5model.distillation import imitation
+from m5model.distillation import imitation, soft_targets
+from m5model.distillation.ablation import WHOLE, ablate, parts_of
 from m5model.distillation.candidates import TRIAL_SHARE, Candidate, choose, read_candidates
+from m5model.distillation.cross_encoder import find_cross_task
+from m5model.distillation.notes import Notes
 from m5model.distillation.recipe import cut, student
-from m5model.distillation.student import distill_student, open_distillation, try_candidate
+from m5model.distillation.student import distill_student, open_distillation, try_candidate, try_without
 from m5model.distillation.thresholds import StudentGate
-from m5model.encoders.presets import STUDENT_70M, get_preset
+from m5model.encoders.presets import STUDENT_70M, EncoderPreset, get_preset
 from m5model.export.quantization import Quantization
 from m5model.runtime.rendering import Rendering
 from m5model.training.config import Machine
@@ -25,7 +28,7 @@ from schemas.figure import Figure
 from schemas.workspace import Workspace
 
 # Parts that teach how a student's vectors lie to each other, whatever way they point: they turn a space away from its target.
-LEAVES_THE_SPACE = ("judgements", "contrast")
+LEAVES_THE_SPACE = ("judgements", "soft_targets", "contrast")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,11 @@ class Request:
     start_from: str | None = None  # "teacher", an id or a path; None to begin anew
     layers: tuple[int, ...] = ()
     candidates: str = ""  # e.g. 12x384,6x384
+    relations_of: int | None = None  # the layer of the first teacher whose relations it imitates
+    cross_encoder: str | None = None  # id or path of a bundle whose soft targets it learns from
+    temperature: float = 2.0  # of soft targets
+    label_weight: float = 0.5  # of true labels beside soft targets
+    ablate: int | None = None  # steps of each run without a part; 0 for a share of the steps, None for no such run
     preset: str | None = None
     steps: int | None = None
     without: tuple[str, ...] = ()
@@ -55,6 +63,7 @@ class Request:
             "--layers and --candidates need --start-from": not chosen or self.start_from is not None,
             "--layers means nothing beside --candidates": not (self.layers and self.candidates),
             "--preset means nothing beside --layers or --candidates": not (chosen and self.preset),
+            "--cross-encoder needs --pairs": self.cross_encoder is None or bool(self.pairs),
             "--same-space-as needs the part imitation": self.same_space_as is None or imitation.NAME not in self.without,
         }
         require("arguments", rules)
@@ -69,16 +78,23 @@ class Found:
     start_from: str | None  # path
     begun: BundleManifest | None
     documents: str | None  # path
+    cross_encoder: str | None  # path
+    soft: soft_targets.Settings | None
     training_set: TrainingSet
 
 
-def fulfil(request: Request) -> BundleManifest:
-    """Make the student. Raises GateRefusedError where no candidate, or not this student, is within the gate."""
-    found = _find(request)
+def fulfil(request: Request, notes: Notes | None = None) -> BundleManifest:
+    """Make the student. Raises GateRefusedError where no candidate, or not this student, is within the gate.
+
+    ``notes`` take down what there is to show of the run.
+    """
+    found, notes = _find(request), notes or Notes()
     layers: tuple[int, ...] = request.layers
     stated: tuple[Figure, ...] = ()
     if request.candidates and found.begun:
-        layers, stated = _choose_layers(request, found, found.begun)
+        layers, stated = _choose_layers(request, found, found.begun, notes)
+    if request.ablate is not None:
+        _ablate(request, found, layers, notes)
     recipe = _recipe(request, found, layers, request.steps, request.pairs)
     say(f"recipe: {recipe.canonical()}")
     return distill_student(
@@ -92,6 +108,8 @@ def fulfil(request: Request) -> BundleManifest:
         pairs=request.pairs or None,
         attributes=request.attributes or None,
         same_space_as=found.documents,
+        cross_encoder=found.cross_encoder,
+        notes=notes,
         stated=stated,
     )
 
@@ -102,6 +120,7 @@ def _find(request: Request) -> Found:
     start = request.start_from
     if start is not None:
         start = teachers[0] if start == "teacher" else find_bundle(request.workspace, start, "student")
+    cross = find_bundle(request.workspace, request.cross_encoder, "teacher") if request.cross_encoder else None
     rendering = replace(Rendering.from_json(manifests[0].rendering), marked=False)  # students have one stream
     return Found(
         teachers=teachers,
@@ -109,8 +128,17 @@ def _find(request: Request) -> Found:
         start_from=start,
         begun=read_manifest(start) if start else None,
         documents=find_bundle(request.workspace, request.same_space_as, "student") if request.same_space_as else None,
+        cross_encoder=cross,
+        soft=_soft_targets(request, cross) if cross else None,
         training_set=open_training_set(find_training_set(request.workspace, request.training_set), rendering),
     )
+
+
+def _soft_targets(request: Request, path: str) -> soft_targets.Settings:
+    """Raises ConfigurationError where the bundle is no cross-encoder."""
+    manifest = read_manifest(path)
+    find_cross_task(manifest)
+    return soft_targets.Settings(cross_encoder=manifest.id, temperature=request.temperature, label_weight=request.label_weight)
 
 
 def _recipe(request: Request, found: Found, layers: tuple[int, ...], steps: int | None, pairs: str) -> Recipe:
@@ -125,23 +153,56 @@ def _recipe(request: Request, found: Found, layers: tuple[int, ...], steps: int 
         without=request.without if found.documents is None else (*request.without, *LEAVES_THE_SPACE),
         seed=request.seed,
         quantization=request.quantization,
+        relations_of=request.relations_of,
+        soft=found.soft,
     )
 
 
-def _choose_layers(request: Request, found: Found, begun: BundleManifest) -> tuple[tuple[int, ...], tuple[Figure, ...]]:
+def _choose_layers(
+    request: Request, found: Found, begun: BundleManifest, notes: Notes
+) -> tuple[tuple[int, ...], tuple[Figure, ...]]:
     """The layers of the candidate that goes on, and what the manifest says of all candidates."""
-    steps = round(TRIAL_SHARE * (pace_of(preset_of(begun)).steps if request.steps is None else request.steps))
+    steps = _brief_steps(request, preset_of(begun))
     candidates = {one.name: one for one in read_candidates(request.candidates, begun)}
     brief = {name: _recipe(request, found, one.layers, steps, "") for name, one in candidates.items()}
     distillation = open_distillation(request.workspace, found.training_set, found.teachers, request.machine, found.start_from)
-    trials = choose(
-        list(candidates.values()),
-        request.gate.cost,
-        lambda one: try_candidate(distillation, one.name, brief[one.name]),
-        _trials_folder(request, found, candidates, brief),
-    )
+    with notes.clock.step("candidates"):
+        trials = choose(
+            list(candidates.values()),
+            request.gate.cost,
+            lambda one: try_candidate(distillation, one.name, brief[one.name]),
+            _trials_folder(request, found, candidates, brief),
+        )
+    notes.trials = trials
     stated = tuple(figure for trial in trials for figure in trial.figures())
     return candidates[trials[0].name].layers, stated
+
+
+def _ablate(request: Request, found: Found, layers: tuple[int, ...], notes: Notes) -> None:
+    """Take down what the recipe comes to at few steps, whole and without each of its parts."""
+    whole = _recipe(request, found, layers, request.steps, request.pairs)
+    if not parts_of(whole):
+        return
+    steps = request.ablate or max(1, _brief_steps(request, whole.preset))
+    recipes = {WHOLE: _recipe(request, found, layers, steps, request.pairs)}
+    parts = parts_of(recipes[WHOLE])
+    for part in parts if len(parts) > 1 else ():
+        fewer = replace(request, without=(*request.without, part))
+        recipes[part] = _recipe(fewer, found, layers, steps, request.pairs)
+    distillation = open_distillation(
+        request.workspace, found.training_set, found.teachers, request.machine, found.start_from, found.cross_encoder
+    )
+    runs = {name: recipe.run_id(found.training_set) for name, recipe in recipes.items()}
+    folder = f"{request.workspace.checkpoints}/ablation-{identify(runs)}"
+    with notes.clock.step("ablation"):
+        notes.ablations = ablate(
+            recipes, lambda part, recipe: try_without(distillation, part, recipe, request.pairs or None), folder
+        )
+    notes.ablation_steps = steps
+
+
+def _brief_steps(request: Request, preset: EncoderPreset) -> int:
+    return round(TRIAL_SHARE * (pace_of(preset).steps if request.steps is None else request.steps))
 
 
 def _trials_folder(request: Request, found: Found, candidates: Mapping[str, Candidate], brief: Mapping[str, Recipe]) -> str:

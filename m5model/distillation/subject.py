@@ -13,8 +13,9 @@ from tokenizers import Tokenizer
 
 from m5model.data.token_rows import TokenRows, tokenize_rows
 from m5model.distillation.student_graph import graph_vectors
-from m5model.distillation.teachers import Teacher, Teachers, join_teachers
+from m5model.distillation.teachers import Teachers, join_teachers
 from m5model.distillation.vectors import encode_all
+from m5model.encoders.encoder import TextEncoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,12 @@ class Subject:
 
     def teacher_vectors(self, texts: Sequence[Sequence[str]]) -> np.ndarray:
         """Unit vectors (N, E) float32 of all teachers side by side. ``texts`` holds a list for each, in its own rendering."""
-        return join_teachers([_vectors(one, read) for one, read in zip(self.teachers.opened, texts, strict=True)])
+        return join_teachers(
+            [
+                encode_texts(one.encoder, one.tokenizer, one.manifest.max_tokens, read)
+                for one, read in zip(self.teachers.opened, texts, strict=True)
+            ]
+        )
 
 
 def token_ids(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int) -> list[list[int]]:
@@ -43,7 +49,7 @@ def token_ids(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int) -> li
     return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
 
 
-def _vectors(teacher: Teacher, texts: Sequence[str]) -> np.ndarray:
+def encode_texts(encoder: TextEncoder, tokenizer: Tokenizer, max_tokens: int, texts: Sequence[str]) -> np.ndarray:
+    """Unit vectors (N, D) float32 of the texts in fp32."""
     rows = Dataset.from_dict({"text": list(texts), "key": np.arange(len(texts), dtype=np.int64)})
-    tokens = tokenize_rows(rows, teacher.tokenizer, teacher.manifest.max_tokens)
-    return encode_all(teacher.encoder, tokens, np.arange(len(texts)))
+    return encode_all(encoder, tokenize_rows(rows, tokenizer, max_tokens), np.arange(len(texts)))

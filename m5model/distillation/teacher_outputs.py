@@ -9,16 +9,13 @@ part that is missing, and a damaged part is computed again. Tensor suffixes: B r
 import io
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
-from m5model.data.token_rows import TokenRows
-from m5model.distillation.vectors import encode_all
-from m5model.encoders.encoder import TextEncoder
 from m5model.files import storage
 from m5model.files.copies import local_copy
 from m5model.training.progress import say
@@ -32,12 +29,11 @@ _PART = re.compile(r"part-(\d{5})-([0-9a-f]{64})\.npy")
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherTexts:
-    """Texts as one teacher reads them, in the order in which their vectors are kept."""
+    """Texts (or pairs of texts) as one teacher reads them, in the order in which its outputs are kept."""
 
     teacher: str  # bundle id
-    encoder: TextEncoder
-    rows: TokenRows
     order: np.ndarray  # (n,) int64 rows
+    compute: Callable[[np.ndarray], np.ndarray]  # rows (B,) → outputs (B, E) float32
     content: str  # names texts and order, e.g. the content hash of a training set and the name of a split
 
     @property
@@ -62,15 +58,15 @@ class TeacherVectors:
 
 
 def open_outputs(root: str, texts: TeacherTexts, count: int) -> TeacherVectors:
-    """The teacher's vectors of the first ``count`` texts at least, computed where they are not kept below ``root`` yet."""
+    """The teacher's outputs of the first ``count`` texts at least, computed where they are not kept below ``root`` yet."""
     folder = f"{root}/{texts.key}"
     kept = _kept_parts(folder)
     numbers = range(-(-min(count, len(texts.order)) // PART_ROWS))
     missing = [number for number in numbers if number not in kept]
     for number in missing:
         rows = texts.order[number * PART_ROWS : (number + 1) * PART_ROWS]
-        say(f"vectors of {texts.teacher}: part {number + 1:,} of {len(numbers):,}, {len(rows):,} texts")
-        kept[number] = _keep(folder, number, encode_all(texts.encoder, texts.rows, rows))
+        say(f"outputs of {texts.teacher}: part {number + 1:,} of {len(numbers):,}, {len(rows):,} texts")
+        kept[number] = _keep(folder, number, texts.compute(rows))
     names = [kept[number] for number in numbers]
     local = local_copy(folder, {name: _hash_of(name) for name in names})
     return TeacherVectors([local / name for name in names])

@@ -5,6 +5,7 @@ Tensor suffixes: B rows, E dimensions of all teachers together.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from m5model.data.token_rows import TokenRows, tokenize_rows
 from m5model.data.training_sets import TrainingSet, render_again
 from m5model.data.vocabulary import load_vocabulary
 from m5model.distillation.teacher_outputs import TeacherTexts, TeacherVectors, open_outputs
+from m5model.distillation.vectors import encode_all
 from m5model.encoders.device import choose_device
 from m5model.encoders.encoder import TextEncoder
 from m5model.encoders.kinds import load_encoder
@@ -122,13 +124,11 @@ class Teachers:
     def _vectors(self, teacher: Teacher, split: Split, content: str, order: np.ndarray, count: int) -> TeacherVectors:
         """The teacher reads the texts in its own rendering."""
         read = render_again(self.training_set, teacher.rendering)
+        rows = tokenize_rows(read.learn if split == "learn" else read.held_out, teacher.tokenizer, teacher.manifest.max_tokens)
         texts = TeacherTexts(
             teacher=teacher.manifest.id,
-            encoder=teacher.encoder,
-            rows=tokenize_rows(
-                read.learn if split == "learn" else read.held_out, teacher.tokenizer, teacher.manifest.max_tokens
-            ),
             order=order,
+            compute=partial(encode_all, teacher.encoder, rows),
             content=f"{content}-{teacher.rendering.rendering_id}",
         )
         return open_outputs(self.outputs, texts, count)

@@ -23,11 +23,12 @@ class Settings(PairSettings):
 def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> PairTask:
     """The task on this label set, with a new head for this encoder (drawn from torch's generator)."""
     labels = require_labels(NAME, LABELS, data)
-    pairs = {split: _read(rows) for split, rows in labels.splits.items()}
-    return build_pairs(NAME, settings, encoder, data, pairs, PairMetric(name="average_precision", score=_score))
+    pairs = {split: read_pairs(rows) for split, rows in labels.splits.items()}
+    return build_pairs(NAME, settings, encoder, data, pairs, PairMetric(name="average_precision", score=score_pairs))
 
 
-def _read(rows: Dataset) -> LabelledPairs:
+def read_pairs(rows: Dataset) -> LabelledPairs:
+    """The pairs of one split of a label set."""
     return LabelledPairs(
         left=rows["left_text"][:],
         right=rows["right_text"][:],
@@ -37,5 +38,6 @@ def _read(rows: Dataset) -> LabelledPairs:
     )
 
 
-def _score(scores: np.ndarray, pairs: LabelledPairs) -> float:
+def score_pairs(scores: np.ndarray, pairs: LabelledPairs) -> float:
+    """Average precision."""
     return average_precision(scores, pairs.targets > 0.5)

@@ -1,0 +1,1 @@
+"""One distillation as a page: candidates, gaps per language, agreement, and what each step cost and earned."""
