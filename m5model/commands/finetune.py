@@ -79,6 +79,7 @@ def as_text(manifest: "ExperimentManifest") -> str:
 
 def finetune(workspace: Workspace, arguments: argparse.Namespace) -> "ExperimentManifest":
     """Run the experiment that the parsed flags ask for, or find it done."""
+    from m5model.files import storage
     from m5model.partners.experiment import run_experiment
     from m5model.partners.records import find_finished, write_experiment
     from m5model.reports.experiment.page import render_experiment
@@ -90,7 +91,10 @@ def finetune(workspace: Workspace, arguments: argparse.Namespace) -> "Experiment
         say(f"experiment {finished.id} was made {finished.created_at}")
         return finished
     outcome = run_experiment(plan)
-    return write_experiment(workspace, outcome, render_experiment(outcome))
+    manifest = write_experiment(workspace, outcome, render_experiment(outcome))
+    if plan.scratch is not None:
+        storage.delete_folder(str(plan.scratch / plan.id))
+    return manifest
 
 
 def plan_experiment(workspace: Workspace, arguments: argparse.Namespace) -> "Plan":

@@ -1,5 +1,6 @@
 """Checks a partner's rows: every fault of a file at once, named by row, before a model or a vector is touched."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from schemas.errors import BadDataError
 from schemas.labels import SPLIT, SPLITS, LabelKind
 from schemas.partner import LANGUAGE, Partner
 from schemas.tables import TEXT
+
+log = logging.getLogger(__name__)
 
 SHOWN_FAULTS = 25
 # Text, language and entities name things; they are no outcome that could be the same in all rows.
@@ -62,6 +65,7 @@ def check_rows(
         numbers = [number for place, number in enumerate(numbers) if place not in dropped]
         rows = [row for place, row in enumerate(rows) if place not in dropped]
     faults += list(_repeat_faults(rows, numbers, partner.labels))
+    rows, numbers = _without_repeats(rows, numbers, partner.labels)
     faults += [] if allow_seen else list(_seen_faults(rows, numbers, partner.labels))
     faults += list(_split_faults(rows, partner.labels))
     return Checked(rows=rows, faults=tuple(faults))
@@ -129,6 +133,17 @@ def _repeat_faults(rows: Sequence[Row], numbers: Sequence[int], kind: LabelKind)
                 f"row {numbers[place]}: split {row[SPLIT.name]}, and the same row is in split {rows[earlier][SPLIT.name]} "
                 f"(row {numbers[earlier]})"
             )
+
+
+def _without_repeats(rows: list[Row], numbers: list[int], kind: LabelKind) -> tuple[list[Row], list[int]]:
+    """The first of rows that say the same about the same: a row that a file has twice would count twice."""
+    first = {
+        (identity_of(row, kind), claim_of(row, kind), row[SPLIT.name]): place for place, row in reversed([*enumerate(rows)])
+    }
+    kept = sorted(first.values())
+    if len(kept) < len(rows):
+        log.info("%d rows repeat others and are left out", len(rows) - len(kept))
+    return [rows[place] for place in kept], [numbers[place] for place in kept]
 
 
 def _seen_faults(rows: Sequence[Row], numbers: Sequence[int], kind: LabelKind) -> Iterator[str]:

@@ -51,7 +51,7 @@ class Plan:
     threads: int = 1
     device: str = "auto"
     source: str = ""  # see m5model.partners.strategy.Given
-    scratch: Path | None = None
+    scratch: Path | None = None  # checkpoints lie in a folder of the experiment's id below it
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -97,7 +97,7 @@ class Plan:
             threads=self.threads,
             device=self.device,
             source=self.source,
-            scratch=self.scratch,
+            scratch=None if self.scratch is None else self.scratch / self.id,
         )
 
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from schemas.errors import BadDataError, ConfigurationError
 from tests.m5model.partners.conftest import open_rows, pair_rows
@@ -84,3 +86,61 @@ def test_a_file_without_splits_is_split_by_entity(tmp_path: Path) -> None:
     assert "seen" not in {
         novelty for split, novelty in zip(data.column("split"), data.column("novelty"), strict=True) if split != "learn"
     }
+
+
+LISTED = (
+    ("US", "1", "brass lamp", "Lumora", {"price": "12.50"}),
+    ("US", "2", "lamp of brass", "Lumora", {"price": "a lot"}),
+    ("DE", "1", "Stehlampe", None, {}),
+)
+
+
+def write_listings(folder: Path) -> None:
+    schema = pa.schema(
+        [(name, pa.string()) for name in ("locale", "item_id", "language", "title", "brand", "category", "description")]
+        + [("bullets", pa.list_(pa.string())), ("attributes", pa.map_(pa.string(), pa.string()))]
+    )
+    rows = [
+        {"locale": locale, "item_id": item, "language": locale.lower().replace("us", "en"), "title": title, "brand": brand}
+        | {"attributes": sorted(attributes.items())}
+        for locale, item, title, brand, attributes in LISTED
+    ]
+    write_deltalake(str(folder / "listings"), pa.Table.from_pylist(rows, schema))
+
+
+def keyed(left: tuple[str, str], right: tuple[str, str], is_match: bool, split: str) -> dict[str, object]:
+    sides = {"left": left, "right": right}
+    keys = {
+        f"{side}_{name}": value for side, key in sides.items() for name, value in zip(("locale", "item_id"), key, strict=True)
+    }
+    return keys | {"is_match": is_match, "split": split}
+
+
+def test_listings_that_rows_name_bring_texts_language_and_evidence_and_those_that_there_are_not_are_named(
+    tmp_path: Path,
+) -> None:
+    write_listings(tmp_path)
+    splits = ("learn", "validate", "test")
+    rows = [keyed(("US", "1"), ("US", "2"), True, "learn"), keyed(("US", "1"), ("DE", "1"), False, "learn")]
+    texts = [
+        {"left_text": f"a {split} {label}", "right_text": f"b {split} {label}", "is_match": label, "split": split}
+        for split in splits[1:]
+        for label in (True, False)
+    ]
+    data = open_rows(tmp_path, rows + texts)
+    found = data.table.to_pylist()[0]
+    assert (found["left_text"], found["language"], found["left_brand"]) == (
+        "brass lamp | Lumora | price: 12.50",
+        "en",
+        "Lumora",
+    )
+    assert (found["left_price"], found["right_price"]) == (12.5, None)
+    swapped = keyed(("1", "US"), ("US", "9"), True, "learn")
+    message = faults_of(tmp_path, [*rows, *texts, swapped, keyed(("US", "9"), ("US", "1"), False, "learn")])
+    assert "row 7: left unknown locale" in message
+    assert "row 8: left_item_id '9' is not in the listings of US" in message
+
+
+def test_rows_that_a_file_has_twice_count_once(tmp_path: Path) -> None:
+    rows = pair_rows(products=40)
+    assert len(open_rows(tmp_path, [*rows, *rows[:5]])) == len(rows)
