@@ -96,7 +96,8 @@ def _without_repeats(rows: list[Row]) -> list[Row]:
     groups: dict[object, list[Row]] = {}
     keys = dict.fromkeys(PAIRS.table.column_names)
     for row in rows:
-        groups.setdefault(identity_of(keys | row, PAIRS), []).append(row)
+        if row["left_text"] != row["right_text"]:  # else it is a pair of a listing with itself
+            groups.setdefault(identity_of(keys | row, PAIRS), []).append(row)
     kept = []
     for group in groups.values():
         if len({claim_of(keys | row, PAIRS) for row in group}) == 1:
