@@ -25,6 +25,7 @@ from inputs.partner_bundles import require_bundles
 from m5model.partners.experiment import run_experiment
 from m5model.partners.records import write_experiment
 from m5model.partners.request import ExperimentRequest, open_plan
+from m5model.partners.vectors import write_vectors
 from m5model.reports.experiment.page import render_experiment
 from m5model.training.progress import say
 from schemas.experiment import ExperimentManifest
@@ -59,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="a file of results, which is added to")
+    parser.add_argument("--vectors", type=Path, help="folder where vectors of a set are kept, for other ways and runs")
     parser.add_argument("--workspace", type=Path, help="holds bundles and experiments; a temporary one otherwise")
     return parser.parse_args()
 
@@ -66,12 +68,14 @@ def _arguments() -> argparse.Namespace:
 def _run(partner: ModuleType, workspace: Workspace, name: str, way: str, arguments: argparse.Namespace, folder: Path) -> Cell:
     """One experiment, its report and its model kept in the workspace."""
     strategy, engine, settings = partner.WAYS[way]
+    kept = arguments.vectors / f"{name}-{engine}.parquet" if arguments.vectors else None
     started = time.perf_counter()
     request = ExperimentRequest(
         partner=partner.PARTNER,
         labels=str(partner.write_labels(arguments.data, name, folder)),
         strategy=strategy,
         engine=engine,
+        vectors=str(kept) if kept is not None and kept.is_file() else None,
         allow_seen=partner.ALLOW_SEEN,
         settings=(*settings, *partner.settings_of(name, strategy)),
         seed=arguments.seed,
@@ -79,7 +83,10 @@ def _run(partner: ModuleType, workspace: Workspace, name: str, way: str, argumen
         device="cpu",
         notes=tuple(getattr(partner, "NOTES", ())),
     )
-    outcome = run_experiment(open_plan(workspace, request))
+    plan = open_plan(workspace, request)
+    outcome = run_experiment(plan)
+    if kept is not None and plan.vectors is not None and request.vectors is None:
+        write_vectors(plan.vectors, kept)
     manifest = write_experiment(workspace, outcome, render_experiment(outcome))
     say(f"{name}, {way}: {workspace.experiment(manifest.partner, manifest.id)}/report.html")
     spent = round(time.perf_counter() - started, 1)

@@ -46,6 +46,17 @@ class Vectors:
             self._known_BD = np.concatenate([self._known_BD, found_BD])
         return self._known_BD[[self._place[text] for text in texts]]
 
+    def known(self) -> tuple[list[str], np.ndarray]:
+        """The texts that were asked for, and their vectors (B, D)."""
+        return list(self._place), self._known_BD
+
+
+def write_vectors(vectors: Vectors, path: Path) -> None:
+    """All that was asked for, as ``read_vectors`` reads it."""
+    texts, found_BD = vectors.known()
+    columns = [pa.array(texts, pa.string()), pa.array([vectors.space_id] * len(texts)), pa.array(list(found_BD))]
+    pq.write_table(pa.table(dict(zip(GIVEN_COLUMNS, columns, strict=True))), path)
+
 
 def open_vectors(
     workspace: Workspace, bundle: str | None, *, engine: Engine = "int8", threads: int = 1

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from m5model.partners.vectors import Vectors
+from schemas.errors import ConfigurationError, SpaceMismatchError
+
 COMPONENTS = 24
 
 
@@ -60,3 +63,17 @@ class Directions:
             return None
         with np.load(file) as kept:
             return cls(kept["mean"], kept["components"], str(kept["space"]))
+
+
+def require_space(vectors: Vectors | None, directions: Directions) -> Vectors:
+    """Raises ConfigurationError where there are no vectors, SpaceMismatchError where they are of another space."""
+    if vectors is None:
+        raise ConfigurationError(
+            "the model reads vectors, and there are none", next_step="give the bundle that it was fitted with"
+        )
+    if vectors.space_id != directions.space_id:
+        raise SpaceMismatchError(
+            f"the model reads vectors of the space {directions.space_id}, given are those of {vectors.space_id}",
+            next_step="give the bundle that it was fitted with, or fit it again",
+        )
+    return vectors

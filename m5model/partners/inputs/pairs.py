@@ -10,10 +10,9 @@ from rapidfuzz import fuzz
 from m5model.partners.data import PartnerData
 from m5model.partners.inputs._strings import NAMES, compare_texts, take_apart
 from m5model.partners.inputs._tfidf import TfIdf
-from m5model.partners.inputs._vectors import Directions
+from m5model.partners.inputs._vectors import Directions, require_space
 from m5model.partners.strategy import Given
 from m5model.partners.vectors import Vectors
-from schemas.errors import ConfigurationError, SpaceMismatchError
 from schemas.tables import TEXT
 
 EVIDENCE_FILE = "evidence.json"
@@ -49,7 +48,7 @@ class PairInputs:
         columns.append(np.asarray(strings, np.float64).reshape(len(rows), len(NAMES)))
         columns += [_compare_evidence(chosen, column, is_text) for column, is_text in self._evidence]
         if self._directions is not None:
-            given = _require(vectors, self._directions)
+            given = require_space(vectors, self._directions)
             columns.append(self._directions.pair_inputs(given.of(left), given.of(right)))
         return np.concatenate(columns, axis=1)
 
@@ -108,16 +107,3 @@ def _compare_words(left: str | None, right: str | None, left_text: str, right_te
     if not one or not other:
         return np.nan, np.nan, mentioned
     return fuzz.token_set_ratio(one, other), float(one == other), mentioned
-
-
-def _require(vectors: Vectors | None, directions: Directions) -> Vectors:
-    if vectors is None:
-        raise ConfigurationError(
-            "the model reads vectors, and there are none", next_step="give the bundle that it was fitted with"
-        )
-    if vectors.space_id != directions.space_id:
-        raise SpaceMismatchError(
-            f"the model reads vectors of the space {directions.space_id}, given are those of {vectors.space_id}",
-            next_step="give the bundle that it was fitted with, or fit it again",
-        )
-    return vectors

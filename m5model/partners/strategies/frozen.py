@@ -61,7 +61,7 @@ def fit(given: Given, settings: Settings) -> Frozen:
     found = import_module(f"{inputs.__name__}.{kind}").fit(given, rows)
     truth = pair_with_truth(given.data, rows, np.zeros(len(rows)))
     trees = fit_trees(
-        found.matrix(given.data, given.vectors, rows),
+        getattr(found, "learning_matrix", found.matrix)(given.data, given.vectors, rows),
         truth.targets,
         truth.weights,
         settings,
