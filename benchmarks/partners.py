@@ -40,15 +40,20 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="m5-partners-") as folder:
         workspace = Workspace(str(arguments.workspace or folder))
         for name in sets:
-            for way in ways:
+            for way in (way for way in ways if way in _ways_of(partner, name)):
                 key = (name, way, arguments.seed)
-                if key not in cells and way in partner.WAYS:
+                if key not in cells:
                     require_bundles(workspace, arguments.data)
                     cells[key] = _run(partner, workspace, name, way, arguments, Path(folder))
                     keep_cell(arguments.keep, cells[key])
     found = {name: [cell for key, cell in cells.items() if key[0] == name] for name in sets}
     print(json.dumps({"benchmark": "partners", "partner": arguments.partner, "sets": _summary(partner, found)}))
     return 0
+
+
+def _ways_of(partner: ModuleType, name: str) -> tuple[str, ...]:
+    """The ways that a set is tried with: all, unless the partner's file says otherwise."""
+    return tuple(partner.ways_of(name) if hasattr(partner, "ways_of") else partner.WAYS)
 
 
 def _arguments() -> argparse.Namespace:
@@ -71,7 +76,7 @@ def _run(partner: ModuleType, workspace: Workspace, name: str, way: str, argumen
     kept = arguments.vectors / f"{name}-{engine}.parquet" if arguments.vectors else None
     started = time.perf_counter()
     request = ExperimentRequest(
-        partner=partner.PARTNER,
+        partner=partner.partner_of(name) if hasattr(partner, "partner_of") else partner.PARTNER,
         labels=str(partner.write_labels(arguments.data, name, folder)),
         strategy=strategy,
         engine=engine,
@@ -81,7 +86,7 @@ def _run(partner: ModuleType, workspace: Workspace, name: str, way: str, argumen
         seed=arguments.seed,
         threads=arguments.threads,
         device="cpu",
-        notes=tuple(getattr(partner, "NOTES", ())),
+        notes=tuple(partner.notes_of(name) if hasattr(partner, "notes_of") else ()),
     )
     plan = open_plan(workspace, request)
     outcome = run_experiment(plan)
@@ -102,6 +107,7 @@ def _figures_of(manifest: ExperimentManifest) -> dict[str, Any]:
         "baseline": lift.their_value,
         "lift": [lift.difference, lift.low, lift.high],
         "verdict": lift.verdict,
+        "notes": list(manifest.notes),
         "parts": {one.ours: one.our_value for one in manifest.comparisons[1:]},
         "figures": {figure.name: figure.value for figure in manifest.figures},
         "groups": {f"{group.column} {group.value}": [group.rows, group.figure.value] for group in manifest.groups},
@@ -126,6 +132,7 @@ def _summarise(partner: ModuleType, ways: dict[str, Cell]) -> dict[str, Any]:
         "lift_low": lift[1],
         "lift_high": lift[2],
         "verdict": ways[chosen]["verdict"],
+        "notes": ways[chosen].get("notes", []),
         "ways": ways,
     }
 

@@ -72,7 +72,7 @@ def _sample(*, across: bool) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_catalogue(folder, rows=SAMPLE_ROWS, seed=0)
-        listings = dict(_listings(folder))
+        listings = read_sample(folder)
         names = ("queries", "relevance", "items", "categories")
         tables = {table: pq.read_table(folder / "labels" / f"{table}.parquet").to_pylist() for table in names}
     items = {_key(row): row["item"] for row in tables["items"]}
@@ -113,8 +113,12 @@ def _elsewhere(
     return same + alike[:OTHERS]
 
 
+def read_sample(folder: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    """Text and language of a sample catalogue's listings by key, of the feeds that are not damaged."""
+    return dict(_listings(folder))
+
+
 def _listings(folder: Path) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
-    """Text and language by key, of the feeds that are not damaged."""
     for file in find_feed_files([str(folder / "feeds")]).files:
         if "damaged" not in file.path:
             for row in stream_listings(file):

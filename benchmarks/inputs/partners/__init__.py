@@ -1,0 +1,1 @@
+"""Partners that only benchmarks have: public sets whose columns are none of ours."""
