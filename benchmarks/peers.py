@@ -2,9 +2,9 @@
 
     python benchmarks/peers.py --peers-python PEERS/bin/python [--rows 2000] [--preset student-70m] [--rounds 2] [--only NAME]
 
-Peers live in an environment of their own (benchmarks/inputs/peers.txt says how to make it); one that is absent or fails is named
-with its reason. Every process loads its model and warms up first; then all embed the same rows in turn, ``--rounds`` times, and
-medians are compared. Memory is the largest sum of the resident sizes of a process and all below it, while it embeds.
+Peers live in an environment of their own (benchmarks/inputs/peers.txt says how to make it); one that is absent or fails is
+named with its reason. Every process loads its model and warms up first, then embeds the same rows ``--rounds`` times; medians
+are compared. Memory is the largest sum of the resident sizes of a process and all below it, while it embeds.
 ``same_bytes``: are the vectors the same when the texts come in the opposite order? The last line of stdout is one JSON object.
 """
 
@@ -129,7 +129,8 @@ def open_engine(model: ModelBytes, texts: list[str], cores: int) -> Iterator[Pas
 def open_peer(python: Path, name: str, checkpoint: Path, file: Path, cores: int) -> Iterator[tuple[Pass, int]]:
     """A peer's process, warm; raises PeerError with the last thing that it said where it cannot be had."""
     command = [str(python), str(RUNNER), name, str(checkpoint), str(file), str(cores)]
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "DAFT_ANALYTICS_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    silent = {"DAFT_ANALYTICS_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", **silent}
     clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "OMP_NUM_THREADS")}
     with tempfile.TemporaryFile("w+") as said:
         try:
@@ -182,7 +183,12 @@ def watch_memory(process: int, timings: Timings) -> Iterator[None]:
 
 
 def figures(
-    arguments: argparse.Namespace, origin: str, cores: int, timings: dict[str, Timings], absent: dict[str, str], timed: Stopwatch
+    arguments: argparse.Namespace,
+    origin: str,
+    cores: int,
+    timings: dict[str, Timings],
+    absent: dict[str, str],
+    timed: Stopwatch,
 ) -> dict[str, Any]:
     """All that was measured; ``m5_to_best`` is our rate by that of the best peer."""
     rates = {name: arguments.rows / statistics.median(one.seconds) for name, one in timings.items()}

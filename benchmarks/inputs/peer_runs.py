@@ -157,7 +157,9 @@ def like_lengths(ids: Sequence[Sequence[int]]) -> list[list[int]]:
     return batches
 
 
-PEERS = {run.__name__: run for run in (ray_data, daft, sentence_transformers_openvino, sentence_transformers_onnx_pool, ctranslate2)}
+PEERS = {
+    run.__name__: run for run in (ray_data, daft, sentence_transformers_openvino, sentence_transformers_onnx_pool, ctranslate2)
+}
 
 
 def main() -> int:

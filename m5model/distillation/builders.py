@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from m5model.data.label_sets import LabelSet
-from m5model.distillation import imitation, judgements, relations, soft_targets
+from m5model.distillation import imitation, judgements, layerwise, relations, soft_targets
 from m5model.distillation.cross_encoder import CrossEncoder, score_pairs
 from m5model.distillation.judged import JUDGED_TEXTS, JudgedTexts
 from m5model.distillation.teachers import Teachers
@@ -28,11 +28,19 @@ class Builders:
 
     def by_task(self) -> TaskBuilders:
         return {
+            layerwise.NAME: self.follow,
             imitation.NAME: self.imitate,
             judgements.NAME: self.judge,
             relations.NAME: self.relate,
             soft_targets.NAME: self.soften,
         }
+
+    def follow(self, settings: layerwise.Settings, _: TextEncoder, data: TaskData) -> AnyTask:
+        if settings.teacher not in self._ids:
+            refuse_others((settings.teacher,), self._ids)
+        teacher = self.teachers.opened[self._ids.index(settings.teacher)].encoder
+        learn = self.teachers.drawn("learn", data.learn, settings.texts)
+        return layerwise.Layerwise(settings, teacher, data, learn, self._judged(data))
 
     def imitate(self, settings: imitation.Settings, encoder: TextEncoder, data: TaskData) -> AnyTask:
         refuse_others(settings.teachers, self._ids)

@@ -5,6 +5,7 @@ Steps of a part that a recipe does not have go to the others.
 
 PARTS = {
     "pretrain": 0.3,
+    "layers": 0.4,  # where layers of a teacher are taken
     "relations": 0.2,  # where a recipe asks for them
     "imitation": 0.4,
     "judgements": 0.2,

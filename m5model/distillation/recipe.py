@@ -1,7 +1,8 @@
-"""The recipe of a student: begin, imitate the teachers' vectors, then their judgements on pairs, then labels, then int8 graphs.
+"""The recipe of a student: begin, imitate a teacher layer by layer, then the teachers' vectors, then their judgements on pairs,
+then labels, then int8 graphs.
 
 student(TINY, (teacher_manifest,), steps=300)                              vocabulary → pretrain → imitation → …
-student(cut(teacher, layers), (teacher,), start_from=teacher, layers=…)    begin → imitation → judgements → …
+student(cut(teacher, layers), (teacher,), start_from=teacher, layers=…)    begin → layers → imitation → judgements → …
 
 Where they are asked for, relations come before imitation, and soft targets of a cross-encoder after judgements.
 """
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from m5model.bundles.geometry import preset_of
-from m5model.distillation import imitation, judgements, relations, soft_targets
+from m5model.distillation import imitation, judgements, layerwise, relations, soft_targets
 from m5model.distillation.parts import PARTS
 from m5model.encoders.attention_parts import weights_behind
 from m5model.encoders.presets import EncoderPreset, layer_parameters
@@ -24,7 +25,8 @@ from schemas.checks import require
 from schemas.errors import ConfigurationError
 
 # Texts of a step of imitation, at most: decides how many of a large training set's texts the teachers read.
-TEXTS_PER_STEP = imitation.Settings(teachers=()).token_budget // 24
+FEWEST_TOKENS = 24  # of a text, nearly
+TEXTS_PER_STEP = imitation.Settings(teachers=()).token_budget // FEWEST_TOKENS
 FEWEST_SOFT_PAIRS = 256  # that a cross-encoder reads
 STARTED_RATE = 2e-4  # peak learning rate of an encoder that lost layers: higher than to train it on, for it must find back
 
@@ -87,6 +89,8 @@ def student(
     is_teacher = start_from is not None and not layers and [one.id for one in teachers] == [start_from.id]
     absent = {*without, *(() if start_from is None else ("pretrain",)), *(() if pairs else ("contrast",))}
     absent |= {"relations", "imitation", "judgements"} if is_teacher else set()  # it would imitate itself
+    followed = start_from is not None and bool(layers) and start_from.id in [one.id for one in teachers]
+    absent |= set() if followed else {layerwise.NAME}
     absent |= {"relations"} if relations_of is None else set()
     absent |= {"soft_targets"} if soft is None or not pairs else set()
     parts = _share_out(total, [part for part in PARTS if part not in absent])
@@ -103,8 +107,17 @@ def student(
     if "relations" in parts:
         _require_one_vocabulary(preset, teachers[0], start_from)
     if total or not is_teacher:
-        taught = _Taught(preset=preset, teachers=teachers, pairs=pairs, seed=seed, layer=relations_of, soft=soft)
-        stages = (*stages, *_learn(taught, parts, cut=bool(layers)))
+        taught = _Taught(
+            preset=preset,
+            teachers=teachers,
+            pairs=pairs,
+            seed=seed,
+            followed=start_from.id if followed and start_from is not None else "",
+            layers=layers,
+            layer=relations_of,
+            soft=soft,
+        )
+        stages = (*stages, *_learn(taught, parts))
     return Recipe(name="student", preset=preset, stages=(*stages, ExportGraphs(quantization=quantization)))
 
 
@@ -139,6 +152,8 @@ class _Taught:
     teachers: Sequence[BundleManifest]
     pairs: str
     seed: int
+    followed: str  # the teacher that it took ``layers`` of; empty for none
+    layers: tuple[int, ...]  # that it took of the bundle that it began with
     layer: int | None  # of the first teacher, for relations
     soft: soft_targets.Settings | None
 
@@ -147,11 +162,13 @@ class _Taught:
         return tuple(teacher.id for teacher in self.teachers)
 
 
-def _learn(taught: _Taught, parts: dict[str, int], *, cut: bool) -> tuple[LearnTasks, ...]:
+def _learn(taught: _Taught, parts: dict[str, int]) -> tuple[LearnTasks, ...]:
     """The stages that learn from teachers, then from labels."""
-    rate = STARTED_RATE if cut else pace_of(taught.preset).learning_rate
-    later = rate / 2 if cut else rate
+    rate = STARTED_RATE if taught.layers else pace_of(taught.preset).learning_rate
+    later = rate / 2 if taught.layers else rate
     stages = []
+    if layerwise.NAME in parts:
+        stages.append(_layers(taught, parts[layerwise.NAME], rate))
     if "relations" in parts:
         stages.append(_relations(taught, parts["relations"], rate))
     if "imitation" in parts:
@@ -170,6 +187,14 @@ def _learn(taught: _Taught, parts: dict[str, int], *, cut: bool) -> tuple[LearnT
     if "contrast" in parts:
         stages.append(contrast_pairs(taught.preset, taught.pairs, parts["contrast"], taught.seed))
     return tuple(stages)
+
+
+def _layers(taught: _Taught, steps: int, rate: float) -> LearnTasks:
+    """Embeddings are the teacher's own and stay so."""
+    own = layerwise.Settings(teacher=taught.followed, layers=taught.layers)
+    settings = replace(own, texts=max(1, steps * own.token_budget // FEWEST_TOKENS))
+    stage = _stage(layerwise.NAME, TaskShare(task=layerwise.NAME, settings=settings), steps, rate, taught.seed)
+    return replace(stage, frozen=("embeddings.",))
 
 
 def _relations(taught: _Taught, steps: int, rate: float) -> LearnTasks:

@@ -50,7 +50,7 @@ class TaughtTexts:
 
     rows: TokenRows  # all rows of the split, as the student's tokens
     chosen: np.ndarray  # (n,) int64 rows
-    vectors: tuple[TeacherVectors, ...]
+    vectors: tuple[TeacherVectors, ...]  # none for a task that asks the teachers itself
 
     @property
     def keys(self) -> np.ndarray:
@@ -93,7 +93,9 @@ def taught_rows(texts: TaughtTexts, places: np.ndarray) -> TaughtRows:
 
 
 def join_teachers(vectors: Sequence[np.ndarray]) -> np.ndarray:
-    """Unit vectors of several teachers (B, E1), (B, E2), … become unit vectors (B, E)."""
+    """Unit vectors of several teachers (B, E1), (B, E2), … become unit vectors (B, E). Of none at all: (0, 0)."""
+    if not vectors:
+        return np.zeros((0, 0), np.float32)
     joined: np.ndarray = np.concatenate(vectors, axis=1) / np.sqrt(len(vectors), dtype=np.float32)
     return joined
 
@@ -116,10 +118,19 @@ class Teachers:
 
     def taught(self, split: Split, rows: TokenRows, count: int) -> TaughtTexts:
         """The first ``count`` texts of the split, whose rows the student reads as ``rows``; all where there are fewer."""
-        content = f"{self.training_set.manifest.content_hash}-{split}"
-        order = generator_for("teacher outputs", content).permutation(len(rows.keys))
+        content, order = self._order(split, rows)
         vectors = tuple(self._vectors(teacher, split, content, order, count) for teacher in self.opened)
         return TaughtTexts(rows=rows, chosen=order[:count], vectors=vectors)
+
+    def drawn(self, split: Split, rows: TokenRows, count: int) -> TaughtTexts:
+        """The same texts without any vectors, for what asks the teachers while it learns."""
+        _, order = self._order(split, rows)
+        return TaughtTexts(rows=rows, chosen=order[:count], vectors=())
+
+    def _order(self, split: Split, rows: TokenRows) -> tuple[str, np.ndarray]:
+        """A name of the split's texts, and the order in which they are drawn."""
+        content = f"{self.training_set.manifest.content_hash}-{split}"
+        return content, generator_for("teacher outputs", content).permutation(len(rows.keys))
 
     def _vectors(self, teacher: Teacher, split: Split, content: str, order: np.ndarray, count: int) -> TeacherVectors:
         """The teacher reads the texts in its own rendering."""

@@ -58,6 +58,10 @@ class BertEncoder(TextEncoder, DistilBertModel):
         hidden_BLD: Tensor = self(input_ids=ids_BL, attention_mask=mask).last_hidden_state
         return hidden_BLD
 
+    def layer_states(self, ids_BL: Tensor, mask_BL: Tensor) -> tuple[Tensor, ...]:
+        embedded_BLD, *states = self(input_ids=ids_BL, attention_mask=mask_BL, output_hidden_states=True).hidden_states
+        return tuple(states)
+
 
 def build_encoder(preset: EncoderPreset, vocabulary_size: int | None = None, seed: int = 0) -> BertEncoder:
     """A new encoder with weights that are a function of ``seed`` alone, and as many tokens as there really are."""

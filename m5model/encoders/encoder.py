@@ -83,6 +83,10 @@ class TextEncoder(nn.Module):
         """
         raise NotImplementedError
 
+    def layer_states(self, ids_BL: Tensor, mask_BL: Tensor) -> tuple[Tensor, ...]:
+        """Hidden states (B, L, D) after each of its layers, the last of which ``hidden_states`` gives."""
+        raise NotImplementedError
+
     def vectors(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
         """Unit vectors (B, D) float32 of token ids (B, L) int64 and their mask (B, L), 1 where there is a token."""
         hidden_BLD = self.hidden_states(ids_BL, mask_BL)

@@ -40,6 +40,10 @@ class DividedEncoder(TextEncoder):
         own = self._own_rows(len(ids_BL), ids_BL.device)
         return self._join(self._encoder.hidden_states(ids_BL[own], mask[own]), len(ids_BL))
 
+    def layer_states(self, ids_BL: Tensor, mask_BL: Tensor) -> tuple[Tensor, ...]:
+        own = self._own_rows(len(ids_BL), ids_BL.device)
+        return tuple(self._join(states, len(ids_BL)) for states in self._encoder.layer_states(ids_BL[own], mask_BL[own]))
+
     def vectors(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
         own = self._own_rows(len(ids_BL), ids_BL.device)
         return self._join(self._encoder.vectors(ids_BL[own], mask_BL[own]), len(ids_BL))

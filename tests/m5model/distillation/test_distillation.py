@@ -122,7 +122,7 @@ def test_a_bundle_of_another_size_is_refused_before_anything_is_trained(trained)
         student(MINI, (trained.teacher,), start_from=trained.student, steps=2)
 
 
-@pytest.mark.parametrize("wrong", [{}, {"layers": (0,), "without": ["imitation", "judgements"]}])
+@pytest.mark.parametrize("wrong", [{}, {"layers": (0,), "without": ["layers", "imitation", "judgements"]}])
 def test_steps_in_which_nothing_would_be_learned_are_refused(trained, wrong: dict[str, Any]) -> None:
     preset = cut(TINY, wrong.get("layers", ()))
     with pytest.raises(ConfigurationError, match="nothing would be learned in 5 steps"):
