@@ -87,7 +87,7 @@ def test_the_parts_of_a_layer_are_what_its_attention_computes(trained) -> None:
 def test_a_student_that_lost_a_layer_learns_the_relations_of_the_whole(trained, tmp_path) -> None:
     teacher, path = trained.teacher, str(trained.teacher_folder)
     training_set = open_training_set(find_training_set(trained.workspace, None))
-    absent = ["imitation", "judgements"]
+    absent = ["layers", "imitation", "judgements"]
     recipe = student(cut(TINY, (1,)), (teacher,), start_from=teacher, layers=(1,), steps=25, without=absent, relations_of=LAST)
     assert [stage.stage for stage in recipe.stages] == ["begin", "relations", "export"]
     machine = Machine(threads=1, without_guards=("overfit", "learning_rate"))

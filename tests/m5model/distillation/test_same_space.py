@@ -99,12 +99,12 @@ def small(trained, tmp_path_factory) -> tuple[Workspace, str]:
     return workspace, fulfil(request).id
 
 
-def test_a_student_for_queries_names_the_other_space_and_was_taught_by_imitation_alone(trained, small) -> None:
+def test_a_student_for_queries_names_the_other_space_and_was_taught_its_targets_vectors_alone(trained, small) -> None:
     workspace, name = small
     manifest = read_manifest(workspace.bundle(name))
     assert manifest.same_space == (SameSpace(bundle=trained.student.id, space_id=trained.student.space_id),)
     assert "same_space.json" in manifest.files
-    assert [stage["stage"] for stage in manifest.recipe["stages"]] == ["begin", "imitation", "export"]
+    assert [stage["stage"] for stage in manifest.recipe["stages"]] == ["begin", "layers", "imitation", "export"]
     figures = {figure.name: figure for figure in manifest.gate}
     assert figures["same_space_cosine"].low < figures["same_space_cosine"].value < figures["same_space_cosine"].high
     assert f"  {trained.student.id}, space {trained.student.space_id}: vectors of both may be compared" in as_text(manifest)

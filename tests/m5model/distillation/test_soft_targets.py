@@ -135,7 +135,7 @@ def test_a_student_learns_what_the_cross_encoder_says_of_pairs(trained, cross, w
     settings = Settings(cross_encoder=read_manifest(str(cross)).id)
     recipe = student(
         cut(TINY, (1,)), (teacher,), start_from=teacher, layers=(1,), pairs="pairs", steps=12,
-        without=["imitation", "judgements", "contrast"], soft=settings,
+        without=["layers", "imitation", "judgements", "contrast"], soft=settings,
     )  # fmt: skip
     assert [stage.stage for stage in recipe.stages] == ["begin", "soft_targets", "export"]
     machine = Machine(threads=1, without_guards=("overfit", "learning_rate", "shuffled_labels", "leakage"))
