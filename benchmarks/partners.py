@@ -62,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the public sets (default: %(default)s)")
     parser.add_argument("--sets", nargs="+", help="all otherwise")
     parser.add_argument("--ways", nargs="+", help="all otherwise")
+    parser.add_argument("--settings", nargs="+", default=[], metavar="NAME=VALUE", help="of the strategy, beside the set's own")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="a file of results, which is added to")
@@ -82,7 +83,7 @@ def _run(partner: ModuleType, workspace: Workspace, name: str, way: str, argumen
         engine=engine,
         vectors=str(kept) if kept is not None and kept.is_file() else None,
         allow_seen=partner.ALLOW_SEEN,
-        settings=(*settings, *partner.settings_of(name, strategy)),
+        settings=(*settings, *partner.settings_of(name, strategy), *arguments.settings),
         seed=arguments.seed,
         threads=arguments.threads,
         device="cpu",

@@ -1,4 +1,4 @@
-"""Vectors as inputs of an ensemble: the cosine of two, and their difference and product along the main directions of the space.
+"""Vectors as inputs of an ensemble: the cosine of two, and their difference along the main directions of the space.
 
 Tensor suffixes: B rows, D dimensions, K components.
 """
@@ -36,22 +36,14 @@ class Directions:
         return (vectors_BD - self.mean_D) @ self.components_KD.T
 
     def pair_names(self) -> tuple[str, ...]:
-        numbers = range(len(self.components_KD))
-        return (
-            "cosine",
-            "distance",
-            *(f"difference_{number}" for number in numbers),
-            *(f"product_{number}" for number in numbers),
-        )
+        return ("cosine", "distance", *(f"difference_{number}" for number in range(len(self.components_KD))))
 
     def pair_inputs(self, left_BD: np.ndarray, right_BD: np.ndarray) -> np.ndarray:
-        """(B, 2 + 2K) float64 of pairs of vectors."""
-        left_BK, right_BK = self.project(left_BD), self.project(right_BD)
+        """(B, 2 + K) float64 of pairs of vectors."""
+        apart_BK = np.abs(self.project(left_BD) - self.project(right_BD))
         cosine_B1 = (left_BD * right_BD).sum(axis=1, keepdims=True)
-        distance_B1 = np.abs(left_BK - right_BK).sum(axis=1, keepdims=True)
-        return np.concatenate([cosine_B1, distance_B1, np.abs(left_BK - right_BK), left_BK * right_BK], axis=1).astype(
-            np.float64
-        )
+        found = np.concatenate([cosine_B1, apart_BK.sum(axis=1, keepdims=True), apart_BK], axis=1)
+        return found.astype(np.float64)
 
     def save(self, folder: Path) -> None:
         np.savez(folder / "directions.npz", mean=self.mean_D, components=self.components_KD, space=np.asarray(self.space_id))
