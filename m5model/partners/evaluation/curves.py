@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
-from m5model.partners.evaluation.scored import Scored
+from m5model.partners.evaluation.scored import Scored, predicted
 
 POINTS = 120
 BINS = 12
@@ -39,6 +39,22 @@ def draw_precision(scored: dict[str, Scored]) -> Picture:
         wanted = np.linspace(0, 1, POINTS)
         heights = [float(precision[recall >= share].max(initial=0.0)) for share in wanted]
         curves.append(Curve(name=name, x=tuple(map(float, wanted)), y=tuple(heights)))
+    return Picture(title="Precision over recall", x_axis="recall", y_axis="precision", curves=tuple(curves))
+
+
+def draw_answers(scored: dict[str, Scored]) -> Picture:
+    """Precision over recall of several models' answers, the most confident first; recall is of rows that have an answer."""
+    wanted = np.linspace(0, 1, POINTS)
+    curves = []
+    for name, one in scored.items():
+        said, confidence = predicted(one)
+        answered = np.flatnonzero([value is not None for value in said])
+        order = answered[np.argsort(-confidence[answered], kind="stable")]
+        right = np.zeros(len(order)) if one.right is None else one.right[order].astype(np.float64)
+        recall = np.cumsum(right) / max(1, len(one) if one.stated is None else int(one.stated.sum()))
+        precision = np.cumsum(right) / np.arange(1, len(right) + 1)
+        heights = tuple(float(precision[recall >= share].max(initial=0.0)) for share in wanted)
+        curves.append(Curve(name=name, x=tuple(map(float, wanted)), y=heights))
     return Picture(title="Precision over recall", x_axis="recall", y_axis="precision", curves=tuple(curves))
 
 

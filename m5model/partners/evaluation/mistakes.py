@@ -32,7 +32,8 @@ def worst_mistakes(scored: Scored, data: PartnerData, rows: np.ndarray, shown: i
     languages, sides = chosen.column(LANGUAGE), [chosen.texts(side) for side in kind.sides]
     if scored.query is not None:
         sides = [[str(query) for query in scored.query[ranked[:shown]]], *sides]
-    evidence = [(one.name, chosen.column(one.name)) for one in data.partner.evidence]
+    named = ("name",) if kind.name == "attributes" else ()
+    evidence = [(name, chosen.column(name)) for name in (*named, *(one.name for one in data.partner.evidence))]
     return tuple(
         Mistake(
             said=_said(scored, row),

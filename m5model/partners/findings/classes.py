@@ -16,7 +16,7 @@ from m5model.partners.classes.centroids import Centroids
 from m5model.partners.classes.space import ClassSpace
 from m5model.partners.classes.spellings import find_spellings
 from m5model.partners.data import PartnerData
-from m5model.partners.evaluation.curves import Curve, Picture
+from m5model.partners.evaluation.curves import Curve, Picture, draw_answers
 from m5model.partners.evaluation.metrics.answers import answer_pr_auc, recall_at
 from m5model.partners.evaluation.refusal import refusal_threshold
 from m5model.partners.evaluation.scored import Scored, pair_with_truth, predicted
@@ -33,14 +33,13 @@ ERROR_SHARE = 0.05  # of listings whose class is known, that may be refused
 SHOTS = (1, 2, 5, 10)
 FEW_FROM = 10  # learned listings of a class that the few-shot curve is about
 PRECISIONS = (99, 95, 90, 80)
-POINTS = 120
 
 
 def find(data: PartnerData, vectors: Vectors | None, judged: Judged) -> Findings:
     """What vectors say needs vectors; refusals are of the model whatever it reads."""
     threshold, refusals = _refusals(judged)
     table = pa.table({"error_share": [ERROR_SHARE], "threshold": [threshold]})
-    pictures = (_draw_recall(judged),)
+    pictures = (draw_answers({judged.name: judged.test}),)
     if vectors is None:
         return Findings(figures=refusals, pictures=pictures, tables={"refusal": table})
     curve, shots = _few_shots(data, vectors)
@@ -141,18 +140,3 @@ def _spellings(data: PartnerData, vectors: Vectors) -> pa.Table:
     order = np.argsort(-counts, kind="stable")
     found = find_spellings(tuple(names[order].tolist()), means.vectors[0][order])
     return pa.Table.from_pylist([asdict(pair) for pair in found])
-
-
-def _draw_recall(judged: Judged) -> Picture:
-    """Precision over recall of answers, the most confident first."""
-    wanted = np.linspace(0, 1, POINTS)
-    scored = judged.test
-    said, confidence = predicted(scored)
-    answered = np.flatnonzero([one is not None for one in said])
-    order = answered[np.argsort(-confidence[answered], kind="stable")]
-    right = np.ones(0) if scored.right is None else scored.right[order].astype(np.float64)
-    recall = np.cumsum(right) / max(1, int(_known(scored).sum()))
-    precision = np.cumsum(right) / np.arange(1, len(right) + 1)
-    heights = [float(precision[recall >= share].max(initial=0.0)) for share in wanted]
-    line = Curve(name=judged.name, x=tuple(map(float, wanted)), y=tuple(heights))
-    return Picture(title="Precision over recall", x_axis="recall", y_axis="precision", curves=(line,))

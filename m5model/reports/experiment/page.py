@@ -9,6 +9,9 @@ from m5model.reports.experiment.drawing import draw_difference, draw_groups, dra
 from m5model.reports.pages import LANGUAGE_NAMES, open_template
 from schemas.locales import RIGHT_TO_LEFT
 
+SHOWN_ROWS = 30  # of a table that an experiment found
+CELL_CHARACTERS = 160
+
 VERDICTS = {
     "better": "better: the whole interval lies above zero",
     "worse": "worse: the whole interval lies below zero",
@@ -26,6 +29,7 @@ def render_experiment(outcome: Outcome) -> str:
         Path(__file__).parent,
         number=_number,
         signed=_signed,
+        cell=_cell,
         direction=lambda code: "rtl" if code in RIGHT_TO_LEFT else "ltr" if code in LANGUAGE_NAMES else "auto",
     )
     partner = outcome.data.partner
@@ -38,6 +42,10 @@ def render_experiment(outcome: Outcome) -> str:
         differences=[(one, Markup(draw_difference(one))) for one in manifest.comparisons],
         groups=Markup(draw_groups(manifest.groups)),
         pictures=[(one, Markup(draw_picture(one)), legend_of(one)) for one in outcome.pictures],
+        tables=[
+            (name, table.column_names, table.slice(0, SHOWN_ROWS).to_pylist(), table.num_rows)
+            for name, table in outcome.tables.items()
+        ],
         mistakes=outcome.mistakes,
         calibration=outcome.ours.calibration,
     )
@@ -45,6 +53,13 @@ def render_experiment(outcome: Outcome) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}".replace("-", "−") if isinstance(value, float) else f"{value:,}"
+
+
+def _cell(value: object) -> str:
+    """A cell of a table: numbers as elsewhere, long texts cut."""
+    if value is None or isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _number(value)
+    return str(value)[:CELL_CHARACTERS]
 
 
 def _signed(value: float | None) -> str:

@@ -13,6 +13,7 @@ from m5model.partners.evaluation.refusal import refusal_threshold
 from m5model.partners.experiment import Outcome, Plan, run_experiment
 from m5model.partners.strategies import centroids, class_ranking
 from m5model.partners.vectors import Vectors, given_vectors
+from m5model.reports.experiment.page import render_experiment
 from schemas.errors import BadDataError, SpaceMismatchError
 from tests.m5model.partners.conftest import DIMENSIONS, SPACE, Row, open_rows
 
@@ -80,6 +81,12 @@ def test_a_brand_that_was_never_learned_is_refused(ranked: tuple[Plan, Outcome])
     figures = figures_of(ranked[1])
     assert figures["unknown_refused"] > 0.7
     assert figures["known_refused"] < 0.15
+
+
+def test_the_page_lists_names_that_may_be_one_brand(ranked: tuple[Plan, Outcome]) -> None:
+    page = render_experiment(ranked[1])
+    assert "<h2>Spellings</h2>" in page
+    assert "Few listings a class" in page
 
 
 def test_with_shuffled_labels_brands_are_guessed(tmp_path: Path) -> None:
