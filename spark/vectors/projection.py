@@ -1,4 +1,4 @@
-"""Projects vectors to fewer dimensions, orthogonally. The id of the vector space seeds the projection.
+"""Changes vectors of listings: a given map, or an orthogonal projection to fewer dimensions that the space's id seeds.
 
 Projection to D' of D dimensions keeps inner products up to noise of the order 1/sqrt(D') (Johnson and Lindenstrauss, 1984);
 where D is the smaller, the vectors are embedded isometrically, so that cosines stay what they were.
@@ -6,6 +6,7 @@ where D is the smaller, the vectors are embedded isometrically, so that cosines 
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from schemas.space import sha256_hex
 from spark.vectors.columns import to_unit_length, vectors_from_arrow, vectors_to_lists
 
 Batches = Iterator[pa.RecordBatch]
+Vectors = NDArray[Any]
 
 
 @lru_cache(maxsize=4)
@@ -30,19 +32,28 @@ def projection_matrix(space_id: str, dimensions: int, projected: int) -> NDArray
 
 def project_vectors(listings: DataFrame, space_id: str, projected: int, *, unit_length: bool) -> DataFrame:
     """``vector`` replaced by its projection (array<float> of ``projected`` elements); the other columns as they are."""
+
+    def project(vectors_ND: Vectors) -> Vectors:
+        projected_NP = vectors_ND.astype(np.float64) @ projection_matrix(space_id, vectors_ND.shape[1], projected)
+        return to_unit_length(projected_NP) if unit_length else projected_NP
+
+    return map_vectors(listings, project)
+
+
+def map_vectors(listings: DataFrame, change: Callable[[Vectors], Vectors]) -> DataFrame:
+    """``vector`` (array<float>) replaced by what ``change`` makes of many at a time (N, D); the other columns as they are."""
     others = [column for column in listings.columns if column != "vector"]
     selected = listings.select(*others, "vector")
-    return selected.mapInArrow(_projector(space_id, projected, unit_length), selected.schema)
+    return selected.mapInArrow(_mapper(change), selected.schema)
 
 
-def _projector(space_id: str, projected: int, unit_length: bool) -> Callable[[Batches], Batches]:
-    def project(batches: Batches) -> Batches:
+def _mapper(change: Callable[[Vectors], Vectors]) -> Callable[[Batches], Batches]:
+    def apply(batches: Batches) -> Batches:
         for batch in batches:
             if not batch.num_rows:
                 continue
             vectors_ND = vectors_from_arrow(batch["vector"])
-            projected_NP = vectors_ND.astype(np.float64) @ projection_matrix(space_id, vectors_ND.shape[1], projected)
-            column = vectors_to_lists(to_unit_length(projected_NP) if unit_length else projected_NP)
+            column = vectors_to_lists(change(vectors_ND))
             yield batch.set_column(batch.schema.get_field_index("vector"), "vector", column)
 
-    return project
+    return apply
