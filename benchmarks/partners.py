@@ -109,6 +109,7 @@ def _figures_of(manifest: ExperimentManifest) -> dict[str, Any]:
         "lift": [lift.difference, lift.low, lift.high],
         "verdict": lift.verdict,
         "notes": list(manifest.notes),
+        "compared": [[one.ours, one.theirs, one.difference, one.low, one.high, one.verdict] for one in manifest.comparisons],
         "parts": {one.ours: one.our_value for one in manifest.comparisons[1:]},
         "figures": {figure.name: figure.value for figure in manifest.figures},
         "groups": {f"{group.column} {group.value}": [group.rows, group.figure.value] for group in manifest.groups},

@@ -27,6 +27,7 @@ SETS = ("home_depot", "sample", "sample_across")
 WAYS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "student_int8": ("fusion", "int8", ()),
     "teacher": ("fusion", "torch", ()),
+    "ensemble": ("frozen", "int8", ()),
     "projection": ("projection", "int8", ()),
     "projection_whole": ("projection", "int8", ("dimensions=384", "prefixes=[64,128,256]")),
     "two_tower": ("two-tower", "int8", ()),

@@ -144,6 +144,7 @@ def run_experiment(plan: Plan) -> Outcome:
     rows = plan.data.rows_of("test")
     comparisons = [compare(metric, ours.test, baseline.test, (ours.name, baseline.name))]
     comparisons += [compare(metric, part, baseline.test, (name, baseline.name)) for name, part in _parts(plan, ours)]
+    comparisons += _beside_itself(plan, ours)
     found = _find(plan, ours)
     manifest = ExperimentManifest(
         id=plan.id,
@@ -175,6 +176,15 @@ def run_experiment(plan: Plan) -> Outcome:
         mistakes=worst_mistakes(ours.test, plan.data, rows),
         tables=found.tables,
     )
+
+
+def _beside_itself(plan: Plan, ours: Judged) -> list[Comparison]:
+    """The same strategy without our vectors, where it can do without and is not the baseline anyway."""
+    partner = plan.data.partner
+    if plan.vectors is None or plan.strategy == partner.baseline or not getattr(plan.module, "DOES_WITHOUT", False):
+        return []
+    bare = _judge(plan, plan.module, plan.given().without_vectors(), plan.chosen, _name(plan.strategy, has_vectors=False))
+    return [compare(find_metric(partner.metric), ours.test, bare.test, (ours.name, bare.name))]
 
 
 def _find(plan: Plan, ours: Judged) -> Findings:

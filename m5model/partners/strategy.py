@@ -1,7 +1,8 @@
 """What strategies are given, and what they give: see m5model/partners/strategies.
 
 A strategy is a module with SUMMARY, NEEDS, COSTS and GOOD_FOR (texts of ``m5 strategies``), SERVES (label kinds), USES_VECTORS,
-TRAINS_ENCODER, Settings (a dataclass), fit(given, settings) -> Fitted, and load(folder) -> Fitted.
+TRAINS_ENCODER, perhaps DOES_WITHOUT (vectors), Settings (a dataclass), fit(given, settings) -> Fitted, and
+load(folder) -> Fitted.
 """
 
 from dataclasses import dataclass, replace

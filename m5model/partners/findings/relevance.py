@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from m5model.gates.evidence import state
+from m5model.gates.intervals import bootstrap
 from m5model.partners.data import PartnerData
 from m5model.partners.evaluation.metric import metrics_of
-from m5model.partners.evaluation.metrics.ranking import DEPTH
+from m5model.partners.evaluation.metrics.ranking import DEPTH, ndcg_at_10
 from m5model.partners.evaluation.scored import Scored
 from m5model.partners.finding import Findings
 from m5model.partners.ranking import numbered
@@ -49,8 +50,9 @@ def find(data: PartnerData, vectors: Vectors | None, judged: Judged) -> Findings
     languages = np.asarray(tested.column("query_language"), object)[np.unique(query, return_index=True)[1]]
     measured_on = f"{len(queries):,} queries of the split test among {len(texts):,} texts"
     figures = [one for name, ranking in rankings.items() for one in _figures(name, ranking, measured_on)]
+    lifts = [_lift(name, ranking, rankings[""], measured_on) for name, ranking in rankings.items() if name]
     return Findings(
-        figures=(*figures, *_figures_by_language(rankings[""], languages)),
+        figures=(*figures, *lifts, *_figures_by_language(rankings[""], languages)),
         tables={"collection_ranks": _table(rankings[""], queries, texts)},
     )
 
@@ -111,6 +113,29 @@ def _figures(name: str, ranking: Scored, measured_on: str) -> list[Figure]:
     ending = f"_{name}" if name else ""
     values = {metric.name: metric.measure(ranking) for metric in metrics_of("relevance")}
     return [state(f"collection_{metric}{ending}", value, measured_on) for metric, value in values.items() if np.isfinite(value)]
+
+
+def _lift(name: str, theirs: Scored, ours: Scored, measured_on: str) -> Figure:
+    """nDCG@10 of the model less that of a part, with its interval over queries."""
+    rows_of = {"ours": _rows_by_query(ours), "theirs": _rows_by_query(theirs)}
+
+    def difference(queries: np.ndarray) -> float:
+        values = (
+            ndcg_at_10(ranking.select(np.concatenate([rows_of[whose][query] for query in queries])))
+            for whose, ranking in (("ours", ours), ("theirs", theirs))
+        )
+        return next(values) - next(values)
+
+    count = len(rows_of["ours"])
+    found = bootstrap(difference, np.arange(count))
+    return Figure(
+        name=f"collection_ndcg_at_10_above_{name}", value=found.value, low=found.low, high=found.high, measured_on=measured_on
+    )
+
+
+def _rows_by_query(ranking: Scored) -> list[np.ndarray]:
+    order = np.argsort(ranking.entity, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(ranking.entity))[:-1])
 
 
 def _figures_by_language(ranking: Scored, languages: np.ndarray) -> list[Figure]:

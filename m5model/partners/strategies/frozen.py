@@ -26,6 +26,7 @@ COSTS = "the encoding of every text once, then seconds; no torch"
 GOOD_FOR = "a first answer, and production beside features that a team has already"
 SERVES = tuple(kind for kind in list_members(inputs) if kind in OBJECTIVES)
 USES_VECTORS = True
+DOES_WITHOUT = True  # fitted without vectors, too, so that a report says what they add
 TRAINS_ENCODER = False
 
 KIND_FILE = "kind.json"

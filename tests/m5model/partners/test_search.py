@@ -11,7 +11,7 @@ import pytest
 from m5model.partners.data import PartnerData
 from m5model.partners.experiment import Outcome, Plan, run_experiment
 from m5model.partners.registry import find_strategy
-from m5model.partners.strategies import bm25, fusion, projection, two_tower
+from m5model.partners.strategies import bm25, frozen, fusion, projection, two_tower
 from m5model.partners.vectors import Vectors
 from schemas.errors import ConfigurationError, SpaceMismatchError
 from tests.m5model.partners.conftest import DIMENSIONS, SPACE, open_rows
@@ -46,7 +46,7 @@ def test_a_trained_map_finds_what_the_bundles_cosine_and_words_do_not(projected:
 
 def test_the_whole_collection_is_searched_by_query_language_too(projected: Outcome) -> None:
     names = {figure.name for figure in projected.manifest.figures}
-    assert {"ndcg_at_10", "collection_map", "collection_map_first_8"} <= names
+    assert {"ndcg_at_10", "collection_map", "collection_map_first_8", "collection_ndcg_at_10_above_first_8"} <= names
     assert value_of(projected, "collection_map") > 0.4
     assert projected.tables["collection_ranks"].num_rows
 
@@ -87,7 +87,19 @@ def test_bm25_ranks_by_words_and_chooses_its_units_on_validate(tmp_path: Path) -
     assert scores[gains > 0.5].min() > scores[gains < 0.5].max()
 
 
-@pytest.mark.parametrize("strategy", ["projection", "two-tower", "fusion", "bm25"])
+def test_an_ensemble_says_what_vectors_add_to_itself(tmp_path: Path) -> None:
+    rows = query_rows(60)
+    plan = Plan(
+        data=open_rows(tmp_path, rows, "search"),
+        vectors=meaning_vectors(rows),
+        strategy="frozen",
+        settings=frozen.Settings(trees=10, min_rows=3),
+    )
+    last = run_experiment(plan).manifest.comparisons[-1]
+    assert (last.ours, last.theirs) == ("frozen with our vectors", "frozen without our vectors")
+
+
+@pytest.mark.parametrize("strategy", ["projection", "two-tower", "fusion", "bm25", "frozen"])
 def test_models_come_back_from_disk_with_the_same_scores(
     strategy: str, searched: tuple[PartnerData, Vectors], tmp_path: Path
 ) -> None:
@@ -97,6 +109,7 @@ def test_models_come_back_from_disk_with_the_same_scores(
         "two-tower": two_tower.Settings(dimensions=4, rounds=1, buckets=64, layer=8),
         "fusion": fusion.Settings(dimensions=4),
         "bm25": bm25.Settings(),
+        "frozen": frozen.Settings(trees=5),
     }
     module = find_strategy(strategy)
     fitted = module.fit(_given(data, vectors), quick[strategy])
