@@ -52,10 +52,9 @@ class Fusion:
         return Scores(values=self.evidence(data, vectors, rows).mix(self.share))
 
     def parts(self, data: PartnerData, vectors: Vectors | None, rows: np.ndarray) -> dict[str, Scores]:
-        """Each alone, and the bundle's vectors as they are."""
+        """The towers alone, and the bundle's vectors as they are; BM25 is what a report compares with anyway."""
         given = self.towers.require(vectors)
         return {
-            "bm25": self.lexical.scores(data, None, rows),
             "the towers": self.towers.scores(data, given, rows),
             "the bundle's cosine": frozen_cosines(data, given, rows),
         }
