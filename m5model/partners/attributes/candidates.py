@@ -87,9 +87,9 @@ def _collect(question: Question, known: Known) -> list[Candidate]:
             value = normalise_value(question.text[first:last], question.language)
             one = found.setdefault(value, Candidate(value=value))
             one.is_tagged, one.place = True, one.place or (first, last)
-    if known.vote is not None:
-        for value in sorted(known.vote.values, key=lambda value: (-known.vote.values[value], value))[:VOTED]:  # type: ignore[union-attr]
-            found.setdefault(value, Candidate(value=value))
+    votes = known.vote.values if known.vote is not None else {}
+    for value in sorted(votes, key=lambda value: (-votes[value], value))[:VOTED]:
+        found.setdefault(value, Candidate(value=value))
     return [found[value] for value in sorted(found) if value]
 
 

@@ -13,7 +13,7 @@ from m5model.partners.attributes.candidates import Known, input_names, propose
 from m5model.partners.attributes.dictionary import Dictionary
 from m5model.partners.attributes.questions import Question, Questions, accepted_values
 from m5model.partners.attributes.reading import TaggedText
-from m5model.partners.attributes.votes import Voters
+from m5model.partners.attributes.votes import Vote, Voters
 from m5model.partners.boosting import TreeSettings, fit_trees, load_trees, predict, save_trees
 from m5model.partners.data import PartnerData
 from m5model.partners.strategy import Given, Scores
@@ -81,7 +81,7 @@ class Sources:
         whole = np.concatenate(inputs) if inputs else np.empty((0, len(self.input_names)), np.float32)
         return Proposed(question=np.asarray(places, np.int64), values=values, inputs=whole)
 
-    def _votes(self, questions: Sequence[Question], vectors: Vectors | None, folds: Sequence[int] | None):  # type: ignore[no-untyped-def]
+    def _votes(self, questions: Sequence[Question], vectors: Vectors | None, folds: Sequence[int] | None) -> list[Vote] | None:
         if self.voters is None:
             return None
         if vectors is None:

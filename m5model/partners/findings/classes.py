@@ -5,7 +5,7 @@ Centroids of the three forms stand beside the model in every report, since they 
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,40 +92,58 @@ def _forms(data: PartnerData, vectors: Vectors) -> tuple[Figure, ...]:
 
 def _few_shots(data: PartnerData, vectors: Vectors) -> tuple[tuple[Picture, ...], tuple[Figure, ...]]:
     """How often the nearest centroid is right where it is made of so many listings, of classes with FEW_FROM or more."""
-    learned = data.select(data.rows_of("learn"))
+    learned, tested = (data.select(data.rows_of(split)) for split in ("learn", "test"))
     names, label_N = np.unique(learned.column("label").astype(str), return_inverse=True)
     rich = np.flatnonzero(np.bincount(label_N) >= FEW_FROM)
-    tested = data.select(data.rows_of("test"))
     place = {str(name): number for number, name in enumerate(names)}
     truth = np.asarray([place.get(str(label), -1) for label in tested.column("label")])
     rows = np.flatnonzero(np.isin(truth, rich))
     if len(rich) < 2 or not len(rows):
         return (), ()
-    vectors_ND, vectors_BD = vectors.of(learned.texts()), vectors.of([tested.texts()[row] for row in rows])
-    found = []
-    for shots in (*SHOTS, None):
-        some = _first_of_each(label_N, learned.column("entity"), shots or len(label_N))
-        some = some[np.isin(label_N[some], rich)]
-        form = "even" if shots is None or shots >= FEW_FROM else "centred"
-        space = ClassSpace.fit(vectors_ND[some], label_N[some], form, vectors.space_id)  # type: ignore[arg-type]
-        means = Centroids.fit(space.apply(vectors_ND[some]), label_N[some], len(names), None, trimmed=False)
-        cosines = means.similarities(space.apply(vectors_BD), [None] * len(rows))
-        found.append(float((cosines.argmax(axis=1) == truth[rows]).mean()))
+    shown = Shown(
+        vectors_ND=vectors.of(learned.texts()),
+        label_N=np.where(np.isin(label_N, rich), label_N, -1),
+        entity_N=learned.entity,
+        vectors_BD=vectors.of([tested.texts()[row] for row in rows]),
+        truth_B=truth[rows],
+    )
+    found = [_accuracy(shown, shots) for shots in (*SHOTS, len(label_N))]
     measured_on = f"{len(rows):,} rows of test, {len(rich):,} classes with {FEW_FROM} learned listings or more"
     named = [f"{shots}_listings" for shots in SHOTS] + ["all_listings"]
     figures = tuple(state(f"few_shot_accuracy_{name}", value, measured_on) for name, value in zip(named, found, strict=True))
     line = Curve(name="nearest centroid", x=tuple(shots / FEW_FROM for shots in SHOTS), y=tuple(found[:-1]))
-    picture = Picture(
-        title="Few listings a class", x_axis=f"listings a class, of {FEW_FROM}", y_axis="share right", curves=(line,)
-    )
-    return (picture,), figures
+    return (
+        Picture(title="Few listings a class", x_axis=f"listings a class, of {FEW_FROM}", y_axis="share right", curves=(line,)),
+    ), figures
 
 
-def _first_of_each(label_N: np.ndarray, entity: np.ndarray, shots: int) -> np.ndarray:
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What the few-shot curve is measured on."""
+
+    vectors_ND: np.ndarray  # learned listings
+    label_N: np.ndarray  # their classes; -1 of those that are not looked at
+    entity_N: np.ndarray
+    vectors_BD: np.ndarray  # judged listings
+    truth_B: np.ndarray
+
+
+def _accuracy(shown: Shown, shots: int) -> float:
+    """Of centroids of so many listings a class; from FEW_FROM on there are enough for the spread inside classes."""
+    some = _first_of_each(shown.label_N, shown.entity_N, shots)
+    vectors_KD, label_K = shown.vectors_ND[some], shown.label_N[some]
+    space = ClassSpace.fit(vectors_KD, label_K, "even" if shots >= FEW_FROM else "centred", "")
+    means = Centroids.fit(space.apply(vectors_KD), label_K, int(shown.label_N.max()) + 1, None, trimmed=False)
+    cosines = means.similarities(space.apply(shown.vectors_BD), [None] * len(shown.truth_B))
+    return float((cosines.argmax(axis=1) == shown.truth_B).mean())
+
+
+def _first_of_each(label_N: np.ndarray, entity_N: np.ndarray, shots: int) -> np.ndarray:
     """The first ``shots`` rows of each class, in an order that has nothing to do with it: that of entities."""
-    order = np.lexsort((entity.astype(str), label_N))
-    counts = np.bincount(label_N)
-    rank = np.arange(len(order)) - (np.cumsum(counts) - counts)[label_N[order]]
+    order = np.lexsort((entity_N.astype(str), label_N))
+    order = order[label_N[order] >= 0]
+    ordered = label_N[order]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
     return order[rank < shots]
 
 

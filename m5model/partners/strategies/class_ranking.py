@@ -5,7 +5,7 @@ TF-IDF, and trees over all of that.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import lightgbm
@@ -147,7 +147,7 @@ def _fit_trees(
         matrix,
         truth,
         np.ones(len(truth)),
-        replace(settings),
+        settings,
         objective="binary",
         names=input_names(has_vectors=given.vectors is not None),
         seed=given.seed,
