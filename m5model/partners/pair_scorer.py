@@ -14,15 +14,13 @@ import pyarrow as pa
 from m5model.files import storage
 from m5model.partners.data import DataSource, PartnerData, data_schema
 from m5model.partners.evaluation.calibration import Calibration
-from m5model.partners.records import list_experiments, open_experiment
+from m5model.partners.finished import STRATEGIES
+from m5model.partners.records import open_experiment
 from m5model.partners.registry import find_partner, find_strategy
 from m5model.partners.vectors import given_vectors
 from schemas.errors import ConfigurationError, SpaceMismatchError
 from schemas.experiment import CALIBRATION_FILE, MODEL_FOLDER
 from schemas.workspace import Workspace
-
-# Their models read vectors that a catalogue has; others bring an encoder of their own, which executors do not run.
-STRATEGIES = ("frozen",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +32,6 @@ class ScorerBytes:
     strategy: str
     space_id: str
     files: Mapping[str, bytes]  # path below the experiment's folder → content
-
-
-def newest_scorer(workspace: Workspace, partner: str, space_id: str) -> str:
-    """Id of the newest experiment whose model scores pairs of that space; empty where there is none."""
-    fitting = [
-        one.id
-        for one in list_experiments(workspace, partner)
-        if one.strategy in STRATEGIES and one.space_id == space_id and CALIBRATION_FILE in one.files
-    ]
-    return fitting[-1] if fitting else ""
 
 
 def read_scorer(workspace: Workspace, partner: str, experiment: str, space_id: str) -> ScorerBytes:

@@ -14,9 +14,9 @@ from m5model.bundles.publish import staging_folder
 from m5model.files import storage
 from m5model.files.checksums import hash_files, verify_files
 from m5model.files.copies import local_copy
-from m5model.files.manifests import from_json
 from m5model.partners.evaluation.calibration import Calibration
 from m5model.partners.experiment import Outcome
+from m5model.partners.finished import find_finished, list_experiments
 from m5model.partners.registry import find_strategy
 from m5model.partners.strategy import Fitted
 from schemas.errors import ConfigurationError
@@ -33,19 +33,6 @@ class OpenedExperiment:
     manifest: ExperimentManifest
     fitted: Fitted
     calibration: Calibration | None
-
-
-def find_finished(workspace: Workspace, partner: str, experiment: str) -> ExperimentManifest | None:
-    """The manifest of that experiment; None where it was not finished."""
-    where = f"{workspace.experiment(partner, experiment)}/{MANIFEST_FILE}"
-    return from_json(ExperimentManifest, storage.read_bytes(where), where) if storage.exists(where) else None
-
-
-def list_experiments(workspace: Workspace, partner: str) -> list[ExperimentManifest]:
-    """Finished experiments of a partner, oldest first."""
-    names = storage.list_folders(f"{workspace.experiments}/{partner}")
-    found = (find_finished(workspace, partner, name) for name in names)
-    return sorted((one for one in found if one is not None), key=lambda one: (one.created_at, one.id))
 
 
 def write_experiment(workspace: Workspace, outcome: Outcome, page: str) -> ExperimentManifest:

@@ -21,6 +21,11 @@ def test_training_and_distillation_load_no_spark() -> None:
     assert _loaded(statement, "pyspark", "delta", "torch") == "['torch']"
 
 
+def test_publishing_loads_what_scores_pairs_only_where_an_experiment_is_named() -> None:
+    statement = "import jobs.publish_features, spark.features.recipes.duplicates, m5model.partners.finished"
+    assert _loaded(statement, "lightgbm", "sklearn", "rapidfuzz", "torch") == "[]"
+
+
 HEAVY = ("numpy", "pyarrow", "onnxruntime", "tokenizers", "boto3", "pandas", "torch", "transformers", "mlflow", "pyspark")
 
 

@@ -6,14 +6,14 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from m5model.partners.pair_scorer import newest_scorer
+from m5model.partners.finished import newest_scorer
+from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.checks import is_number, is_whole, require
 from schemas.features import SPACE_ID, FeatureView
 from schemas.listing import ITEM_ID, LOCALE
 from schemas.tables import TEXT
 from schemas.tables import Column as TableColumn
 from schemas.workspace import Workspace
-from spark.features.pair_probability import READS, add_probability
 from spark.features.recipe import NeighbourNeed, ViewInputs, ViewRecipe, flag
 
 NEWEST, NO_EXPERIMENT = "newest", "none"
@@ -88,6 +88,8 @@ def _judge(pairs: DataFrame, inputs: ViewInputs, settings: DuplicateSettings) ->
     """The pairs with their probability; null where no experiment is named."""
     if settings.experiment == NO_EXPERIMENT:
         return pairs.withColumn("probability", F.lit(None).cast("double"))
+    from spark.features.pair_probability import add_probability  # what scores is needed by this alone
+
     workspace = inputs.require_workspace()
     return add_probability(pairs, inputs.catalogue, workspace, settings.experiment, inputs.space_id)
 
@@ -147,6 +149,6 @@ RECIPE = ViewRecipe(
     settings=DuplicateSettings(),
     build=build_duplicates,
     search=_need,
-    reads_for=lambda settings: () if settings.experiment == NO_EXPERIMENT else READS,
+    reads_for=lambda settings: () if settings.experiment == NO_EXPERIMENT else DEFAULT_RENDERING.fields,
     pin=pin_experiment,
 )

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from m5model.partners.experiment import Plan, run_experiment
-from m5model.partners.pair_scorer import newest_scorer
+from m5model.partners.finished import newest_scorer
 from m5model.partners.records import open_experiment, write_experiment
 from m5model.partners.strategies.frozen import Settings
 from schemas.errors import ConfigurationError, SpaceMismatchError
