@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +16,11 @@ from m5model.partners.networks import Network, to_probability
 from m5model.partners.strategy import Scores
 from m5model.partners.vectors import Vectors
 
+if TYPE_CHECKING:
+    from m5model.partners.fine_tuning import Tower
+
 FIRST_FOLDER, SECOND_FOLDER, VALUES_FILE, NETWORK_FILE = "first", "second", "values.json", "network.npz"
+ENCODER_FOLDER = "encoder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,21 +57,33 @@ class TwoPhases:
     head: Network
     rates: clicks.ClickInputs
     network: Network
+    tower: "Tower | None" = None  # the encoder, where it was fine-tuned
+
+    @cached_property
+    def own_vectors(self) -> Vectors | None:
+        """Those of the fine-tuned encoder; None where the bundle's are read."""
+        return None if self.tower is None else self.tower.vectors()
+
+    def _say(self, data: PartnerData, vectors: Vectors | None, rows: np.ndarray) -> np.ndarray:
+        """What the first phase says (k,)."""
+        return self.head.logits(self.texts.matrix(data, self.own_vectors or vectors, rows))
 
     def scores(self, data: PartnerData, vectors: Vectors | None, rows: np.ndarray) -> Scores:
         """Probabilities (k,)."""
-        said = self.head.logits(self.texts.matrix(data, vectors, rows))
+        said = self._say(data, vectors, rows)
         return Scores(values=to_probability(self.network.logits(beside(said, self.rates.matrix(data, None, rows)))))
 
     def parts(self, data: PartnerData, vectors: Vectors | None, rows: np.ndarray) -> dict[str, Scores]:
         """The first phase by itself."""
-        return {"phase 1": Scores(values=to_probability(self.head.logits(self.texts.matrix(data, vectors, rows))))}
+        return {"phase 1": Scores(values=to_probability(self._say(data, vectors, rows)))}
 
     def save(self, folder: Path) -> None:
         for name, inputs, network in ((FIRST_FOLDER, self.texts, self.head), (SECOND_FOLDER, self.rates, self.network)):
             (folder / name).mkdir(parents=True, exist_ok=True)
             inputs.save(folder / name)
             network.save(folder / name / NETWORK_FILE)
+        if self.tower is not None:
+            self.tower.save(folder / ENCODER_FOLDER)
 
 
 def beside(said: np.ndarray, rates: np.ndarray) -> np.ndarray:
@@ -82,6 +100,15 @@ def load_phases(folder: Path) -> TwoPhases:
     texts = TextInputs(
         columns=rates.columns, directions=directions, values={name: tuple(known) for name, known in values.items()}
     )
+    tower = None
+    if (folder / ENCODER_FOLDER).is_dir():
+        from m5model.partners.fine_tuning import Tower
+
+        tower = Tower.load(folder / ENCODER_FOLDER)
     return TwoPhases(
-        texts=texts, head=Network.load(first / NETWORK_FILE), rates=rates, network=Network.load(second / NETWORK_FILE)
+        tower=tower,
+        texts=texts,
+        head=Network.load(first / NETWORK_FILE),
+        rates=rates,
+        network=Network.load(second / NETWORK_FILE),
     )

@@ -1,6 +1,7 @@
 """Click models where only vectors know what is clicked, and where nothing does."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,3 +100,17 @@ def test_rates_of_a_model_with_times_are_of_what_was_shown_before(tmp_path: Path
     first = int(np.argmin(data.column("at")))
     assert rates[first] == pytest.approx(0.5)
     assert np.ptp(rates) > 0.1
+
+
+def test_an_encoder_that_clicks_have_fine_tuned_is_kept_with_both_phases(trained: Any, tmp_path: Path) -> None:
+    rows = click_rows(240)
+    data = open_rows(tmp_path, rows, "ctr")
+    given = Given(data=data, vectors=None, source=str(trained.student_folder), device="cpu")
+    settings = two_phase.Settings(components=4, rounds=2, steps=2, tokens=16)
+    fitted = two_phase.fit(given, settings)
+    assert fitted.tower is not None
+    fitted.save(tmp_path / "model")
+    tested = data.rows_of("test")
+    scores = fitted.scores(data, None, tested).values
+    np.testing.assert_allclose(two_phase.load(tmp_path / "model").scores(data, None, tested).values, scores, atol=1e-5)
+    assert np.ptp(scores) > 0
