@@ -82,6 +82,11 @@ class Found:
     soft: soft_targets.Settings | None
     training_set: TrainingSet
 
+    @property
+    def is_its_own_teacher(self) -> bool:
+        """Does the student begin with its only teacher?"""
+        return self.begun is not None and [one.id for one in self.manifests] == [self.begun.id]
+
 
 def fulfil(request: Request, notes: Notes | None = None) -> BundleManifest:
     """Make the student. Raises GateRefusedError where no candidate, or not this student, is within the gate.
@@ -143,6 +148,8 @@ def _soft_targets(request: Request, path: str) -> soft_targets.Settings:
 
 def _recipe(request: Request, found: Found, layers: tuple[int, ...], steps: int | None, pairs: str) -> Recipe:
     own = preset_of(found.begun) if found.begun else STUDENT_70M
+    if request.candidates and not layers and found.is_its_own_teacher and not pairs:
+        steps = 0  # the candidate that takes all layers has nothing to learn: it is the teacher, exported
     return student(
         get_preset(request.preset) if request.preset else cut(own, layers),
         found.manifests,

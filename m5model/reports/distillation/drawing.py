@@ -54,7 +54,7 @@ def draw_frontier(trials: Sequence[Trial]) -> str:
     line = " ".join(f"{x.place(one.ms_at_32_tokens):.1f},{y.place(one.agreement):.1f}" for one in best)
     dots = "".join(_candidate(one, x, y, is_chosen=one is trials[0], is_best=one in best) for one in trials)
     frame = _frame(x, y, "ms of one text of 32 tokens", "agreement with the teachers")
-    text = f"{len(trials)} candidates, milliseconds against agreement; {trials[0].name} was chosen"
+    text = f"candidates ({len(trials)}): milliseconds against agreement; {trials[0].name} was chosen"
     return _svg(WIDTH, HEIGHT, text, f'{frame}<polyline class="front" points="{line}"/>{dots}')
 
 

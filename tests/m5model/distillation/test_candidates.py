@@ -1,11 +1,17 @@
 """Candidates: layers of a bundle, tried briefly, chosen by agreement within the limits of the gate."""
 
+from pathlib import Path
+
 import pytest
 
+from m5model.commands.distill import _write_page
 from m5model.data.set_versions import find_training_set
+from m5model.distillation.ablation import WHOLE, Ablated, ablate
 from m5model.distillation.candidates import Candidate, Trial, choose, read_candidates, spaced_layers
+from m5model.distillation.notes import Notes
 from m5model.distillation.request import Request, fulfil
 from m5model.distillation.thresholds import Agreement, Cost, StudentGate
+from m5model.gates.intervals import Interval
 from m5model.training.config import Machine
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.workspace import Workspace
@@ -59,7 +65,7 @@ def test_candidates_that_a_bundle_cannot_give_are_named_all_at_once(trained) -> 
         Request(workspace=Workspace("/nowhere"), candidates="1x128", layers=(1,))
 
 
-def test_a_distillation_tries_its_candidates_and_trains_on_the_one_within_the_limits(trained, tmp_path) -> None:
+def test_a_distillation_tries_its_candidates_trains_on_the_one_within_the_limits_and_shows_both(trained, tmp_path) -> None:
     request = Request(
         workspace=Workspace(str(tmp_path)),
         teachers=(str(trained.teacher_folder),),
@@ -67,12 +73,49 @@ def test_a_distillation_tries_its_candidates_and_trains_on_the_one_within_the_li
         start_from="teacher",
         candidates="1x128",
         steps=10,
+        ablate=4,
         gate=StudentGate(agreement=Agreement(min_correlation=-1), cost=Cost(max_ms_at_32_tokens=1e6)),
         machine=Machine(threads=1, without_guards=("overfit", "shuffled_labels")),
     )
-    made = fulfil(request)
+    notes = Notes()
+    made = fulfil(request, notes)
     stated = {figure.name for figure in made.gate}
     assert {"candidate_1x128_agreement", "candidate_1x128_int8_mb"} <= stated
     assert made.layers == 1
     assert made.recipe["stages"][0]["layers"] == [1]
     assert "judgement_correlation_after" in stated
+    _write_page(request.workspace, notes, made)
+    page = Path(request.workspace.page(f"distill-{made.id}")).read_text(encoding="utf-8")
+    assert "candidates (1): milliseconds against agreement; 1x128 was chosen" in page
+    parts = [stage["stage"] for stage in made.recipe["stages"] if stage.get("tasks")]
+    assert [one.without for one in notes.ablations] == [WHOLE, *parts]
+    assert all(f"without {part}: 0" in page for part in parts)
+    assert {"candidates", "ablation", *parts, "export", "examination"} <= notes.clock.seconds.keys()
+
+
+def test_the_candidate_that_takes_all_layers_of_its_teacher_is_tried_and_made_as_it_is(trained, tmp_path) -> None:
+    request = Request(
+        workspace=Workspace(str(tmp_path)),
+        teachers=(str(trained.teacher_folder),),
+        training_set=find_training_set(trained.workspace, None),
+        start_from="teacher",
+        candidates="2x128",
+        steps=10,
+        machine=Machine(threads=1),
+    )
+    made = fulfil(request)
+    assert [stage["stage"] for stage in made.recipe["stages"]] == ["begin", "export"]
+    assert next(figure.value for figure in made.gate if figure.name == "candidate_2x128_agreement") > 0.9
+
+
+def test_a_run_without_a_part_is_made_once(tmp_path) -> None:
+    tried = []
+
+    def attempt(part: str, recipe: str) -> Ablated:
+        tried.append((part, recipe))
+        return Ablated(without=part, agreement=Interval(value=0.5, low=0.4, high=0.6), average_precision=None)
+
+    recipes = {WHOLE: "a", "imitation": "b"}
+    found = [ablate(recipes, attempt, str(tmp_path)) for _ in range(2)]  # type: ignore[arg-type]
+    assert tried == list(recipes.items())
+    assert found[0] == found[1]

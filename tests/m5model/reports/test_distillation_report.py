@@ -58,7 +58,7 @@ def test_the_page_is_one_file_that_asks_for_nothing_else_and_the_same_bytes_twic
 
 def test_it_shows_candidates_languages_scores_costs_and_what_parts_earned(facts) -> None:
     page = render_page(facts)
-    assert "3 candidates, milliseconds against agreement; 4x384 was chosen" in page
+    assert "candidates (3): milliseconds against agreement; 4x384 was chosen" in page
     assert page.count('class="cloud"') == 1 and "similarities of 2 pairs" in page
     assert "Japanese: 0.09 [0.08, 0.1]" in page and page.count('class="short"') == 1
     assert "30.0 s" in page and "2.5 min" in page
