@@ -106,10 +106,14 @@ def judge_agreement(texts: Judged, thresholds: Agreement) -> tuple[Verdict, ...]
         if language in thresholds.languages:
             verdicts.append(judged(name, each, "at least", own.threshold, where, own.setting))
             continue
-        limit = max(thresholds.language_slack, thresholds.max_language_ratio * lacks)
-        verdict = judged(name, each, "at least", 1 - limit, where, "")
-        ratio = (1 - each.value) / max(lacks, 1e-9)
-        verdicts.append(Verdict(figure=verdict.figure, setting="agreement.max_language_ratio", passing=ratio))
+        # Where all languages lack much, or there is one alone, twice as much is no limit: none at all may be turned round.
+        limit = max(thresholds.language_slack, min(1.0, thresholds.max_language_ratio * lacks))
+        figure = judged(name, each, "at least", 1 - limit, where, "").figure
+        if each.value < 0:
+            verdicts.append(Verdict(figure=figure, setting="agreement.language_slack", passing=1 - each.value))
+        else:
+            ratio = (1 - each.value) / max(lacks, 1e-9)
+            verdicts.append(Verdict(figure=figure, setting="agreement.max_language_ratio", passing=ratio))
     return tuple(verdicts)
 
 

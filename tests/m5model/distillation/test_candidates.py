@@ -73,7 +73,7 @@ def test_a_distillation_tries_its_candidates_trains_on_the_one_within_the_limits
         start_from="teacher",
         candidates="1x128",
         steps=10,
-        ablate=4,
+        ablate=5,
         gate=StudentGate(agreement=Agreement(min_correlation=-1), cost=Cost(max_ms_at_32_tokens=1e6)),
         machine=Machine(threads=1, without_guards=("overfit", "shuffled_labels")),
     )

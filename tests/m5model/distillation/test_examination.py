@@ -144,6 +144,17 @@ def test_a_student_that_is_worse_in_japanese_alone_is_refused_for_japanese_alone
     assert all(verdict.figure.holds for verdict in judge_agreement(_texts("ja"), lenient))
 
 
+def test_a_language_that_is_judged_the_other_way_round_is_refused_though_it_is_the_only_one() -> None:
+    teacher = np.repeat(np.eye(2, 16), 12, axis=0)  # twelve texts of each of two kinds
+    student = np.tile(np.eye(12, 16), (2, 1))  # each text is like one of the other kind
+    texts = Judged(text=["text"] * 24, language=np.asarray(["de"] * 24), student_BD=student, teacher_BE=teacher)
+    failed = [one for one in judge_agreement(texts, Agreement(min_correlation=-1)) if not one.figure.holds]
+    assert [one.figure.name for one in failed] == ["agreement_de"]
+    assert failed[0].figure.threshold == 0
+    allowed = Agreement(min_correlation=-1, language_slack=failed[0].passing + 1e-4)  # a gate file has four places
+    assert all(one.figure.holds for one in judge_agreement(texts, allowed))
+
+
 def test_labelled_pairs_refuse_a_language_only_where_the_interval_shows_a_gap() -> None:
     draw = np.random.default_rng(1)
     is_match = np.tile([True, False], 200)
