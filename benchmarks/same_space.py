@@ -28,6 +28,7 @@ from m5model.export.parity import ParityThresholds
 from m5model.training.config import Machine
 from schemas.bundle import BundleManifest
 from schemas.errors import SpaceMismatchError
+from schemas.locales import LANGUAGES
 from schemas.workspace import Workspace
 
 OPEN_GATE = StudentGate(
@@ -81,13 +82,17 @@ def _measure(workspace: Workspace, arguments: argparse.Namespace) -> dict[str, A
         "documents": f"{documents.layers}x{documents.hidden_size}",
         "queries": f"{queries.layers}x{queries.hidden_size}",
         "steps": arguments.steps,
-        **{name: figures[name] for name in sorted(figures) if name[-3] != "_"},
-        "by_language": {name: figures[name] for name in sorted(figures) if name[-3] == "_"},
+        **{name: figures[name] for name in sorted(figures) if not _is_of_a_language(name)},
+        "by_language": {name: figures[name] for name in sorted(figures) if _is_of_a_language(name)},
         "with_judgements": _compare(workspace, documents, other),
         "ms_documents_to_queries_at_32": round(_ms(workspace, documents) / _ms(workspace, queries), 2),
         "other_is_refused": _is_refused(workspace, documents, other),
         "queries_are_refused": _is_refused(workspace, documents, queries),
     }
+
+
+def _is_of_a_language(name: str) -> bool:
+    return name.rpartition("_")[2] in LANGUAGES
 
 
 def _train(workspace: Workspace, arguments: argparse.Namespace) -> None:
