@@ -126,7 +126,7 @@ class Bench:
         path = self.workspace.bundle(manifest.id)
         cell: Cell = {"student": student, "layers": list(candidate.layers), "way": way, "steps": steps, "seed": seed}
         cell["seconds"] = round(time.perf_counter() - started)
-        cell["int8_mb"] = round(manifest.files["onnx/model_int8.onnx"].bytes / 1e6, 1)
+        cell["int8_mb"] = round(manifest.files["onnx/model_int8.onnx"]["bytes"] / 1e6, 1)
         for form, vectors in (("fp32", self._torch(path)), ("int8", self._engine(path))):
             cell[form] = self._beside(self._judge(vectors))
         cell["teacher"] = {name: round(100 * _value(*judged), 2) for name, judged in self.of_teacher.items()}
