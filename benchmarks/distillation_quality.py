@@ -31,10 +31,11 @@ from inputs.product_texts import product_listings
 
 from m5model.bundles.find import open_bundle
 from m5model.data.set_versions import find_training_set
-from m5model.data.token_rows import pad_ids
+from m5model.data.token_rows import pad_ids, tokenize_rows
 from m5model.data.training_sets import open_training_set
 from m5model.data.vocabulary import load_vocabulary
 from m5model.distillation.candidates import read_candidates
+from m5model.distillation.layer_choice import CHOICE_TOKENS, Opened, choose_layers
 from m5model.distillation.parts import PARTS
 from m5model.distillation.request import Request, fulfil
 from m5model.distillation.thresholds import Agreement, StudentGate
@@ -101,21 +102,21 @@ class Bench:
         if not Path(workspace.training_set("sample", "v0")).exists():
             write_training_set(workspace, product_listings(arguments.data, arguments.texts))
         source = Source.of(find_source("starter"), "starter")
-        training_set = open_training_set(find_training_set(workspace, None), source.rendering)
+        self.training_set = open_training_set(find_training_set(workspace, None), source.rendering)
         recipe = from_weights(read_geometry(source.folder), source.origin, vocabulary_size=VOCABULARY)
-        self.teacher = train_teacher(workspace, training_set, recipe, self.machine, source)
+        self.teacher = train_teacher(workspace, self.training_set, recipe, self.machine, source)
         self.prefix = source.rendering.prefix
         self.of_teacher = self._judge(self._torch(workspace.bundle(self.teacher.id)))
 
     def cell(self, student: str, way: str, steps: int, seed: int) -> Cell:
         """Distils a student by some parts of the recipe, and judges both its forms."""
         started = time.perf_counter()
-        (candidate,) = read_candidates(student, self.teacher)
+        layers = self._layers(read_candidates(student, self.teacher)[student])
         request = Request(
             workspace=self.workspace,
             teachers=(self.teacher.id,),
             start_from="teacher",
-            layers=candidate.layers,
+            layers=layers,
             steps=steps,
             without=tuple(part for part in PARTS if part not in way.split("+")),
             seed=seed,
@@ -124,7 +125,7 @@ class Bench:
         )
         manifest = fulfil(request)
         path = self.workspace.bundle(manifest.id)
-        cell: Cell = {"student": student, "layers": list(candidate.layers), "way": way, "steps": steps, "seed": seed}
+        cell: Cell = {"student": student, "layers": list(layers), "way": way, "steps": steps, "seed": seed}
         cell["seconds"] = round(time.perf_counter() - started)
         cell["int8_mb"] = round(manifest.files["onnx/model_int8.onnx"]["bytes"] / 1e6, 1)
         for form, vectors in (("fp32", self._torch(path)), ("int8", self._engine(path))):
@@ -132,6 +133,16 @@ class Bench:
         cell["teacher"] = {name: round(100 * _value(*judged), 2) for name, judged in self.of_teacher.items()}
         say(json.dumps(cell))
         return cell
+
+    def _layers(self, count: int) -> tuple[int, ...]:
+        """Those that are missed least, as `m5 distill --candidates` chooses them."""
+
+        def open_teacher() -> Opened:
+            folder, _ = open_bundle(self.workspace.bundle(self.teacher.id))
+            texts = self.training_set.held_out
+            return Opened(encoder=load_encoder(folder), rows=tokenize_rows(texts, load_vocabulary(folder), CHOICE_TOKENS))
+
+        return choose_layers(open_teacher, self.teacher.layers, {count}, f"{self.workspace.checkpoints}/layers.json")[count]
 
     def _beside(self, judged: Mapping[str, Any]) -> dict[str, Any]:
         """Each figure in points, and the teacher's minus it with its interval; the means over the sets of pairs."""

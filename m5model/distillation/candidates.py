@@ -1,6 +1,6 @@
 """Candidates for a student: how many of the bundle's layers to take. Each is distilled briefly and measured; one goes on.
 
-    6x384    six layers of a bundle that is 384 wide, evenly spaced, the last one among them
+    6x384    six layers of a bundle that is 384 wide, those that are missed least (m5model.distillation.layer_choice)
 
 A trial is kept beside the checkpoints, so that a run started again tries none twice.
 """
@@ -51,23 +51,18 @@ class Trial:
         return tuple(Figure(name=f"candidate_{self.name}_{name}", value=value) for name, value in values.items())
 
 
-def read_candidates(names: str, bundle: BundleManifest) -> tuple[Candidate, ...]:
-    """``12x384,6x384`` as candidates. Raises ConfigurationError naming those that this bundle cannot give."""
-    found, rules = [], {}
+def read_candidates(names: str, bundle: BundleManifest) -> dict[str, int]:
+    """``12x384,6x384`` as name → layers. Raises ConfigurationError naming those that this bundle cannot give."""
+    found, rules = {}, {}
     for name in dict.fromkeys(part.strip() for part in names.split(",")):
         match = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d{0,4})", name)
         count, width = (int(match[1]), int(match[2])) if match else (0, 0)
         fits = 0 < count <= bundle.layers and width == bundle.hidden_size
         rules[f"{name!r} is no candidate of {bundle.id}, which has {bundle.layers}x{bundle.hidden_size}"] = fits
         if fits:
-            found.append(Candidate(name=name, layers=spaced_layers(count, bundle.layers)))
+            found[name] = count
     require("--candidates", rules)
-    return tuple(found)
-
-
-def spaced_layers(count: int, of: int) -> tuple[int, ...]:
-    """``count`` of ``of`` layers, as even as can be, with the last one; empty for all."""
-    return () if count == of else tuple((place + 1) * of // count - 1 for place in range(count))
+    return found
 
 
 def choose(candidates: Sequence[Candidate], limits: Cost, attempt: Callable[[Candidate], Trial], folder: str) -> list[Trial]:

@@ -3,18 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from m5model.bundles.find import find_bundle, read_manifest
+from m5model.bundles.find import find_bundle, open_bundle, read_manifest
 from m5model.bundles.geometry import preset_of
 from m5model.data.set_versions import find_training_set
+from m5model.data.token_rows import tokenize_rows
 from m5model.data.training_sets import TrainingSet, open_training_set
+from m5model.data.vocabulary import load_vocabulary
 from m5model.distillation import imitation, soft_targets
 from m5model.distillation.ablation import WHOLE, ablate, parts_of
 from m5model.distillation.candidates import TRIAL_SHARE, Candidate, choose, read_candidates
 from m5model.distillation.cross_encoder import find_cross_task
+from m5model.distillation.layer_choice import CHOICE_TOKENS, Opened, choose_layers
 from m5model.distillation.notes import Notes
 from m5model.distillation.recipe import cut, student
 from m5model.distillation.student import distill_student, open_distillation, try_candidate, try_without
 from m5model.distillation.thresholds import StudentGate
+from m5model.encoders.device import choose_device
+from m5model.encoders.kinds import load_encoder
 from m5model.encoders.presets import STUDENT_70M, EncoderPreset, get_preset
 from m5model.export.quantization import Quantization
 from m5model.runtime.rendering import Rendering
@@ -170,7 +175,10 @@ def _choose_layers(
 ) -> tuple[tuple[int, ...], tuple[Figure, ...]]:
     """The layers of the candidate that goes on, and what the manifest says of all candidates."""
     steps = _brief_steps(request, preset_of(begun))
-    candidates = {one.name: one for one in read_candidates(request.candidates, begun)}
+    sizes = read_candidates(request.candidates, begun)
+    with notes.clock.step("layers to take"):
+        layers = _missed_least(request, found, begun, sizes)
+    candidates = {name: Candidate(name=name, layers=layers[count]) for name, count in sizes.items()}
     brief = {name: _recipe(request, found, one.layers, steps, "") for name, one in candidates.items()}
     distillation = open_distillation(request.workspace, found.training_set, found.teachers, request.machine, found.start_from)
     with notes.clock.step("candidates"):
@@ -183,6 +191,21 @@ def _choose_layers(
     notes.trials = trials
     stated = tuple(figure for trial in trials for figure in trial.figures())
     return candidates[trials[0].name].layers, stated
+
+
+def _missed_least(
+    request: Request, found: Found, begun: BundleManifest, sizes: Mapping[str, int]
+) -> dict[int, tuple[int, ...]]:
+    """Count → layers of the bundle that the student begins with."""
+
+    def open_begun() -> Opened:
+        folder, _ = open_bundle(str(found.start_from))
+        encoder = load_encoder(folder).to(choose_device(request.machine.device, request.machine.threads))
+        return Opened(encoder=encoder, rows=tokenize_rows(found.training_set.held_out, load_vocabulary(folder), CHOICE_TOKENS))
+
+    decides = {"bundle": begun.id, "texts": found.training_set.manifest.content_hash}
+    path = f"{request.workspace.checkpoints}/layers-{identify(decides)}.json"
+    return choose_layers(open_begun, begun.layers, set(sizes.values()), path)
 
 
 def _ablate(request: Request, found: Found, layers: tuple[int, ...], notes: Notes) -> None:

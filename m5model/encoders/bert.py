@@ -4,7 +4,8 @@ Tensor suffixes: B rows, L tokens, D hidden size, V vocabulary.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -82,6 +83,19 @@ def keep_layers(encoder: TextEncoder, layers: Sequence[int]) -> None:
     if layers:
         encoder.transformer.layer = nn.ModuleList(encoder.transformer.layer[layer] for layer in layers)
         encoder.config.n_layers = len(layers)
+
+
+@contextmanager
+def only_layers(encoder: TextEncoder, layers: Sequence[int]) -> Iterator[None]:
+    """Within it the encoder has only these layers; see ``keep_layers``."""
+    if not isinstance(encoder, BertEncoder):
+        raise ConfigurationError(f"layers of a {type(encoder).__name__} cannot be chosen", next_step="take all of them")
+    whole, count = encoder.transformer.layer, encoder.config.n_layers
+    keep_layers(encoder, layers)
+    try:
+        yield
+    finally:
+        encoder.transformer.layer, encoder.config.n_layers = whole, count
 
 
 def save_encoder(folder: Path, encoder: TextEncoder, max_tokens: int, prefix: str = "") -> None:
