@@ -59,7 +59,15 @@ def _cluster_findings(
     texts = tested.all_texts
     clusters, edges = _cluster(data, texts, vectors, space, judged)
     figures = _cluster_figures(tested, texts, clusters, edges)
-    return figures, pa.table({"text": texts, "cluster": clusters.cluster})
+    return figures, _largest_first(texts, clusters.cluster)
+
+
+def _largest_first(texts: list[str], cluster: np.ndarray) -> pa.Table:
+    """A row a text: the texts of a cluster one after the other, the largest cluster first."""
+    _, place, counts = np.unique(cluster, return_inverse=True, return_counts=True)
+    order = np.lexsort((cluster, -counts[place]))
+    table = pa.table({"cluster": cluster, "texts": counts[place], "text": texts})
+    return table.take(order)
 
 
 def _cluster(

@@ -5,6 +5,7 @@ import pytest
 
 from m5model.partners.blocking import find_candidates, ranks_of_matches
 from m5model.partners.clusters import ClusterSettings, build_clusters
+from m5model.partners.findings.pairs import _largest_first
 from schemas.errors import ConfigurationError
 
 
@@ -66,3 +67,9 @@ def test_candidates_are_every_texts_nearest_others_and_ranks_say_how_deep_a_matc
     one_way = [(cosines[row] >= cosines[row, row + 20]).sum() for row in range(20)]
     other_way = [(cosines[row + 20] >= cosines[row + 20, row]).sum() for row in range(20)]
     assert ranks.tolist() == np.minimum(one_way, other_way).tolist()
+
+
+def test_the_table_of_clusters_begins_with_the_largest() -> None:
+    table = _largest_first(["a", "b", "c", "d", "e"], np.asarray([0, 1, 2, 1, 3]))
+    assert table["text"].to_pylist() == ["b", "d", "a", "c", "e"]
+    assert table["texts"].to_pylist() == [2, 2, 1, 1, 1]
