@@ -35,7 +35,7 @@ def publish(argv: Sequence[str] | None) -> JobReport:
     settings = feature_settings(arguments)
     require_workspace(arguments)
     run = start_run("publish_features", arguments)
-    space_id = arguments.space or read_manifest(find_bundle(run.workspace, None, "student")).space_id
+    space_id = arguments.space or read_manifest(find_bundle(run.workspace, None, "student", "--space")).space_id
     settings = settings.pinned(run.workspace, space_id)
     source = newest_source(run.workspace, space_id)
     publication = plan_publication(run.workspace, source, settings)

@@ -219,7 +219,7 @@ def export(
 
 def _find(bundle: str | os.PathLike[str] | None, workspace: str | None, kind: Any) -> str:
     named = None if bundle is None else os.fspath(bundle).rstrip("/")
-    return find_bundle(Workspace.resolve(workspace), named, kind)
+    return find_bundle(Workspace.resolve(workspace), named, kind, "its path")
 
 
 def _unit_rows(vectors_BD: np.ndarray, side: str) -> np.ndarray:

@@ -53,13 +53,14 @@ def open_bundle(path: str) -> tuple[Path, BundleManifest]:
     return local_copy(path, files | {MANIFEST_FILE: sha256_of(f"{path}/{MANIFEST_FILE}")}), manifest
 
 
-def find_bundle(workspace: Workspace, reference: str | None, kind: Kind) -> str:
+def find_bundle(workspace: Workspace, reference: str | None, kind: Kind, flag: str = "--bundle") -> str:
     """Path of the bundle that ``reference`` (an id in the workspace, or a path) names; the newest ``kind`` if None.
 
-    A student for queries only (see BundleManifest.same_space) is never meant without being named.
+    A student for queries only (see BundleManifest.same_space) is never meant without being named. ``flag`` is how the caller's
+    users name one, for the error that there is none.
     """
     if reference is None:
-        return _newest(workspace, kind)
+        return _newest(workspace, kind, flag)
     paths = (workspace.bundle(reference), reference) if is_name(reference) else (reference,)
     for path in paths:
         if storage.exists(f"{path}/{MANIFEST_FILE}"):
@@ -86,11 +87,11 @@ def list_bundles(workspace: Workspace) -> list[BundleManifest]:
     return sorted(whole, key=lambda manifest: (manifest.created_at, manifest.id))
 
 
-def _newest(workspace: Workspace, kind: Kind) -> str:
+def _newest(workspace: Workspace, kind: Kind, flag: str) -> str:
     candidates = [manifest for manifest in list_bundles(workspace) if manifest.kind == kind and not manifest.same_space]
     if not candidates:
         job = "jobs/train_model.py" if kind == "teacher" else "jobs/distill_student.py"
-        raise ConfigurationError(f"no {kind} bundle in {workspace.bundles}", next_step=f"run {job}, or give --bundle")
+        raise ConfigurationError(f"no {kind} bundle in {workspace.bundles}", next_step=f"run {job}, or give {flag}")
     return workspace.bundle(candidates[-1].id)
 
 

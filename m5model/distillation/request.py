@@ -125,7 +125,7 @@ def fulfil(request: Request, notes: Notes | None = None) -> BundleManifest:
 
 
 def _find(request: Request) -> Found:
-    teachers = tuple(find_bundle(request.workspace, name, "teacher") for name in request.teachers)
+    teachers = tuple(find_bundle(request.workspace, name, "teacher", "--teacher") for name in request.teachers)
     manifests = tuple(read_manifest(path) for path in teachers)
     start = request.start_from
     if start is not None:

@@ -121,7 +121,7 @@ def profile_of_workspace(workspace: Workspace) -> Profile:
     from m5model.runtime.tokens import open_tokenizer
     from schemas.bundle import TOKENIZER_FILE
 
-    folder, bundle = open_bundle(find_bundle(workspace, None, "student"))
+    folder, bundle = open_bundle(find_bundle(workspace, None, "student", "--profile"))
     training_set = open_training_set(find_training_set(workspace, None), Rendering.from_json(bundle.rendering))
     tokenizer = open_tokenizer((folder / TOKENIZER_FILE).read_bytes())
     texts: dict[str, list[str]] = {}

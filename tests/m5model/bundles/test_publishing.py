@@ -85,8 +85,13 @@ def test_a_published_bundle_is_found_by_its_id_and_opens(workspace) -> None:
     manifest = _publish(workspace, TEACHER)
     assert open_bundle(find_bundle(workspace, manifest.id, "teacher"))[1] == manifest
     assert find_bundle(workspace, None, "teacher") == workspace.bundle(manifest.id)
-    with pytest.raises(ConfigurationError, match="no student bundle"):
+
+
+def test_the_advice_where_there_is_no_bundle_names_the_flag_that_the_caller_has(workspace) -> None:
+    with pytest.raises(ConfigurationError, match=r"(?s)no student bundle.*or give --bundle"):
         find_bundle(workspace, None, "student")
+    with pytest.raises(ConfigurationError, match=r"(?s)no student bundle.*or give --space"):
+        find_bundle(workspace, None, "student", "--space")
 
 
 def test_a_damaged_bundle_is_refused(workspace) -> None:
