@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from m5model.bundles.draft import BundleDraft
-from m5model.bundles.publish import publish_bundle, staging_folder
+from m5model.bundles.publish import publish_bundle
 from m5model.data.vocabulary import save_vocabulary, train_vocabulary
 from m5model.encoders.bert import build_encoder, save_encoder
 from m5model.encoders.encoder import TextEncoder
@@ -15,6 +15,7 @@ from m5model.export.engine_graph import write_engine_graph
 from m5model.export.fp32 import export_fp32
 from m5model.export.quantization import quantize
 from m5model.export.text_batches import TextBatch
+from m5model.files.staging import staging_folder
 from m5model.runtime.encoder import ModelBytes
 from m5model.runtime.rendering import DEFAULT_RENDERING
 from schemas.bundle import ONNX_ENGINE_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE, BundleManifest

@@ -1,9 +1,6 @@
 """A finished folder becomes a bundle of the workspace: named by its content, whole or not there at all."""
 
 import json
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,22 +13,6 @@ from m5model.runtime import RUNTIME
 from schemas.bundle import MANIFEST_FILE, ONNX_FP32_FILE, ONNX_INT8_FILE, TOKENIZER_FILE, WEIGHTS_FILE, BundleManifest
 from schemas.space import VectorSpace, sha256_hex
 from schemas.workspace import Workspace
-
-
-@contextmanager
-def staging_folder(workspace: Workspace) -> Iterator[Path]:
-    """An empty folder on the workspace's own filesystem (so that moving it is one step), gone afterwards.
-
-    It is outside ``bundles/``, so that nothing takes it for a bundle.
-    """
-    parent = None
-    if not workspace.is_remote:
-        parent = Path(workspace.root) / ".staging"
-        parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bundle-", dir=parent, ignore_cleanup_errors=True) as folder:
-        content = Path(folder) / "content"
-        content.mkdir()
-        yield content
 
 
 def publish_bundle(workspace: Workspace, folder: Path, draft: BundleDraft) -> BundleManifest:

@@ -9,7 +9,7 @@ import numpy as np
 
 from m5model.bundles.draft import draft_bundle, read_heads, write_checkpoint
 from m5model.bundles.find import open_bundle
-from m5model.bundles.publish import publish_bundle, staging_folder
+from m5model.bundles.publish import publish_bundle
 from m5model.data.label_sets import LabelSet, open_label_set
 from m5model.data.set_versions import find_label_set
 from m5model.data.training_sets import TrainingSet
@@ -35,6 +35,7 @@ from m5model.encoders.bert import keep_layers
 from m5model.encoders.kinds import load_encoder
 from m5model.export.parity import ParityThresholds
 from m5model.export.student import export_student
+from m5model.files.staging import staging_folder
 from m5model.gates.learning import state_measured
 from m5model.runtime.rendering import Rendering
 from m5model.training.config import Machine

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from m5model.bundles.draft import BundleDraft, draft_bundle, write_checkpoint
-from m5model.bundles.publish import publish_bundle, staging_folder
+from m5model.bundles.publish import publish_bundle
 from m5model.data.label_sets import open_label_set
 from m5model.data.set_versions import find_label_set
 from m5model.data.training_sets import TrainingSet
+from m5model.files.staging import staging_folder
 from m5model.gates.evidence import refuse_unless_all_hold
 from m5model.gates.learning import figures_that_must_improve
 from m5model.training.config import Machine

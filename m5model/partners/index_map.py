@@ -1,8 +1,6 @@
 """The listings' map of a finished search experiment: what a catalogue's vectors go through on their way into an index."""
 
-from m5model.partners.records import list_experiments, open_experiment
-from m5model.partners.strategy import Fitted
-from m5model.partners.towers import Towers
+from m5model.partners.finished import list_experiments
 from m5model.partners.vector_map import VectorMap
 from schemas.errors import ConfigurationError, SpaceMismatchError
 from schemas.workspace import Workspace
@@ -23,6 +21,10 @@ def read_map(workspace: Workspace, partner: str, experiment: str, space_id: str)
 
     Raises ConfigurationError where its model has none, SpaceMismatchError where it reads another space.
     """
+    # Here, so that a publication without an experiment, and its --help, load nothing that fits.
+    from m5model.partners.records import open_experiment
+    from m5model.partners.towers import towers_of
+
     opened = open_experiment(workspace, partner, experiment)
     towers = towers_of(opened.fitted)
     if towers is None:
@@ -36,9 +38,3 @@ def read_map(workspace: Workspace, partner: str, experiment: str, space_id: str)
             next_step="run the experiment with the bundle of that space, or publish without one",
         )
     return towers.items
-
-
-def towers_of(fitted: Fitted) -> Towers | None:
-    """The towers of a model, where it has some."""
-    found = fitted if isinstance(fitted, Towers) else getattr(fitted, "towers", None)
-    return found if isinstance(found, Towers) else None

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from m5model.bundles.publish import staging_folder
 from m5model.files import storage
 from m5model.files.checksums import hash_files, verify_files
 from m5model.files.copies import local_copy
+from m5model.files.staging import staging_folder
 from m5model.partners.evaluation.calibration import Calibration
 from m5model.partners.experiment import Outcome
 from m5model.partners.finished import find_finished, list_experiments

@@ -12,7 +12,7 @@ import numpy as np
 
 from m5model.partners.data import PartnerData
 from m5model.partners.ranking import chunks_of, numbered
-from m5model.partners.strategy import Scores
+from m5model.partners.strategy import Fitted, Scores
 from m5model.partners.trigram_tower import TrigramTower
 from m5model.partners.vector_map import VectorMap, to_unit
 from m5model.partners.vectors import Vectors
@@ -106,3 +106,9 @@ def frozen_cosines(data: PartnerData, vectors: Vectors, rows: np.ndarray) -> Sco
     chosen = data.select(rows)
     left, right = vectors.of(chosen.column("query").tolist()), vectors.of(chosen.texts())
     return Scores(values=(left * right).sum(axis=1).astype(np.float64))
+
+
+def towers_of(fitted: Fitted) -> Towers | None:
+    """The towers of a model, where it has some."""
+    found = fitted if isinstance(fitted, Towers) else getattr(fitted, "towers", None)
+    return found if isinstance(found, Towers) else None

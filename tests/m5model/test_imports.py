@@ -22,8 +22,22 @@ def test_training_and_distillation_load_no_spark() -> None:
 
 
 def test_publishing_loads_what_scores_pairs_only_where_an_experiment_is_named() -> None:
-    statement = "import jobs.publish_features, spark.features.recipes.duplicates, m5model.partners.finished"
-    assert _loaded(statement, "lightgbm", "sklearn", "rapidfuzz", "torch") == "[]"
+    statement = "import jobs.publish_features; from spark.features.registry import load_recipes; load_recipes()"
+    assert _loaded(statement, "lightgbm", "sklearn", "scipy", "rapidfuzz", "torch") == "[]"
+
+
+def test_what_scores_and_maps_a_catalogue_on_executors_loads_no_torch() -> None:
+    modules = (
+        "pair_scorer",
+        "index_map",
+        "records",
+        "towers",
+        "strategies.frozen",
+        "strategies.projection",
+        "strategies.fusion",
+    )
+    statement = "import " + ", ".join(f"m5model.partners.{module}" for module in modules)
+    assert _loaded(statement, "torch", "transformers", "datasets", "mlflow") == "[]"
 
 
 HEAVY = ("numpy", "pyarrow", "onnxruntime", "tokenizers", "boto3", "pandas", "torch", "transformers", "mlflow", "pyspark")

@@ -6,7 +6,8 @@ import pytest
 
 from m5model.bundles.draft import BundleDraft
 from m5model.bundles.find import find_bundle, list_bundles, open_bundle, read_manifest
-from m5model.bundles.publish import publish_bundle, staging_folder
+from m5model.bundles.publish import publish_bundle
+from m5model.files.staging import staging_folder
 from m5model.gates.evidence import judge
 from schemas.bundle import BundleManifest, TrainedStage
 from schemas.errors import ConfigurationError, DamagedFileError

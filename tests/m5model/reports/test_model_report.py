@@ -14,7 +14,7 @@ import pytest
 
 from m5model.bundles.draft import BundleDraft
 from m5model.bundles.find import open_bundle
-from m5model.bundles.publish import publish_bundle, staging_folder
+from m5model.bundles.publish import publish_bundle
 from m5model.cli import main
 from m5model.commands._listings import _from_record
 from m5model.data.vocabulary import save_vocabulary
@@ -26,6 +26,7 @@ from m5model.encoders.fused_layers import Attention
 from m5model.encoders.integrated_gradients import CLOSE, integrate_gradients
 from m5model.encoders.kinds import load_encoder, save_encoder
 from m5model.encoders.presets import rendering_of
+from m5model.files.staging import staging_folder
 from m5model.reports.model import facts as parts
 from m5model.reports.model.embedding_map import find_neighbours, project_plane
 from m5model.reports.model.facts import ModelFacts, ShownListing
