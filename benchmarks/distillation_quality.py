@@ -31,7 +31,7 @@ from inputs.product_texts import product_listings
 
 from m5model.bundles.find import open_bundle
 from m5model.data.set_versions import find_training_set
-from m5model.data.token_rows import pad_ids, tokenize_rows
+from m5model.data.token_rows import tokenize_rows
 from m5model.data.training_sets import open_training_set
 from m5model.data.vocabulary import load_vocabulary
 from m5model.distillation.candidates import read_candidates
@@ -39,13 +39,13 @@ from m5model.distillation.layer_choice import CHOICE_TOKENS, Opened, choose_laye
 from m5model.distillation.parts import PARTS
 from m5model.distillation.request import Request, fulfil
 from m5model.distillation.thresholds import Agreement, StudentGate
-from m5model.encoders.encoder import sentence_vectors
 from m5model.encoders.huggingface import read_geometry
 from m5model.encoders.kinds import load_encoder
 from m5model.encoders.sources import find_source
 from m5model.export.teacher import train_teacher
 from m5model.gates.intervals import bootstrap
 from m5model.gates.metrics import average_precision, recall_at, roc_auc
+from m5model.partners.torch_vectors import encode_texts
 from m5model.runtime.encoder import Encoder, read_model
 from m5model.training.config import GUARDS, Machine
 from m5model.training.progress import say
@@ -135,7 +135,7 @@ class Bench:
         return cell
 
     def _layers(self, count: int) -> tuple[int, ...]:
-        """Those that are missed least, as `m5 distill --candidates` chooses them."""
+        """Returns those that are missed least, as `m5 distill --candidates` chooses them."""
 
         def open_teacher() -> Opened:
             folder, _ = open_bundle(self.workspace.bundle(self.teacher.id))
@@ -162,25 +162,9 @@ class Bench:
         return {**_pairs(data, vectors), **_names(data, vectors), **_types(data, vectors)}
 
     def _torch(self, path: str) -> Vectors:
-        import torch
-
         folder, _ = open_bundle(path)
         encoder, tokenizer = load_encoder(folder), load_vocabulary(folder)
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(MAX_TOKENS)
-
-        @torch.inference_mode()
-        def encode(texts: Sequence[str]) -> np.ndarray:
-            ids = [encoding.ids for encoding in tokenizer.encode_batch_fast([self.prefix + text for text in texts])]
-            order = np.argsort([len(one) for one in ids], kind="stable")
-            vectors_ND = np.empty((len(texts), encoder.hidden_size), np.float32)
-            for start in range(0, len(order), 32):
-                places = order[start : start + 32]
-                ids_BL, mask_BL = pad_ids([ids[place] for place in places])
-                vectors_ND[places] = sentence_vectors(encoder, torch.from_numpy(ids_BL), torch.from_numpy(mask_BL)).numpy()
-            return vectors_ND
-
-        return encode
+        return lambda texts: encode_texts(encoder, tokenizer, [self.prefix + text for text in texts], MAX_TOKENS)
 
     def _engine(self, path: str) -> Vectors:
         folder, manifest = open_bundle(path)

@@ -65,7 +65,7 @@ class Bench:
         return run_stages(stages, self.context, starting_runners(self.source))
 
     def learn(self, stage: LearnTasks, model: Model) -> Model:
-        """What the stage makes of the model, which stays as it is."""
+        """Returns what the stage makes of the model, which stays as it is."""
         return learn_tasks(stage, replace(model, encoder=copy.deepcopy(model.encoder)), self.context)
 
     def stage(self, name: str, tasks: Sequence[str], seed: int, steps: int, scaling: Scaling = "fixed") -> LearnTasks:
@@ -143,7 +143,7 @@ def _runs(bench: Bench, tasks: Sequence[str], seeds: int, done: Sequence[Cell]) 
 def _cells(
     recipe: str, tasks: Sequence[str], seed: int, bench: Bench, stage: LearnTasks, begun: Model
 ) -> tuple[list[Cell], Model]:
-    """What the stage made of each of the tasks, and the model that it left. ``seconds`` are those of the stage."""
+    """Returns what the stage made of each of the tasks, and the model that it left. ``seconds`` are those of the stage."""
     started = time.perf_counter()
     model = bench.learn(stage, begun)
     seconds = round(time.perf_counter() - started, 1)

@@ -46,7 +46,7 @@ Pass = Callable[[bool], str]  # embeds all, in reverse or not; gives the SHA-256
 
 @dataclass(kw_only=True)
 class Timings:
-    """What the passes of one engine took."""
+    """Holds what the passes of one engine took."""
 
     seconds: list[float] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)

@@ -6,6 +6,7 @@ Splits are drawn by entity, so that test products are unseen, unless --keep-spli
 same version; nothing is written twice. Spark starts only where rows name listings by key.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 
@@ -21,25 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _work(argv: Sequence[str] | None) -> None:
-    parser = new_parser("Bring labels in: a feed becomes a pinned label set.")
-    parser.add_argument("--kind", choices=list(LABEL_KINDS), required=True, help="what the labels say")
-    parser.add_argument(
-        "--feed", nargs="+", required=True, metavar="PATH", help=".jsonl, .csv or .parquet; files, folders, globs; or s3a://"
-    )
-    parser.add_argument("--name", required=True, help="name of the label set")
-    parser.add_argument(
-        "--map",
-        nargs="+",
-        default=[],
-        metavar="COLUMN=SOURCE",
-        help="columns of the kind that have other names in the feed; SOURCE+SOURCE joins several into one text",
-    )
-    parser.add_argument("--set", nargs="+", default=[], metavar="COLUMN=VALUE", help="the same value in every row")
-    parser.add_argument("--split-seed", type=whole_number(), default=0, help="which entities are in which split")
-    parser.add_argument("--shares", default="learn=.8,validate=.1,test=.1", help="of entities, by split")
-    parser.add_argument("--keep-splits", action="store_true", help="take the splits that the feed brings")
-    add_reject_share(parser, "of the rows is rejected")
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
 
     from m5model.feeds.sources import find_feed_files
     from m5model.labels.reading import read_columns, read_rows
@@ -85,6 +68,28 @@ def _work(argv: Sequence[str] | None) -> None:
         result.accounting,
         files.warnings,
     )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("Bring labels in: a feed becomes a pinned label set.")
+    parser.add_argument("--kind", choices=list(LABEL_KINDS), required=True, help="what the labels say")
+    parser.add_argument(
+        "--feed", nargs="+", required=True, metavar="PATH", help=".jsonl, .csv or .parquet; files, folders, globs; or s3a://"
+    )
+    parser.add_argument("--name", required=True, help="name of the label set")
+    parser.add_argument(
+        "--map",
+        nargs="+",
+        default=[],
+        metavar="COLUMN=SOURCE",
+        help="columns of the kind that have other names in the feed; SOURCE+SOURCE joins several into one text",
+    )
+    parser.add_argument("--set", nargs="+", default=[], metavar="COLUMN=VALUE", help="the same value in every row")
+    parser.add_argument("--split-seed", type=whole_number(), default=0, help="which entities are in which split")
+    parser.add_argument("--shares", default="learn=.8,validate=.1,test=.1", help="of entities, by split")
+    parser.add_argument("--keep-splits", action="store_true", help="take the splits that the feed brings")
+    add_reject_share(parser, "of the rows is rejected")
+    return parser
 
 
 if __name__ == "__main__":

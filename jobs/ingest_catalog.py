@@ -5,6 +5,7 @@
 Doing it twice over the same feed changes nothing.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 
@@ -21,29 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def ingest(argv: Sequence[str] | None) -> JobReport:
     """The job, to be called by another that has set up the log."""
-    parser = new_parser("Bring feeds into the tables listings and listing_rejects.")
-    parser.add_argument(
-        "--feed",
-        nargs="+",
-        required=True,
-        metavar="PATH",
-        help="files, folders or globs of .jsonl, .json, .csv, .tsv, .xml or .parquet, plain or compressed; local or s3a://",
-    )
-    add_reject_share(parser, "of the records is rejected")
-    parser.add_argument(
-        "--full",
-        action="store_true",
-        help="the feed is complete for the locales it contains: listings of theirs that it is sure to lack are deleted",
-    )
-    parser.add_argument(
-        "--mapping",
-        metavar="NAME-OR-FILE",
-        help="from the feed's fields to ours: a ready mapping (`m5 feed mappings`) or a TOML file; see `m5 feed inspect`",
-    )
-    parser.add_argument(
-        "--set", nargs="+", default=[], metavar="FIELD=VALUE", help="for records that do not say it, e.g. locale=DE"
-    )
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
 
     from m5model.feeds.mapping_files import choose_mapping
     from spark.ingest.ingest import ingest_feed
@@ -83,6 +62,32 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
         result.accounting,
         (*empty, *result.warnings),
     )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("Bring feeds into the tables listings and listing_rejects.")
+    parser.add_argument(
+        "--feed",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="files, folders or globs of .jsonl, .json, .csv, .tsv, .xml or .parquet, plain or compressed; local or s3a://",
+    )
+    add_reject_share(parser, "of the records is rejected")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="the feed is complete for the locales it contains: listings of theirs that it is sure to lack are deleted",
+    )
+    parser.add_argument(
+        "--mapping",
+        metavar="NAME-OR-FILE",
+        help="from the feed's fields to ours: a ready mapping (`m5 feed mappings`) or a TOML file; see `m5 feed inspect`",
+    )
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="FIELD=VALUE", help="for records that do not say it, e.g. locale=DE"
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def _publish(manifest: ExperimentManifest, arguments: argparse.Namespace) -> tup
 
 
 def _versions(manifest: ExperimentManifest) -> dict[str, str]:
-    """What the experiment was made of."""
+    """Returns what the experiment was made of."""
     labels = manifest.labels
     return {
         "partner": manifest.partner,

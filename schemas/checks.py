@@ -38,6 +38,24 @@ def is_number(value: object, low: float = -math.inf, high: float = math.inf) -> 
     return is_real and low <= value <= high and abs(value) != math.inf  # type: ignore[operator, arg-type]
 
 
+def at_least(settings: object, **least: int) -> dict[str, bool]:
+    """Rules for ``require``: these fields are whole numbers, each from its least one on."""
+    values = {name: getattr(settings, name) for name in least}
+    return {f"{name} is {values[name]!r}, expected {low} or more": is_whole(values[name], low) for name, low in least.items()}
+
+
+def from_0_to_1(settings: object, *names: str) -> dict[str, bool]:
+    """Rules for ``require``: these fields are numbers from 0 to 1."""
+    values = {name: getattr(settings, name) for name in names}
+    return {f"{name} is {value!r}, expected 0 to 1": is_number(value, 0, 1) for name, value in values.items()}
+
+
+def true_or_false(settings: object, *names: str) -> dict[str, bool]:
+    """Rules for ``require``: these fields are booleans."""
+    values = {name: getattr(settings, name) for name in names}
+    return {f"{name} is {value!r}, expected true or false": isinstance(value, bool) for name, value in values.items()}
+
+
 def require_name(what: str, text: str) -> str:
     """``text``, where it is safe as one part of a path; else ConfigurationError. ``what`` says whose name it is."""
     problem = _name_problem(text)

@@ -33,6 +33,18 @@ TRAINING_ROWS = Table(
 )
 
 
+# Fields of a manifest that count by language or locale.
+COUNT_FIELDS = (
+    "available_rows_by_language",
+    "rows_by_language",
+    "listings_by_language",
+    "duplicates_by_locale",
+    "rows_by_locale",
+    "tokens_by_language",
+    "tokens_by_locale",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingSetManifest:
     """The manifest of a version: its source, its plan, counts by language and locale, and the hash of every file."""

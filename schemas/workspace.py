@@ -76,7 +76,7 @@ class Workspace:
         return f"{self.root}/reports"
 
     def report(self, name: str) -> str:
-        """What one start of a job did, see schemas.report.report_name."""
+        """Names the file of what one start of a job did, see schemas.report.report_name."""
         return f"{self.reports}/{require_name('report', name)}.json"
 
     def page(self, name: str) -> str:
@@ -84,11 +84,11 @@ class Workspace:
         return f"{self.reports}/{require_name('report', name)}.html"
 
     def pin(self, run_id: str) -> str:
-        """What an embed run fixed at its first start, so that a restart sees the same listings."""
+        """Names the file of what an embed run fixed at its first start, so that a restart sees the same listings."""
         return f"{self.reports}/{require_name('run id', run_id)}.pin.json"
 
     def leases(self, table: str) -> str:
-        """Who writes to a table that one run may write to at a time, one file per holder, see m5model.files.lease."""
+        """Names the folder of leases on tables that one run at a time writes to, a file per holder, see m5model.files.lease."""
         return f"{self.root}/leases/{require_name('table', table)}"
 
     @property
@@ -101,7 +101,7 @@ class Workspace:
         return f"{self.root}/experiments"
 
     def experiment(self, partner: str, experiment_id: str) -> str:
-        """What one experiment of a partner made: manifest, model, scores, report."""
+        """Names the folder of one experiment of a partner: manifest, model, scores, report."""
         return f"{self.experiments}/{require_name('partner', partner)}/{require_name('experiment', experiment_id)}"
 
     @property

@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from schemas.bundle import BundleManifest
 from schemas.manifests import to_json
-from schemas.training_set import DATA_FOLDER, MANIFEST_FILE, TRAINING_ROWS, TrainingSetManifest
+from schemas.training_set import COUNT_FIELDS, DATA_FOLDER, MANIFEST_FILE, TRAINING_ROWS, TrainingSetManifest
 from schemas.workspace import Workspace
 from spark.setup.quick_start import SHORT_LIVED
 
@@ -150,16 +150,7 @@ def _write_training_set(
         "token_unit": "characters",
         "files": hashes,
     }
-    counts = (
-        "available_rows_by_language",
-        "rows_by_language",
-        "listings_by_language",
-        "duplicates_by_locale",
-        "rows_by_locale",
-        "tokens_by_language",
-        "tokens_by_locale",
-    )
-    values |= {count: {} for count in counts} | manifest_values
+    values |= {count: {} for count in COUNT_FIELDS} | manifest_values
     (folder / MANIFEST_FILE).write_text(to_json(TrainingSetManifest(**values)), encoding="utf-8")  # type: ignore[arg-type]
     return folder
 

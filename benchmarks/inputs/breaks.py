@@ -1,4 +1,4 @@
-"""What is broken on purpose, one place each, and the test that must notice."""
+"""Says what is broken on purpose, one place each, and the test that must notice."""
 
 from dataclasses import dataclass
 

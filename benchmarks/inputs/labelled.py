@@ -20,19 +20,9 @@ from schemas.labels import LABEL_KINDS
 from schemas.locales import LOCALES
 from schemas.manifests import to_json
 from schemas.space import sha256_hex
-from schemas.training_set import DATA_FOLDER, MANIFEST_FILE, TRAINING_ROWS, TrainingSetManifest
+from schemas.training_set import COUNT_FIELDS, DATA_FOLDER, MANIFEST_FILE, TRAINING_ROWS, TrainingSetManifest
 from schemas.workspace import Workspace
 from spark.labels.import_labels import ImportSettings, Pinned, import_labels
-
-COUNTS = (
-    "available_rows_by_language",
-    "rows_by_language",
-    "listings_by_language",
-    "duplicates_by_locale",
-    "rows_by_locale",
-    "tokens_by_language",
-    "tokens_by_locale",
-)
 
 
 def write_sets(workspace: Workspace, rows: int, seed: int = 0) -> None:
@@ -50,7 +40,7 @@ def write_sets(workspace: Workspace, rows: int, seed: int = 0) -> None:
 
 
 def _listings(feeds: Path) -> Iterator[dict[str, Any]]:
-    """Those of the JSON feeds that have a key and a title."""
+    """Returns those of the JSON feeds that have a key and a title."""
     for file in sorted(feeds.glob("*.jsonl")):
         if file.stem == "damaged":
             continue
@@ -102,7 +92,7 @@ def write_training_set(workspace: Workspace, listings: list[dict[str, Any]]) -> 
         content_hash=sha256_hex("".join(sorted(row["content_hash"] for row in rows)).encode()),
         token_unit="characters",
         files={f"{DATA_FOLDER}/{file.name}": sha256_of(file)},
-        **{count: {} for count in COUNTS},
+        **{count: {} for count in COUNT_FIELDS},
     )
     (folder / MANIFEST_FILE).write_text(to_json(manifest), encoding="utf-8")
 

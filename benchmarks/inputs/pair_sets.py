@@ -4,7 +4,7 @@ Every test pair is in a group: how much of it was seen (both texts or products a
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,12 +83,20 @@ def _row(left: str, right: str, is_match: bool, entities: Sequence[str], split: 
 
 
 def _wdc_products(data: Path) -> list[Row]:
-    """Pairs of the published train and validation splits, a quarter of the products kept out of what is learned from.
+    rows = []
+    for row, clusters, split in split_wdc_products(data):
+        left, right = side_text(row, "left_"), side_text(row, "right_")
+        rows.append(_row(left, right, row["label"] == 1, clusters, split))
+    return rows
+
+
+def split_wdc_products(data: Path) -> Iterator[tuple[Row, list[str], str]]:
+    """Pairs of the published train and validation splits with their products and their new split; a quarter of the products is
+    kept out of what is learned from.
 
     Matches of unseen products are tested on from the validation split alone, and so are pairs of one seen and one unseen
     product: that keeps the share of matches much the same where all are seen and where none is.
     """
-    rows = []
     for row in pq.read_table(data / "pairs" / "wdc_products_80cc.parquet").to_pylist():
         clusters = [f"wdc {row['left_cluster']}", f"wdc {row['right_cluster']}"]
         unseen = sum(_share(cluster) < UNSEEN_SHARE for cluster in clusters)
@@ -97,9 +105,7 @@ def _wdc_products(data: Path) -> list[Row]:
             split = "test" if _share(row["pair_id"]) < 0.5 else "validate"
         is_spare = row["split"] == "train" and (unseen == 1 or (unseen == 2 and row["label"] == 1))
         if not is_spare:
-            left, right = side_text(row, "left_"), side_text(row, "right_")
-            rows.append(_row(left, right, row["label"] == 1, clusters, split))
-    return rows
+            yield row, clusters, split
 
 
 def _share(name: str) -> float:

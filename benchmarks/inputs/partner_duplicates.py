@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from inputs.pair_sets import SIZES, SPLIT_NAMES, UNSEEN_SHARE, _share
+from inputs.pair_sets import SIZES, SPLIT_NAMES, split_wdc_products
 from inputs.pairs import SETS as FILES
 from inputs.pairs import side_text
 from m5model.labels.identity import claim_of, identity_of
@@ -37,14 +37,14 @@ Row = dict[str, Any]
 
 
 def settings_of(name: str, strategy: str) -> tuple[str, ...]:
-    """What a set needs beside the way's own settings: texts are cut where most of them end."""
+    """Returns what a set needs beside the way's own settings: texts are cut where most of them end."""
     return () if strategy == "frozen" else (f"tokens={TOKENS[name]}",)
 
 
 def write_labels(data: Path, name: str, folder: Path) -> Path:
     """The file of a set."""
     file = folder / f"{name}.jsonl"
-    rows = _wdc_products(data) if name == "wdc_products" else _own_splits(data, name)
+    rows = _by_product(data) if name == "wdc_products" else _own_splits(data, name)
     file.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in _without_repeats(rows)), encoding="utf-8")
     return file
 
@@ -56,19 +56,8 @@ def _own_splits(data: Path, name: str) -> list[Row]:
     return [_pair(row, SPLIT_NAMES[row["split"]], None) for row in chosen if row["split"] in SPLIT_NAMES]
 
 
-def _wdc_products(data: Path) -> list[Row]:
-    """Split by product: a quarter of the products is never learned from."""
-    rows = []
-    for row in pq.read_table(data / "pairs" / "wdc_products_80cc.parquet").to_pylist():
-        clusters = [f"wdc {row['left_cluster']}", f"wdc {row['right_cluster']}"]
-        unseen = sum(_share(cluster) < UNSEEN_SHARE for cluster in clusters)
-        split = "test" if unseen else "learn"
-        if not unseen and row["split"] == "valid":
-            split = "test" if _share(row["pair_id"]) < 0.5 else "validate"
-        is_spare = row["split"] == "train" and (unseen == 1 or (unseen == 2 and row["label"] == 1))
-        if not is_spare:
-            rows.append(_pair(row, split, clusters))
-    return rows
+def _by_product(data: Path) -> list[Row]:
+    return [_pair(row, split, clusters) for row, clusters, split in split_wdc_products(data)]
 
 
 def _pair(row: Row, split: str, clusters: list[str] | None) -> Row:

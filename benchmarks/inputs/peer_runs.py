@@ -1,4 +1,4 @@
-"""How other projects embed texts, as their own users would: one process a peer, which embeds whenever it is told to.
+"""Shows how other projects embed texts, as their own users would: one process a peer, which embeds whenever it is told to.
 
     PEERS/bin/python benchmarks/inputs/peer_runs.py NAME CHECKPOINT TEXTS.parquet CORES
 

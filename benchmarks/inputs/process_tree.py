@@ -1,4 +1,4 @@
-"""What a process and all below it take, from /proc."""
+"""Measures what a process and all below it take, from /proc."""
 
 from pathlib import Path
 

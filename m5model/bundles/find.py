@@ -61,14 +61,19 @@ def find_bundle(workspace: Workspace, reference: str | None, kind: Kind, flag: s
     """
     if reference is None:
         return _newest(workspace, kind, flag)
-    paths = (workspace.bundle(reference), reference) if is_name(reference) else (reference,)
-    for path in paths:
-        if storage.exists(f"{path}/{MANIFEST_FILE}"):
-            return path
+    path = look_up_bundle(workspace, reference)
+    if path is not None:
+        return path
     known = ", ".join(storage.list_folders(workspace.bundles)) or "none"
     raise ConfigurationError(
         f"no bundle {reference!r}; in {workspace.bundles}: {known}", next_step="give one of these ids, or a path"
     )
+
+
+def look_up_bundle(workspace: Workspace, reference: str) -> str | None:
+    """Path of the bundle that ``reference`` (an id in the workspace, or a path) names; None where it names none."""
+    paths = (workspace.bundle(reference), reference) if is_name(reference) else (reference,)
+    return next((path for path in paths if storage.exists(f"{path}/{MANIFEST_FILE}")), None)
 
 
 def list_bundle_ids(workspace: Workspace) -> list[str]:

@@ -2,13 +2,11 @@
 
 import os
 
-from m5model.bundles.find import find_bundle, open_bundle
+from m5model.bundles.find import look_up_bundle, open_bundle
 from m5model.encoders.sources import find_source
-from m5model.files import storage
 from m5model.runtime.rendering import Rendering
 from m5model.training.starting import Source
-from schemas.bundle import LICENCE_NOT_STATED, MANIFEST_FILE, WEIGHTS_FILE, Origin
-from schemas.checks import is_name
+from schemas.bundle import LICENCE_NOT_STATED, WEIGHTS_FILE, Origin
 from schemas.workspace import Workspace
 
 
@@ -19,9 +17,9 @@ def open_source(workspace: Workspace, name: str) -> Source:
     ConfigurationError where there is no such checkpoint.
     """
     name = os.path.expanduser(name)
-    places = (workspace.bundle(name), name) if is_name(name) else (name,)
-    if any(storage.exists(f"{place}/{MANIFEST_FILE}") for place in places):
-        folder, manifest = open_bundle(find_bundle(workspace, name, "teacher"))
+    path = look_up_bundle(workspace, name)
+    if path is not None:
+        folder, manifest = open_bundle(path)
         rendering = Rendering.from_json(manifest.rendering)
         origin = Origin(
             name=manifest.id,

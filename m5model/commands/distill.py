@@ -72,9 +72,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_distillation_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that the command and the job share."""
-    from m5model.distillation.parts import PARTS
-    from m5model.encoders.presets import PRESETS, STUDENT_70M
+    _add_sources(parser)
+    _add_size(parser)
+    _add_parts(parser)
+    _add_gate(parser)
+    _add_machine(parser)
 
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    """Flags that say what a student learns from, and what it is judged on."""
     parser.add_argument(
         "--teacher", action="append", metavar="ID-OR-PATH", help="teacher bundle, also several times; the newest otherwise"
     )
@@ -95,6 +101,12 @@ def add_distillation_flags(parser: argparse.ArgumentParser) -> None:
         help="a student for queries alone, compared with documents by this bundle, which had the same teacher; it imitates "
         "only, and its gate measures what comparing loses",
     )
+
+
+def _add_size(parser: argparse.ArgumentParser) -> None:
+    """Flags that say what a student begins as."""
+    from m5model.encoders.presets import PRESETS, STUDENT_70M
+
     parser.add_argument(
         "--start-from",
         metavar="ID-OR-PATH",
@@ -113,6 +125,12 @@ def add_distillation_flags(parser: argparse.ArgumentParser) -> None:
         help="layers x width of --start-from, e.g. 12x384,6x384,4x384: each distilled briefly, the best within [cost] goes on",
     )
     parser.add_argument("--preset", choices=list(PRESETS), help=f"size of a new encoder; {STUDENT_70M.name} otherwise")
+
+
+def _add_parts(parser: argparse.ArgumentParser) -> None:
+    """Flags that say which parts the recipe has, and how long."""
+    from m5model.distillation.parts import PARTS
+
     parser.add_argument("--steps", type=whole_number(0), help="optimiser steps of all parts; the size's own number otherwise")
     parser.add_argument(
         "--without", action="append", default=[], choices=list(PARTS), help="a part to leave out, also several times"
@@ -146,6 +164,10 @@ def add_distillation_flags(parser: argparse.ArgumentParser) -> None:
         help="for the page, also run the recipe at so many steps, whole and without each part; without a number a fifth of "
         "--steps",
     )
+
+
+def _add_gate(parser: argparse.ArgumentParser) -> None:
+    """Flags that say how the student is exported, and when it is refused."""
     parser.add_argument("--gate", metavar="FILE", help="thresholds as TOML, see below")
     parser.add_argument(
         "--min-correlation", type=number(-1, 1), metavar="NUMBER", help="the gate's agreement.min_correlation; 0.8 otherwise"
@@ -157,6 +179,9 @@ def add_distillation_flags(parser: argparse.ArgumentParser) -> None:
         help="int8 activations: scales calibrated once, so that a vector depends on its text alone; or taken per batch (then "
         "without the engine's own graph, and only with a gate file that allows it under [batches])",
     )
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=whole_number(0), default=0, help="of weights, order and dropout")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one")
     parser.add_argument("--threads", type=whole_number(0, MAX_THREADS), default=0, help="CPU threads; 0: as many as cores")

@@ -20,7 +20,7 @@ OpenNamed = Callable[[str, Rendering], LabelSet]
 
 @dataclass(frozen=True, kw_only=True)
 class Builders:
-    """What tasks of one distillation are built with. Each method raises ConfigurationError for a recipe of other bundles."""
+    """Builds the tasks of one distillation. Each method raises ConfigurationError for a recipe of other bundles."""
 
     teachers: Teachers
     cross_encoder: CrossEncoder | None
@@ -36,9 +36,9 @@ class Builders:
         }
 
     def follow(self, settings: layerwise.Settings, _: TextEncoder, data: TaskData) -> AnyTask:
-        if settings.teacher not in self._ids:
-            refuse_others((settings.teacher,), self._ids)
-        teacher = self.teachers.opened[self._ids.index(settings.teacher)].encoder
+        teacher = next((one.encoder for one in self.teachers.opened if one.manifest.id == settings.teacher), None)
+        if teacher is None:
+            raise _made_for_others((settings.teacher,), self._ids)
         learn = self.teachers.drawn("learn", data.learn, settings.texts)
         return layerwise.Layerwise(settings, teacher, data, learn, self._judged(data))
 
@@ -76,7 +76,11 @@ class Builders:
 def refuse_others(expected: Sequence[str], found: Sequence[str]) -> None:
     """Raise ConfigurationError where a recipe names other bundles than there are."""
     if tuple(expected) != tuple(found):
-        raise ConfigurationError(
-            f"the recipe is for {', '.join(expected)}, found {', '.join(found) or 'none'}",
-            next_step="make the recipe for this bundle",
-        )
+        raise _made_for_others(expected, found)
+
+
+def _made_for_others(expected: Sequence[str], found: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError(
+        f"the recipe is for {', '.join(expected)}, found {', '.join(found) or 'none'}",
+        next_step="make the recipe for this bundle",
+    )

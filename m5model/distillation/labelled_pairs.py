@@ -26,6 +26,7 @@ FEWEST = 20
 
 OpenLabels = Callable[[Rendering], LabelSet]  # the label set with its texts in that rendering
 Metric = Callable[[np.ndarray, np.ndarray], float]
+Search = tuple[np.ndarray, np.ndarray]  # vectors of the texts (N, D) that ask, and that are found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ def judge_pairs(subject: Subject, labelled: OpenLabels, thresholds: Pairs) -> tu
 
 
 def judge_scores(pairs: ScoredPairs, thresholds: Pairs, labels: str) -> tuple[Verdict, ...]:
-    """What is judged of the cosines of pairs alone."""
+    """Returns what is judged of the cosines of pairs alone."""
     precision = pairs.compare("average_precision", average_precision, labels)
     area = pairs.compare("roc_auc", roc_auc, labels)
     return (
@@ -102,13 +103,47 @@ def judge_scores(pairs: ScoredPairs, thresholds: Pairs, labels: str) -> tuple[Ve
     )
 
 
-def matches_for_recall(rows: Dataset, texts: PairTexts) -> tuple[np.ndarray, str]:
-    """The matches (n,) int64 whose partner is looked for: those across locales, where there are enough of them, else all."""
-    match = np.asarray(rows["is_match"][:], bool) & (texts.left != texts.right)
-    across = match & (np.asarray(rows["left_locale"][:]) != np.asarray(rows["right_locale"][:]))
-    if across.sum() >= FEWEST:
-        return np.flatnonzero(across), "across locales"
-    return np.flatnonzero(match), "within locales"
+@dataclass(frozen=True, kw_only=True)
+class Matches:
+    """The matches (M,) whose right side is looked for by its left one, among all texts of the pairs."""
+
+    query: np.ndarray  # (M,) int64: places among the texts
+    partner: np.ndarray  # (M,) int64
+    entity: np.ndarray  # (M,)
+    language: np.ndarray  # (M,)
+    kind: str  # "across locales", or "within locales"
+
+    @classmethod
+    def of(cls, rows: Dataset, texts: PairTexts) -> "Matches":
+        """Returns those across locales, where there are enough of them, else all."""
+        match = np.asarray(rows["is_match"][:], bool) & (texts.left != texts.right)
+        across = match & (np.asarray(rows["left_locale"][:]) != np.asarray(rows["right_locale"][:]))
+        is_across = bool(across.sum() >= FEWEST)
+        chosen = np.flatnonzero(across if is_across else match)
+        return cls(
+            query=texts.left[chosen],
+            partner=texts.right[chosen],
+            entity=np.asarray(rows["left_entity"][:])[chosen],
+            language=languages_of(rows["left_locale"][:])[chosen],
+            kind="across locales" if is_across else "within locales",
+        )
+
+    def compare(self, name: str, reference: str, student: Search, other: Search, labels: str) -> Compared:
+        """Recall at 10 of both, the text that asks left out."""
+        ours, theirs = (
+            recall_at(NEIGHBOURS, query_ND[self.query], found_ND, self.partner, left_out=self.query)
+            for query_ND, found_ND in (student, other)
+        )
+        return Compared(
+            name=f"{name}_recall_at_10",
+            student=lambda drawn: float(ours[drawn].mean()),
+            teacher=lambda drawn: float(theirs[drawn].mean()),
+            reference=reference,
+            entity=self.entity,
+            language=self.language,
+            rows=f"matches {self.kind} of {labels}, test, among {len(student[1]):,} texts",
+            is_enough=lambda drawn: len(drawn) >= FEWEST,
+        )
 
 
 def chosen_pairs(labels: LabelSet) -> Dataset:
@@ -120,26 +155,11 @@ def chosen_pairs(labels: LabelSet) -> Dataset:
 def _judge_recall(
     rows: Dataset, student_ND: np.ndarray, teacher_ND: np.ndarray, thresholds: Pairs, labels: str
 ) -> tuple[Verdict, ...]:
-    texts = PairTexts.of(rows)
-    chosen, kind = matches_for_recall(rows, texts)
-    if len(chosen) < FEWEST:
+    matches = Matches.of(rows, PairTexts.of(rows))
+    if len(matches.query) < FEWEST:
         return ()
-    student, teacher = (_hits(vectors_ND, texts.left[chosen], texts.right[chosen]) for vectors_ND in (student_ND, teacher_ND))
-    compared = Compared(
-        name="pairs_recall_at_10",
-        student=lambda drawn: float(student[drawn].mean()),
-        teacher=lambda drawn: float(teacher[drawn].mean()),
-        entity=np.asarray(rows["left_entity"][:])[chosen],
-        language=languages_of(rows["left_locale"][:])[chosen],
-        rows=f"matches {kind} of {labels}, test, among {len(student_ND):,} texts",
-        is_enough=lambda drawn: len(drawn) >= FEWEST,
-    )
+    compared = matches.compare("pairs", "teacher", (student_ND, student_ND), (teacher_ND, teacher_ND), labels)
     return judge_gap(compared, thresholds.limit("max_recall_gap"), thresholds, "max_language_recall_gap")
-
-
-def _hits(vectors_ND: np.ndarray, query: np.ndarray, partner: np.ndarray) -> np.ndarray:
-    """Is the partner among the nearest, the query itself left out?"""
-    return recall_at(NEIGHBOURS + 1, vectors_ND[query], vectors_ND, partner)
 
 
 def texts_read(rows: Dataset, read: Dataset) -> list[str]:

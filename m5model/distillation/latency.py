@@ -42,7 +42,7 @@ class Latency:
 
 
 def measure_latency(folder: Path, teachers: Sequence[Teacher], tokens: int, vocabulary_size: int) -> Latency:
-    """Of a student's checkpoint folder and its teachers; of the student alone without any."""
+    """Time a student's checkpoint folder beside its teachers; the student alone without any."""
     student = _student_call(folder, tokens, vocabulary_size)
     fits = bool(teachers) and all(tokens <= one.manifest.max_tokens for one in teachers)
     calls = [student, *(_teacher_call(one, tokens) for one in teachers if fits)]
@@ -59,7 +59,7 @@ def measure_latency(folder: Path, teachers: Sequence[Teacher], tokens: int, voca
 
 
 def measure_milliseconds(folder: Path, tokens: int, vocabulary_size: int) -> float:
-    """Of the student alone."""
+    """Time the student alone."""
     return measure_latency(folder, (), tokens, vocabulary_size).student_ms
 
 

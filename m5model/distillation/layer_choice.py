@@ -1,4 +1,4 @@
-"""Which layers of an encoder a student takes: those without which its vectors lie to each other as they did.
+"""Chooses which layers of an encoder a student takes: those without which its vectors lie to each other as they did.
 
 Layers are dropped one after the other, each time the one whose loss leaves the similarities of some texts nearest to those of
 the whole encoder; the last layer stays, for it makes the vectors. Evenly spaced layers are a guess, this is measured, in about

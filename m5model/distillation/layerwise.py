@@ -70,7 +70,7 @@ class Layerwise(TaughtTask):
 
 
 def _states(encoder: TextEncoder, batch: TaughtRows, layers: Sequence[int]) -> Tensor:
-    ids_BL, mask_BL = (torch.from_numpy(array).to(encoder.device) for array in (batch.ids_BL, batch.mask_BL))
+    ids_BL, mask_BL = batch.on(encoder.device)
     states = encoder.layer_states(ids_BL, mask_BL)
     return torch.stack([states[layer][mask_BL.bool()] for layer in layers])
 

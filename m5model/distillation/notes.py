@@ -38,7 +38,7 @@ class Clock:
 
 @dataclass(kw_only=True)
 class Notes:
-    """What there is to show of one distillation. Steps of earlier starts of a killed run are in no clock."""
+    """Holds what there is to show of one distillation. Steps of earlier starts of a killed run are in no clock."""
 
     clock: Clock = field(default_factory=Clock)
     steps: dict[str, int] = field(default_factory=dict)  # of each stage that trains

@@ -146,7 +146,7 @@ def _share_out(total: int, parts: Sequence[str]) -> dict[str, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Taught:
-    """What the stages that teach a student are made from."""
+    """Holds what the stages that teach a student are made from."""
 
     preset: EncoderPreset
     teachers: Sequence[BundleManifest]
@@ -198,7 +198,7 @@ def _layers(taught: _Taught, steps: int, rate: float) -> LearnTasks:
 
 
 def _relations(taught: _Taught, steps: int, rate: float) -> LearnTasks:
-    """What comes behind the queries, keys and values of the last layer does not learn here."""
+    """Weights behind the queries, keys and values of the last layer do not learn here."""
     teacher = taught.teachers[0]
     settings = relations.Settings(
         teacher=teacher.id,
@@ -239,7 +239,8 @@ def _begin_anew(preset: EncoderPreset, teacher: BundleManifest, steps: int, seed
 
 
 def _takes_vocabulary(preset: EncoderPreset, teacher: BundleManifest) -> bool:
-    """That of an encoder of two streams has marks, that of one taken as it is has control tokens at other ids."""
+    """Can the student read by the teacher's vocabulary? That of an encoder of two streams has marks, that of one taken as it is
+    has control tokens at other ids."""
     geometry = preset_of(teacher)
     return type(geometry) is EncoderPreset and geometry.vocabulary_size == preset.vocabulary_size
 

@@ -11,17 +11,16 @@ Tensor suffixes: B rows, L tokens, D hidden size of the student, E of the teache
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from m5model.data.randomness import generator_for, seed_for
-from m5model.data.token_rows import TokenRows
-from m5model.distillation.judged import METRIC, JudgedTexts
-from m5model.distillation.teachers import Teacher
+from m5model.distillation.judged import JudgedTexts
+from m5model.distillation.taught_task import TaughtTask
+from m5model.distillation.teachers import TaughtRows, TaughtTexts, Teacher
 from m5model.encoders.attention_parts import attention_parts, require_layer
 from m5model.encoders.encoder import TextEncoder
-from m5model.tasks import Batching, Examples, TaskData
+from m5model.tasks import Batching, TaskData
 from schemas.checks import is_whole, require
 from schemas.errors import ConfigurationError
 
@@ -50,53 +49,26 @@ class Settings:
         require("relations settings", rules)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RelationRows:
-    """The texts of a step."""
-
-    ids_BL: np.ndarray  # int64
-    mask_BL: np.ndarray  # int64
-
-    @property
-    def tokens(self) -> int:
-        return int(self.mask_BL.sum())
-
-
-class Relations:
+class Relations(TaughtTask):
     """The task; it has no head. Its logits are queries, keys and values (3, B, L, D) of the student's last layer."""
-
-    metric = METRIC
-    lower_is_better = False
-    outcomes = 1  # it guesses nothing: the loss is a divergence
 
     def __init__(self, settings: Settings, encoder: TextEncoder, data: TaskData, teacher: Teacher, judged: JudgedTexts) -> None:
         require_layer(encoder, LAST)
         require_layer(teacher.encoder, settings.layer)
         _require_one_vocabulary(data, teacher)
-        self.name = NAME
-        self.head = torch.nn.Module()
-        self.batching = Batching(token_budget=settings.token_budget)
-        self.seed = seed_for("relations", data.seed)
         order = generator_for("relations", data.seed).permutation(len(data.learn.keys))[: settings.texts]
-        self._rows, self._chosen = data.learn, order
-        self.examples = Examples(keys=data.learn.keys[order], lengths=data.learn.lengths[order])
-        self.measured_on = judged.measured_on
-        self._settings, self._teacher, self._judged = settings, teacher.encoder, judged
+        learn = TaughtTexts(rows=data.learn, chosen=order, vectors=())
+        super().__init__(NAME, Batching(token_budget=settings.token_budget), seed_for("relations", data.seed), learn, judged)
+        self._settings, self._teacher = settings, teacher.encoder
 
-    def batch(self, step: int, rows: np.ndarray) -> RelationRows:
-        return _rows(self._rows, self._chosen[rows])
+    def logits(self, encoder: TextEncoder, batch: TaughtRows) -> Tensor:
+        return attention_parts(encoder, LAST, *batch.on(encoder.device))
 
-    def logits(self, encoder: TextEncoder, batch: RelationRows) -> Tensor:
-        return attention_parts(encoder, LAST, *_tensors(batch, encoder))
-
-    def loss(self, logits: Tensor, batch: RelationRows) -> Tensor:
-        ids_BL, mask_BL = _tensors(batch, self._teacher)
+    def loss(self, logits: Tensor, batch: TaughtRows) -> Tensor:
+        ids_BL, mask_BL = batch.on(self._teacher.device)
         with torch.no_grad():
             teacher_3BLE = attention_parts(self._teacher, self._settings.layer, ids_BL, mask_BL)
         return relation_loss(logits, teacher_3BLE.to(logits.device), mask_BL.to(logits.device), self._settings.heads)
-
-    def measure(self, encoder: TextEncoder) -> float:
-        return self._judged.correlation(encoder)
 
 
 def relation_loss(student_3BLD: Tensor, teacher_3BLE: Tensor, mask_BL: Tensor, heads: int) -> Tensor:
@@ -118,15 +90,6 @@ def _relations(parts_3BLD: Tensor, mask_BL: Tensor, heads: int) -> Tensor:
     scores_3BHLL = parts_3BHLd @ parts_3BHLd.transpose(-1, -2) / parts_3BHLd.shape[-1] ** 0.5
     hidden_BL = (1 - mask_BL.to(scores_3BHLL.dtype)) * MASKED
     return torch.log_softmax(scores_3BHLL + hidden_BL[:, None, None, :], dim=-1)
-
-
-def _rows(rows: TokenRows, chosen: np.ndarray) -> RelationRows:
-    ids_BL, mask_BL = rows.padded(chosen)
-    return RelationRows(ids_BL=ids_BL, mask_BL=mask_BL)
-
-
-def _tensors(batch: RelationRows, encoder: TextEncoder) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(batch.ids_BL).to(encoder.device), torch.from_numpy(batch.mask_BL).to(encoder.device)
 
 
 def _require_one_vocabulary(data: TaskData, teacher: Teacher) -> None:

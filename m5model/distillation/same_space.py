@@ -16,22 +16,13 @@ from tokenizers import Tokenizer
 from m5model.bundles.find import open_bundle
 from m5model.data.training_sets import render_again
 from m5model.data.vocabulary import load_vocabulary
-from m5model.distillation.gaps import Compared, judge_gap, languages_of
-from m5model.distillation.labelled_pairs import (
-    FEWEST,
-    NEIGHBOURS,
-    OpenLabels,
-    PairTexts,
-    chosen_pairs,
-    matches_for_recall,
-    texts_read,
-)
+from m5model.distillation.gaps import judge_gap
+from m5model.distillation.labelled_pairs import FEWEST, NEIGHBOURS, Matches, OpenLabels, PairTexts, chosen_pairs, texts_read
 from m5model.distillation.student_graph import graph_vectors
 from m5model.distillation.subject import Subject, token_ids
 from m5model.distillation.thresholds import Limit, SameSpaceLimits
 from m5model.distillation.verdicts import Verdict, judged
 from m5model.gates.intervals import bootstrap
-from m5model.gates.metrics import recall_at
 from m5model.runtime.rendering import Rendering
 from schemas.bundle import BundleManifest
 from schemas.space import SameSpace
@@ -131,23 +122,10 @@ def _judge_recall(subject: Subject, documents: Documents, labelled: OpenLabels, 
     labels = labelled(subject.teachers.training_set.rendering)
     rows = chosen_pairs(labels)
     texts = PairTexts.of(rows)
-    chosen, kind = matches_for_recall(rows, texts)
-    if len(chosen) < FEWEST:
+    matches = Matches.of(rows, texts)
+    if len(matches.query) < FEWEST:
         return ()
     document_ND = documents.vectors(texts_read(rows, chosen_pairs(labelled(documents.rendering))))
-    query, partner = texts.left[chosen], texts.right[chosen]
-    small, large = (
-        recall_at(NEIGHBOURS, vectors_ND[query], document_ND, partner, left_out=query)
-        for vectors_ND in (subject.student_vectors(texts.texts), document_ND)
-    )
-    compared = Compared(
-        name="same_space_recall_at_10",
-        student=lambda drawn: float(small[drawn].mean()),
-        teacher=lambda drawn: float(large[drawn].mean()),
-        reference="documents",
-        entity=np.asarray(rows["left_entity"][:])[chosen],
-        language=languages_of(rows["left_locale"][:])[chosen],
-        rows=f"matches {kind} of {labels.name}, test, among {len(document_ND):,} texts",
-        is_enough=lambda drawn: len(drawn) >= FEWEST,
-    )
+    small = (subject.student_vectors(texts.texts), document_ND)
+    compared = matches.compare("same_space", "documents", small, (document_ND, document_ND), labels.name)
     return judge_gap(compared, limits.limit("max_recall_gap"), limits, "max_language_recall_gap")

@@ -4,7 +4,6 @@ Tensor suffixes: B rows, L tokens, D dimensions.
 """
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from m5model.distillation.judged import METRIC, JudgedTexts
@@ -35,8 +34,7 @@ class TaughtTask:
 
     def logits(self, encoder: TextEncoder, batch: TaughtRows) -> Tensor:
         """Unit vectors (B, D)."""
-        ids_BL, mask_BL = (torch.from_numpy(array).to(encoder.device) for array in (batch.ids_BL, batch.mask_BL))
-        return sentence_vectors(encoder, ids_BL, mask_BL)
+        return sentence_vectors(encoder, *batch.on(encoder.device))
 
     def measure(self, encoder: TextEncoder) -> float:
         return self._judged.correlation(encoder)

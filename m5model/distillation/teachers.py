@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from m5model.bundles.find import open_bundle
 from m5model.data.randomness import generator_for
@@ -84,6 +86,10 @@ class TaughtRows:
     mask_BL: np.ndarray  # int64
     teacher_BE: np.ndarray  # float32, unit length
     tokens: int  # without padding
+
+    def on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Returns ids_BL and mask_BL as an encoder on that device reads them."""
+        return torch.from_numpy(self.ids_BL).to(device), torch.from_numpy(self.mask_BL).to(device)
 
 
 def taught_rows(texts: TaughtTexts, places: np.ndarray) -> TaughtRows:

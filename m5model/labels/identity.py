@@ -13,6 +13,6 @@ def identity_of(row: Row, kind: LabelKind) -> tuple[object, ...]:
 
 
 def claim_of(row: Row, kind: LabelKind) -> tuple[object, ...]:
-    """What the row says beside its key."""
+    """Returns what the row says beside its key."""
     apart = {*kind.table.key, *kind.entities, SPLIT.name}
     return tuple(row[name] for name in kind.table.column_names if name not in apart)

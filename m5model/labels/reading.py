@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnMap:
-    """Where a set's columns come from in the feed. Columns that are not named here are taken under their own names.
+    """Says where a set's columns come from in the feed. Columns that are not named here are taken under their own names.
 
     Raises ConfigurationError that names every column that the kind does not have.
     """

@@ -20,7 +20,7 @@ SHARES: Mapping[str, float] = {"learn": 0.8, "validate": 0.1, "test": 0.1}
 
 @dataclass(frozen=True, kw_only=True)
 class SplitPlan:
-    """How rows are split. Raises ConfigurationError that lists every problem at once."""
+    """Says how rows are split. Raises ConfigurationError that lists every problem at once."""
 
     keep: bool = False  # the splits that the feed brings
     seed: int = 0

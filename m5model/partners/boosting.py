@@ -7,7 +7,7 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 
-from schemas.checks import is_number, is_whole, require
+from schemas.checks import at_least, is_number, require
 
 MODEL_FILE = "trees.txt"
 # What is learned of each label kind. cross_entropy takes shares: a click rate, weighted by its impressions.
@@ -28,12 +28,8 @@ class TreeSettings:
 
     def __post_init__(self) -> None:
         shares = ("learning_rate", "inputs_share", "rows_share")
-        counts = {"trees": 1, "leaves": 2, "min_rows": 1}
         rules = {f"{name} is {getattr(self, name)!r}, expected above 0 and at most 1": self._is_share(name) for name in shares}
-        rules |= {
-            f"{name} is {getattr(self, name)!r}, expected {low} or more": is_whole(getattr(self, name), low)
-            for name, low in counts.items()
-        }
+        rules |= at_least(self, trees=1, leaves=2, min_rows=1)
         rules[f"l2 is {self.l2!r}, expected 0 or more"] = is_number(self.l2, 0)
         require("settings of trees", rules)
 

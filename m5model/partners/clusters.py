@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from schemas.checks import is_number, is_whole, require
+from schemas.checks import at_least, from_0_to_1, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +20,7 @@ class ClusterSettings:
     min_density: float = 0.3  # edges that there are, of those that there could be; a chain of 6 has 0.33
 
     def __post_init__(self) -> None:
-        require(
-            "settings of clusters",
-            {
-                f"max_size is {self.max_size!r}, expected 2 or more": is_whole(self.max_size, 2),
-                f"min_density is {self.min_density!r}, expected 0 to 1": is_number(self.min_density, 0, 1),
-            },
-        )
+        require("settings of clusters", at_least(self, max_size=2) | from_0_to_1(self, "min_density"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from schemas.tables import TEXT
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """Where rows are from, and which bytes they are."""
+    """Says where rows are from, and which bytes they are."""
 
     name: str  # a label set, or a file
     version: str

@@ -115,7 +115,7 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What an experiment found. ``manifest`` has no files yet: m5model.partners.records writes them."""
+    """Holds what an experiment found. ``manifest`` has no files yet: m5model.partners.records writes them."""
 
     manifest: ExperimentManifest
     data: PartnerData
@@ -138,9 +138,7 @@ def run_experiment(plan: Plan) -> Outcome:
         plan.chosen,
         _name(plan.strategy, has_vectors=plan.module.TRAINS_ENCODER or plan.vectors is not None),
     )
-    baseline_module = find_strategy(partner.baseline)
-    bare = plan.given().without_vectors()
-    baseline = _judge(plan, baseline_module, bare, baseline_module.Settings(), _name(partner.baseline, has_vectors=False))
+    baseline = _judge_baseline(plan, ours)
     rows = plan.data.rows_of("test")
     comparisons = [compare(metric, ours.test, baseline.test, (ours.name, baseline.name))]
     comparisons += [compare(metric, part, baseline.test, (name, baseline.name)) for name, part in _parts(plan, ours)]
@@ -178,6 +176,16 @@ def run_experiment(plan: Plan) -> Outcome:
     )
 
 
+def _judge_baseline(plan: Plan, ours: Judged) -> Judged:
+    """The partner's baseline without our vectors; it is fitted once, where it is the strategy that was asked for."""
+    name = plan.data.partner.baseline
+    module = find_strategy(name)
+    settings = module.Settings()
+    if plan.strategy == name and plan.vectors is None and plan.chosen == settings:
+        return ours
+    return _judge(plan, module, plan.given().without_vectors(), settings, _name(name, has_vectors=False))
+
+
 def _beside_itself(plan: Plan, ours: Judged) -> list[Comparison]:
     """The same strategy without our vectors, where it can do without and is not the baseline anyway."""
     partner = plan.data.partner
@@ -188,7 +196,7 @@ def _beside_itself(plan: Plan, ours: Judged) -> list[Comparison]:
 
 
 def _find(plan: Plan, ours: Judged) -> Findings:
-    """What the label kind finds beside metrics, where it has a file for that."""
+    """Returns what the label kind finds beside metrics, where it has a file for that."""
     kind = plan.data.partner.labels.name
     if kind not in list_members(findings):
         return Findings()
@@ -197,7 +205,7 @@ def _find(plan: Plan, ours: Judged) -> Findings:
 
 
 def _parts(plan: Plan, ours: Judged) -> Iterator[tuple[str, Scored]]:
-    """What parts of the model say by themselves, where the strategy has ``parts``."""
+    """Returns what parts of the model say by themselves, where the strategy has ``parts``."""
     rows = plan.data.rows_of("test")
     parts = getattr(ours.fitted, "parts", None)
     for name, scores in (parts(plan.data, plan.vectors, rows) if parts else {}).items():

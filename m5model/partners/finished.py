@@ -2,6 +2,7 @@
 
 from m5model.files import storage
 from m5model.files.manifests import from_json
+from schemas.errors import SpaceMismatchError
 from schemas.experiment import CALIBRATION_FILE, MANIFEST_FILE, ExperimentManifest
 from schemas.workspace import Workspace
 
@@ -20,6 +21,15 @@ def list_experiments(workspace: Workspace, partner: str) -> list[ExperimentManif
     names = storage.list_folders(f"{workspace.experiments}/{partner}")
     found = (find_finished(workspace, partner, name) for name in names)
     return sorted((one for one in found if one is not None), key=lambda one: (one.created_at, one.id))
+
+
+def require_published_space(experiment: str, reads: str, published: str) -> None:
+    """Raise SpaceMismatchError where an experiment's model reads another space than the vectors that are published."""
+    if reads != published:
+        raise SpaceMismatchError(
+            f"experiment {experiment} reads vectors of the space {reads}, published are those of {published}",
+            next_step="run the experiment with the bundle of that space, or publish without one",
+        )
 
 
 def newest_scorer(workspace: Workspace, partner: str, space_id: str) -> str:

@@ -25,7 +25,7 @@ SHARES = (RECIPROCAL, *(tenth / 10 for tenth in range(1, 10)))  # of the towers 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What both models say of rows (k), each beside its whole collection: scores from 0 (usual) to 1 (best), and ranks."""
+    """Holds what both models say of rows (k), beside its whole collection: scores from 0 (usual) to 1 (best), and ranks."""
 
     lexical: np.ndarray
     dense: np.ndarray

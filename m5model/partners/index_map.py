@@ -1,8 +1,8 @@
 """The listings' map of a finished search experiment: what a catalogue's vectors go through on their way into an index."""
 
-from m5model.partners.finished import list_experiments
+from m5model.partners.finished import list_experiments, require_published_space
 from m5model.partners.vector_map import VectorMap
-from schemas.errors import ConfigurationError, SpaceMismatchError
+from schemas.errors import ConfigurationError
 from schemas.workspace import Workspace
 
 STRATEGIES = ("projection", "two-tower", "fusion")  # whose models have one
@@ -32,9 +32,5 @@ def read_map(workspace: Workspace, partner: str, experiment: str, space_id: str)
             f"experiment {experiment} ({opened.manifest.strategy}) has no map of listings' vectors",
             next_step=f"give one of the strategies {', '.join(STRATEGIES)}",
         )
-    if towers.space_id != space_id:
-        raise SpaceMismatchError(
-            f"experiment {experiment} reads vectors of the space {towers.space_id}, published are those of {space_id}",
-            next_step="run the experiment with the bundle of that space, or publish without one",
-        )
+    require_published_space(experiment, towers.space_id, space_id)
     return towers.items

@@ -20,7 +20,7 @@ PIECES_FILE = "tokenizer.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What an index is built with."""
+    """Holds what an index is built with."""
 
     unit: Unit
     k1: float

@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from m5model.data.randomness import generator_for, seed_for
+from m5model.partners.data import PartnerData
+from m5model.partners.evaluation.scored import pair_with_truth
 from m5model.partners.networks import Network, NetworkSettings, layer_sizes, prepare, scales_of
 
 
@@ -19,6 +21,12 @@ class Rows:
     matrix: np.ndarray
     rates: np.ndarray
     impressions: np.ndarray
+
+    @classmethod
+    def of(cls, data: PartnerData, rows: np.ndarray, matrix: np.ndarray) -> "Rows":
+        """The rows (B,) of ``data``, whose inputs are given."""
+        truth = pair_with_truth(data, rows, np.zeros(len(rows)))
+        return cls(matrix=matrix, rates=truth.targets, impressions=truth.weights)
 
 
 def train_network(learned: Rows, validate: Rows, settings: NetworkSettings, seed: int, name: str) -> Network:

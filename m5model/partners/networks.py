@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from schemas.checks import is_number, is_whole, require
+from schemas.checks import at_least, from_0_to_1, is_whole, require
 
 SMALLEST = 1e-6  # deviation of an input that is divided by
 
@@ -29,15 +29,8 @@ class NetworkSettings:
     patience: int = 4  # rounds without a better loss on validate, after which it ends
 
     def __post_init__(self) -> None:
-        counts = {"rounds": 0, "rows": 1, "patience": 1}
-        rules = {
-            f"{name} is {getattr(self, name)!r}, expected {low} or more": is_whole(getattr(self, name), low)
-            for name, low in counts.items()
-        }
-        rules |= {
-            f"{name} is {getattr(self, name)!r}, expected 0 to 1": is_number(getattr(self, name), 0, 1)
-            for name in ("learning_rate", "weight_decay", "dropout")
-        }
+        rules = at_least(self, rounds=0, rows=1, patience=1)
+        rules |= from_0_to_1(self, "learning_rate", "weight_decay", "dropout")
         rules[f"widths are {self.widths!r}, expected whole numbers of 1 or more"] = all(is_whole(one, 1) for one in self.widths)
         require("settings of a network", rules)
 

@@ -48,11 +48,11 @@ class PairEnsemble:
         return Scores(values=self._stack.apply(np.stack([read, self._trees.scores(data, None, rows).values], axis=1)))
 
     def parts(self, data: PartnerData, vectors: Vectors | None, rows: np.ndarray) -> dict[str, Scores]:
-        """What each part says by itself."""
+        """Returns what each part says by itself."""
         return {f"{self.reader.name} alone": Scores(values=self.reader.read(data, rows))} if self._stack else {}
 
     def own_vectors(self) -> Vectors | None:
-        """Those that the reader has learned; None of a reader of both texts at once."""
+        """Returns those that the reader has learned; None of a reader of both texts at once."""
         vectors: Vectors | None = getattr(self.reader, "vectors", None)
         return vectors
 
@@ -75,7 +75,7 @@ def weigh(given: Given, reader: Reader, *, alone: bool) -> PairEnsemble:
 
 
 def load_ensemble(folder: Path, reader: Reader) -> PairEnsemble:
-    """What was saved, around a reader that was loaded."""
+    """Returns what was saved, around a reader that was loaded."""
     file = folder / STACK_FILE
     if not file.is_file():
         return PairEnsemble(reader, None, None)

@@ -14,11 +14,11 @@ import pyarrow as pa
 from m5model.files import storage
 from m5model.partners.data import DataSource, PartnerData, data_schema
 from m5model.partners.evaluation.calibration import Calibration
-from m5model.partners.finished import STRATEGIES
+from m5model.partners.finished import STRATEGIES, require_published_space
 from m5model.partners.records import open_experiment
 from m5model.partners.registry import find_partner, find_strategy
 from m5model.partners.vectors import given_vectors
-from schemas.errors import ConfigurationError, SpaceMismatchError
+from schemas.errors import ConfigurationError
 from schemas.experiment import CALIBRATION_FILE, MODEL_FOLDER
 from schemas.workspace import Workspace
 
@@ -42,11 +42,7 @@ def read_scorer(workspace: Workspace, partner: str, experiment: str, space_id: s
             f"experiment {experiment} ({manifest.strategy}) gives no probability that executors can compute",
             next_step=f"give one of the strategy {', '.join(STRATEGIES)}, with ten matches or more in its split validate",
         )
-    if manifest.space_id != space_id:
-        raise SpaceMismatchError(
-            f"experiment {experiment} reads vectors of the space {manifest.space_id}, published are those of {space_id}",
-            next_step="run the experiment with the bundle of that space, or publish without one",
-        )
+    require_published_space(experiment, manifest.space_id, space_id)
     folder = workspace.experiment(partner, experiment)
     wanted = [name for name in manifest.files if name.startswith(f"{MODEL_FOLDER}/") or name == CALIBRATION_FILE]
     files = {name: storage.read_bytes(f"{folder}/{name}") for name in wanted}

@@ -7,8 +7,6 @@ import numpy as np
 
 from m5model.partners.click_columns import ClickColumns, ad_texts
 from m5model.partners.click_rates import folds_of
-from m5model.partners.data import PartnerData
-from m5model.partners.evaluation.scored import pair_with_truth
 from m5model.partners.inputs import clicks
 from m5model.partners.inputs._vectors import Directions
 from m5model.partners.network_training import Rows, train_network
@@ -24,7 +22,7 @@ MOST_VALUES = 50  # of a column
 
 @dataclass(frozen=True, kw_only=True)
 class PhasePlan:
-    """How both phases are trained."""
+    """Says how both phases are trained."""
 
     first: NetworkSettings
     second: NetworkSettings
@@ -44,7 +42,7 @@ def _fit_frozen(given: Given, plan: PhasePlan) -> TwoPhases:
     """The second phase learns from all rows: what the first says of each, it has learned from the others."""
     data, learn = given.data, given.learn()
     texts = _text_inputs(given, learn, plan.components)
-    learned = _rows(data, learn, texts.matrix(data, given.vectors, learn))
+    learned = Rows.of(data, learn, texts.matrix(data, given.vectors, learn))
     held = _held(given, texts, given.vectors)
     head = train_network(learned, held, plan.first, given.seed, "phase 1")
     said = _out_of_fold(data.select(learn).entity, learned, held, plan.first, given.seed, plan.folds)
@@ -63,7 +61,7 @@ def _fit_fine_tuned(given: Given, plan: PhasePlan) -> TwoPhases:
     vectors = tower.vectors()
     texts = _text_inputs(replace(given, vectors=vectors), early, plan.components)
     held = _held(given, texts, vectors)
-    head = train_network(_rows(data, early, texts.matrix(data, vectors, early)), held, plan.first, given.seed, "phase 1")
+    head = train_network(Rows.of(data, early, texts.matrix(data, vectors, early)), held, plan.first, given.seed, "phase 1")
     said = head.logits(texts.matrix(data, vectors, late))
     rates, network = _second_phase(given, plan, late, said, head.logits(held.matrix))
     return TwoPhases(texts=texts, head=head, rates=rates, network=network, tower=tower)
@@ -71,7 +69,7 @@ def _fit_fine_tuned(given: Given, plan: PhasePlan) -> TwoPhases:
 
 def _held(given: Given, texts: TextInputs, vectors: Vectors | None) -> Rows:
     rows = given.data.rows_of("validate")
-    return _rows(given.data, rows, texts.matrix(given.data, vectors, rows))
+    return Rows.of(given.data, rows, texts.matrix(given.data, vectors, rows))
 
 
 def _second_phase(
@@ -82,8 +80,8 @@ def _second_phase(
     rates = clicks.fit_without_texts(given, learn)
     chosen = np.isin(learn, rows)
     network = train_network(
-        _rows(data, rows, beside(said, rates.learning_matrix(data, None, learn)[chosen])),
-        _rows(data, validate, beside(said_of_validate, rates.matrix(data, None, validate))),
+        Rows.of(data, rows, beside(said, rates.learning_matrix(data, None, learn)[chosen])),
+        Rows.of(data, validate, beside(said_of_validate, rates.matrix(data, None, validate))),
         plan.second,
         given.seed,
         "phase 2",
@@ -102,13 +100,8 @@ def _text_inputs(given: Given, rows: np.ndarray, components: int) -> TextInputs:
     return TextInputs(columns=columns, directions=directions, values=values)
 
 
-def _rows(data: PartnerData, rows: np.ndarray, matrix: np.ndarray) -> Rows:
-    truth = pair_with_truth(data, rows, np.zeros(len(rows)))
-    return Rows(matrix=matrix, rates=truth.targets, impressions=truth.weights)
-
-
 def _out_of_fold(entity: np.ndarray, learned: Rows, held: Rows, settings: NetworkSettings, seed: int, folds: int) -> np.ndarray:
-    """What a head says (n,) that has learned from the other folds."""
+    """Returns what a head says (n,) that has learned from the other folds."""
     fold, said = folds_of(entity, folds), np.zeros(len(entity))
     for number in range(folds):
         inside, outside = np.flatnonzero(fold == number), np.flatnonzero(fold != number)

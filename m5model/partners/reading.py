@@ -32,7 +32,7 @@ SHARES = {"learn": 0.6, "validate": 0.2, "test": 0.2}
 
 @dataclass(frozen=True, kw_only=True)
 class DataRequest:
-    """What is opened."""
+    """Names what is opened."""
 
     partner: Partner
     labels: str  # NAME, NAME/VERSION or path of a label set, or the path of a file
@@ -95,7 +95,7 @@ def _open_file(workspace: Workspace, request: DataRequest) -> PartnerData:
 
 
 def _preparer(workspace: Workspace, request: DataRequest) -> Any:
-    """What turns judged rows into complete ones: listings, entities, splits. Returns faults by row."""
+    """Returns what turns judged rows into complete ones: listings, entities, splits. Returns faults by row."""
 
     def prepare(rows: list[Row], has_splits: bool) -> Iterable[tuple[int, str]]:
         kind = request.partner.labels

@@ -7,14 +7,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from m5model.bundles.find import find_bundle, read_manifest
-from m5model.files import storage
+from m5model.bundles.find import find_bundle, look_up_bundle, read_manifest
 from m5model.partners.experiment import Plan
 from m5model.partners.reading import DataRequest, open_data
 from m5model.partners.registry import find_partner, find_strategy
 from m5model.partners.vectors import Engine, Vectors, open_vectors, read_vectors
-from schemas.bundle import MANIFEST_FILE
-from schemas.checks import is_name, require
+from schemas.checks import require
 from schemas.workspace import Workspace
 
 
@@ -87,7 +85,8 @@ def _open_vectors(
     """Vectors where the strategy reads them, the bundle's id, and what an encoder begins with: its path, or the name given."""
     if not strategy.USES_VECTORS and not strategy.TRAINS_ENCODER:
         return None, "", ""
-    if not strategy.USES_VECTORS and request.bundle is not None and not _is_bundle(workspace, request.bundle):
+    if not strategy.USES_VECTORS and request.bundle is not None and look_up_bundle(workspace, request.bundle) is None:
+        # "starter", a checkpoint folder, or a name of the hub: see m5model.bundles.sources.
         return None, request.bundle, request.bundle
     path = find_bundle(workspace, request.bundle, "teacher" if request.engine == "torch" else "student")
     manifest = read_manifest(path)
@@ -98,9 +97,3 @@ def _open_vectors(
         return read_vectors(Path(request.vectors), space_id), manifest.id, path
     vectors, _ = open_vectors(workspace, path, engine=request.engine, threads=threads)
     return vectors, manifest.id, path
-
-
-def _is_bundle(workspace: Workspace, name: str) -> bool:
-    """Else it is "starter", a checkpoint folder, or a name of the hub: see m5model.bundles.sources."""
-    places = (workspace.bundle(name), name) if is_name(name) else (name,)
-    return any(storage.exists(f"{place}/{MANIFEST_FILE}") for place in places)

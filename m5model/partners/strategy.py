@@ -1,4 +1,4 @@
-"""What strategies are given, and what they give: see m5model/partners/strategies.
+"""Says what strategies are given, and what they give: see m5model/partners/strategies.
 
 A strategy is a module with SUMMARY, NEEDS, COSTS and GOOD_FOR (texts of ``m5 strategies``), SERVES (label kinds), USES_VECTORS,
 TRAINS_ENCODER, perhaps DOES_WITHOUT (vectors), Settings (a dataclass), fit(given, settings) -> Fitted, and
@@ -17,7 +17,7 @@ from m5model.partners.vectors import Vectors
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """What a strategy learns from. It looks at the splits learn and validate alone."""
+    """Holds what a strategy learns from. It looks at the splits learn and validate alone."""
 
     data: PartnerData
     vectors: Vectors | None  # None: without our vectors
@@ -37,7 +37,7 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """What a model says of rows (k)."""
+    """Holds what a model says of rows (k)."""
 
     values: np.ndarray  # (k,) float64, more is more likely; or (k, c) of classes
     classes: tuple[str, ...] = ()  # of the columns of values

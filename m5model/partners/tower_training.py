@@ -34,7 +34,7 @@ class Judgements:
 
 @dataclass(frozen=True, kw_only=True)
 class TowerPlan:
-    """How towers are trained."""
+    """Says how towers are trained."""
 
     rounds: int  # over all queries
     queries: int  # of a step

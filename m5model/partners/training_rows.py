@@ -15,18 +15,9 @@ from m5model.partners.data import PartnerData
 from m5model.runtime.rendering import Rendering, render
 from schemas.labels import SPLITS, LabelSetManifest
 from schemas.partner import LANGUAGE
-from schemas.training_set import TrainingSetManifest
+from schemas.training_set import COUNT_FIELDS, TrainingSetManifest
 
 CREATED = "1970-01-01T00:00:00+00:00"  # sets in memory have no date: it would make equal runs differ
-COUNTS = (
-    "available_rows_by_language",
-    "rows_by_language",
-    "listings_by_language",
-    "duplicates_by_locale",
-    "rows_by_locale",
-    "tokens_by_language",
-    "tokens_by_locale",
-)
 
 
 def as_label_set(data: PartnerData, rendering: Rendering, learn: np.ndarray | None = None) -> LabelSet:
@@ -69,7 +60,7 @@ def as_training_set(data: PartnerData, rendering: Rendering) -> TrainingSet:
         {"text": [render(text, rendering) for text in texts], "language": [languages[text] for text in texts], "key": keys}
     ).select(np.argsort(keys, kind="stable"))
     held_out = held_out_mask(np.asarray(rows["key"][:], np.int64))
-    counts: dict[str, Any] = {name: {} for name in COUNTS}
+    counts: dict[str, Any] = {name: {} for name in COUNT_FIELDS}
     manifest = TrainingSetManifest(
         name=f"{data.partner.name} texts",
         version=data.source.version,

@@ -25,7 +25,7 @@ ENCODER_FOLDER = "encoder"
 
 @dataclass(frozen=True, kw_only=True)
 class TextInputs:
-    """What the first phase reads: the vectors of ad and page along the main directions, and the commonest values of columns."""
+    """Reads for the first phase: vectors of ad and page along the main directions, and the commonest values of columns."""
 
     columns: ClickColumns
     directions: Directions
@@ -61,11 +61,11 @@ class TwoPhases:
 
     @cached_property
     def own_vectors(self) -> Vectors | None:
-        """Those of the fine-tuned encoder; None where the bundle's are read."""
+        """Returns those of the fine-tuned encoder; None where the bundle's are read."""
         return None if self.tower is None else self.tower.vectors()
 
     def _say(self, data: PartnerData, vectors: Vectors | None, rows: np.ndarray) -> np.ndarray:
-        """What the first phase says (k,)."""
+        """Returns what the first phase says (k,)."""
         return self.head.logits(self.texts.matrix(data, self.own_vectors or vectors, rows))
 
     def scores(self, data: PartnerData, vectors: Vectors | None, rows: np.ndarray) -> Scores:
@@ -87,7 +87,7 @@ class TwoPhases:
 
 
 def beside(said: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """What the second phase reads (k, 1 + f)."""
+    """Returns what the second phase reads (k, 1 + f)."""
     return np.concatenate([said[:, None], rates], axis=1)
 
 

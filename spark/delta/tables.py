@@ -178,7 +178,7 @@ def delete_where(spark: SparkSession, path: str, where: str) -> None:
 
 
 def version_times(spark: SparkSession, path: str) -> dict[int, datetime]:
-    """When each version that the log still knows was committed."""
+    """Returns when each version that the log still knows was committed."""
     history = DeltaTable.forPath(spark, path).history().select("version", F.unix_micros("timestamp").alias("micros"))
     return {row["version"]: datetime.fromtimestamp(row["micros"] / 1e6, UTC) for row in history.orderBy("version").collect()}
 

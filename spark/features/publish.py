@@ -28,7 +28,7 @@ from spark.neighbours import SpaceRows, find_neighbours, measure_space
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedView:
-    """What became of one view."""
+    """Holds what became of one view."""
 
     name: str
     rows_read: int  # listings with a vector; 0 where the view was left as it is

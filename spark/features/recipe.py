@@ -32,7 +32,7 @@ class NoSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class NeighbourNeed:
-    """What a view wants of the neighbour search."""
+    """Holds what a view wants of the neighbour search."""
 
     k: int  # neighbours per listing
     min_cosine: float  # of a neighbour
@@ -40,7 +40,7 @@ class NeighbourNeed:
 
 @dataclass(frozen=True, kw_only=True)
 class ViewInputs:
-    """What views are made from, computed once for all views of a publication."""
+    """Holds what views are made from, computed once for all views of a publication."""
 
     catalogue: DataFrame  # listings that have a vector: locale, item_id, vector, and the columns that recipes read
     space_id: str

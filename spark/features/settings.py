@@ -1,4 +1,4 @@
-"""Which views are published, and how."""
+"""Says which views are published, and how."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -29,7 +29,7 @@ DUPLICATE = "duplicate"
 
 @dataclass(frozen=True, kw_only=True)
 class ImportSettings:
-    """What is imported."""
+    """Holds what is imported."""
 
     name: str
     kind: LabelKind

@@ -1,4 +1,4 @@
-"""What a search must know of its vectors beforehand: that they are of one space, and how many there are of each locale."""
+"""Says what a search must know of its vectors beforehand: that they are of one space, and how many there are of each locale."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -82,7 +82,7 @@ def link(bundles: list[BundleManifest], views: dict[str, dict[str, object]], run
 
 
 def _spaces(bundle: BundleManifest) -> Iterable[str]:
-    """Those of its vectors, and those that its queries are for."""
+    """Returns those of its vectors, and those that its queries are for."""
     return (bundle.space_id, bundle.space_id_fp32, *(other.space_id for other in bundle.same_space))
 
 

@@ -50,7 +50,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What is known of a question beside its text. Votes and taggers are there where the model has them."""
+    """Holds what is known of a question beside its text. Votes and taggers are there where the model has them."""
 
     dictionary: Dictionary
     attribute: int  # the attribute's rank among those that are asked for

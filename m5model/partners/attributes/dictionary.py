@@ -20,7 +20,7 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What the dictionary knows of a place in a text, as an answer to a question."""
+    """Holds what the dictionary knows of a place in a text, as an answer to a question."""
 
     found: Found
     value: str  # normalised
@@ -62,7 +62,7 @@ class Dictionary:
         return [entry for entry in entries if entry.labelled > 0]
 
     def stated_share(self, question: Question, fold: int | None = None) -> tuple[float, float]:
-        """How many questions of this attribute (and category) there were, and the share of those that had a value."""
+        """Returns how many questions of this attribute (and category) there were, and the share of those that had a value."""
         asked = self._count(("asked", question.name, question.category), fold)
         stated = self._count(("stated", question.name, question.category), fold)
         return float(asked), stated / asked if asked else float("nan")
@@ -81,7 +81,7 @@ class Dictionary:
         return cls(counts, {name: tuple(shapes) for name, shapes in kept["shapes"].items()})
 
     def _keys(self, question: Question) -> Iterable[Key]:
-        """What a labelled question counts for, once each."""
+        """Returns what a labelled question counts for, once each."""
         name, category = question.name, question.category
         yield ("asked", name, category)
         if question.values:

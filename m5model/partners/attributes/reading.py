@@ -1,4 +1,4 @@
-"""What taggers say of a text: spans that they mark, and how likely any span is the value of an attribute.
+"""Says what taggers say of a text: spans that they mark, and how likely any span is the value of an attribute.
 
 Tensor suffixes: L tokens, T tags: 0 is outside, 1 + 2n begins a value of attribute n, 2 + 2n goes on with it.
 """

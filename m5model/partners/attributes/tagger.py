@@ -30,7 +30,7 @@ CALL_TEXTS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class TaggerSettings:
-    """How the encoder is trained to tag."""
+    """Says how the encoder is trained to tag."""
 
     steps: int
     tokens: int  # of a text; the rest is not read

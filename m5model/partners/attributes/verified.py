@@ -43,7 +43,7 @@ class Proposed:
 
 
 class Sources:
-    """What proposes values."""
+    """Holds what proposes values."""
 
     def __init__(
         self, names: tuple[str, ...], dictionary: Dictionary, voters: Voters | None, taggers: Sequence[Reader]

@@ -22,7 +22,7 @@ BLOCK = 2_048  # texts whose similarities are held at once
 
 @dataclass(frozen=True, kw_only=True)
 class Vote:
-    """What the neighbours of a listing say about one attribute."""
+    """Holds what the neighbours of a listing say about one attribute."""
 
     values: dict[str, float]  # normalised value → its share of the similarity of those that state one
     nearest: dict[str, float]  # normalised value → similarity of the nearest one that has it

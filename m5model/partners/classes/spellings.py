@@ -46,7 +46,7 @@ class Spelling:
 
     @property
     def score(self) -> float:
-        """What pairs are ranked by: the mean of both, or the likeness alone."""
+        """Returns what pairs are ranked by: the mean of both, or the likeness alone."""
         return self.likeness if self.cosine is None else (self.likeness + max(self.cosine, 0.0)) / 2
 
 

@@ -1,4 +1,4 @@
-"""What a text's words say about classes: words that stand for one, similar texts, and word counts.
+"""Says what a text's words say about classes: words that stand for one, similar texts, and word counts.
 
 Shape suffixes: B texts, N learned texts, C classes.
 """

@@ -1,1 +1,1 @@
-"""What scores are worth: metrics, intervals over entities, comparisons with a verdict, groups, mistakes."""
+"""Says what scores are worth: metrics, intervals over entities, comparisons with a verdict, groups, mistakes."""

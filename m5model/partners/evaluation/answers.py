@@ -21,7 +21,7 @@ NO_ANSWER = "no answer"  # shown where a row has none
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """What is true of rows (k)."""
+    """Holds what is true of rows (k)."""
 
     accepted: list[frozenset[str]]  # empty where the row has no answer
     weights: np.ndarray  # (k,) float64: rows of one question count as one together
@@ -60,7 +60,7 @@ def read_truth(data: PartnerData, rows: np.ndarray) -> Truth:
 
 
 def ask(data: PartnerData) -> list[tuple[str, ...]]:
-    """What each row (n) asks: listing and attribute, or listing and scheme."""
+    """Returns what each row (n) asks: listing and attribute, or listing and scheme."""
     what = data.column("name" if data.partner.labels.name == "attributes" else "scheme")
     named = zip(*(data.table.column(name).to_pylist() for name in ("locale", "item_id", "text")), strict=True)
     keys = ("locale", "item_id", "text")

@@ -36,7 +36,7 @@ PRECISIONS = (99, 95, 90, 80)
 
 
 def find(data: PartnerData, vectors: Vectors | None, judged: Judged) -> Findings:
-    """What vectors say needs vectors; refusals are of the model whatever it reads."""
+    """Finds what vectors say, where there are some, and refusals, which are the model's whatever it reads."""
     threshold, refusals = _refusals(judged)
     table = pa.table({"error_share": [ERROR_SHARE], "threshold": [threshold]})
     pictures = (draw_answers({judged.name: judged.test}),)
@@ -91,7 +91,7 @@ def _forms(data: PartnerData, vectors: Vectors) -> tuple[Figure, ...]:
 
 
 def _few_shots(data: PartnerData, vectors: Vectors) -> tuple[tuple[Picture, ...], tuple[Figure, ...]]:
-    """How often the nearest centroid is right where it is made of so many listings, of classes with FEW_FROM or more."""
+    """Counts how often the nearest centroid is right where it is made of so many listings, of classes with FEW_FROM or more."""
     learned, tested = (data.select(data.rows_of(split)) for split in ("learn", "test"))
     names, label_N = np.unique(learned.column("label").astype(str), return_inverse=True)
     rich = np.flatnonzero(np.bincount(label_N) >= FEW_FROM)
@@ -119,7 +119,7 @@ def _few_shots(data: PartnerData, vectors: Vectors) -> tuple[tuple[Picture, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What the few-shot curve is measured on."""
+    """Holds what the few-shot curve is measured on."""
 
     vectors_ND: np.ndarray  # learned listings
     label_N: np.ndarray  # their classes; -1 of those that are not looked at

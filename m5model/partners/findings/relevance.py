@@ -154,7 +154,7 @@ def _figures_by_language(ranking: Scored, languages: np.ndarray) -> list[Figure]
 
 
 def _table(ranking: Scored, queries: list[str], texts: list[str]) -> pa.Table:
-    """What the model finds first for each query, beside what was judged."""
+    """Returns what the model finds first for each query, beside what was judged."""
     chosen = ranking.select(np.flatnonzero(np.isfinite(ranking.scores)))
     return pa.table(
         {

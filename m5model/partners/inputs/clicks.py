@@ -74,7 +74,7 @@ class ClickInputs:
         return np.concatenate(parts, axis=1)
 
     def _lexical(self, chosen: PartnerData, words: TfIdf, pieces: TfIdf) -> np.ndarray:
-        """How alike ad and page are, (k, f)."""
+        """Says how alike ad and page are, (k, f)."""
         ads, pages = ad_texts(chosen), self.columns.page_texts(chosen) or []
         parts = {text: take_apart(text) for text in {*ads, *pages}}
         rarity = words.weights()

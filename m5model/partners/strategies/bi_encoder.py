@@ -9,7 +9,7 @@ from pathlib import Path
 
 from m5model.partners.pair_ensemble import READER_FOLDER, PairEnsemble, load_ensemble, weigh
 from m5model.partners.strategy import Given
-from schemas.checks import is_number, is_whole, require
+from schemas.checks import at_least, from_0_to_1, require, true_or_false
 
 SUMMARY = "the encoder is fine-tuned by contrast on pairs; its cosine is weighed with the partner's evidence"
 NEEDS = "labelled pairs with some hundred matches, a bundle or checkpoint to begin with, torch (m5[train])"
@@ -32,15 +32,8 @@ class Settings:
     alone: bool = False  # the cosine by itself: a drop-in replacement
 
     def __post_init__(self) -> None:
-        counts = {"steps": 1, "products": 2, "tokens": 8}
-        rules = {
-            f"{name} is {getattr(self, name)!r}, expected {low} or more": is_whole(getattr(self, name), low)
-            for name, low in counts.items()
-        }
-        rules[f"learning_rate is {self.learning_rate!r}, expected 0 to 1"] = is_number(self.learning_rate, 0, 1)
-        rules[f"frozen_share is {self.frozen_share!r}, expected 0 to 1"] = is_number(self.frozen_share, 0, 1)
-        rules[f"alone is {self.alone!r}, expected true or false"] = isinstance(self.alone, bool)
-        require("settings of bi-encoder", rules)
+        rules = at_least(self, steps=1, products=2, tokens=8) | from_0_to_1(self, "learning_rate", "frozen_share")
+        require("settings of bi-encoder", rules | true_or_false(self, "alone"))
 
 
 def fit(given: Given, settings: Settings) -> PairEnsemble:

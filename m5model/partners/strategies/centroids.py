@@ -17,7 +17,7 @@ from m5model.partners.classes.space import FORMS, ClassSpace, Form
 from m5model.partners.data import PartnerData
 from m5model.partners.strategy import Given, Scores
 from m5model.partners.vectors import Vectors
-from schemas.checks import require
+from schemas.checks import require, true_or_false
 from schemas.errors import ConfigurationError
 from schemas.partner import LANGUAGE
 
@@ -42,10 +42,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         rules = {f"space is {self.space!r}, expected one of {', '.join(FORMS)}": self.space in FORMS}
-        for name in ("trimmed", "per_language"):
-            value = getattr(self, name)
-            rules[f"{name} is {value!r}, expected true or false"] = isinstance(value, bool)
-        require("settings of centroids", rules)
+        require("settings of centroids", rules | true_or_false(self, "trimmed", "per_language"))
 
 
 class CentroidModel:

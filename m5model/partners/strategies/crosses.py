@@ -20,7 +20,7 @@ from m5model.partners.evaluation.scored import pair_with_truth
 from m5model.partners.networks import to_probability
 from m5model.partners.strategy import Given, Scores
 from m5model.partners.vectors import Vectors
-from schemas.checks import is_number, is_whole, require
+from schemas.checks import at_least, is_number, require
 
 SUMMARY = "logistic regression on hashed values and their pairs"
 NEEDS = "clicks with evidence; no bundle"
@@ -42,10 +42,7 @@ class Settings:
     strengths: tuple[float, ...] = (0.003, 0.03, 0.3)  # inverse of the penalty on weights; the best on validate is taken
 
     def __post_init__(self) -> None:
-        rules = {
-            f"{name} is {getattr(self, name)!r}, expected 2 or more": is_whole(getattr(self, name), 2)
-            for name in ("buckets", "bins")
-        }
+        rules = at_least(self, buckets=2, bins=2)
         rules[f"strengths are {self.strengths!r}, expected numbers above 0"] = bool(self.strengths) and all(
             is_number(one, 1e-9) for one in self.strengths
         )

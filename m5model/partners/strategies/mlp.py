@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from m5model.partners.data import PartnerData
-from m5model.partners.evaluation.scored import pair_with_truth
 from m5model.partners.inputs import clicks
 from m5model.partners.networks import Network, NetworkSettings, to_probability
 from m5model.partners.strategy import Given, Scores
@@ -54,12 +53,9 @@ def fit(given: Given, settings: Settings) -> Mlp:
 
     learn, validate = given.learn(), given.data.rows_of("validate")
     inputs = clicks.fit_without_texts(given, learn)
-    matrices = inputs.learning_matrix(given.data, None, learn), inputs.matrix(given.data, None, validate)
-    parts = []
-    for matrix, rows in zip(matrices, (learn, validate), strict=True):
-        truth = pair_with_truth(given.data, rows, np.zeros(len(rows)))
-        parts.append(Rows(matrix=matrix, rates=truth.targets, impressions=truth.weights))
-    return Mlp(inputs, train_network(parts[0], parts[1], settings, given.seed, "mlp"))
+    learned = Rows.of(given.data, learn, inputs.learning_matrix(given.data, None, learn))
+    held = Rows.of(given.data, validate, inputs.matrix(given.data, None, validate))
+    return Mlp(inputs, train_network(learned, held, settings, given.seed, "mlp"))
 
 
 def load(folder: Path) -> Mlp:

@@ -5,11 +5,15 @@ The listings' map is what ``features/search`` applies, so that an index holds tr
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from m5model.partners.strategy import Given
 from m5model.partners.towers import Towers, load_towers
 from m5model.partners.vector_map import require_dimensions
-from schemas.checks import is_number, is_whole, require
+from schemas.checks import at_least, is_number, is_whole, require
+
+if TYPE_CHECKING:
+    from m5model.partners.tower_training import TowerPlan
 
 SUMMARY = "trained maps of queries' and listings' vectors to an index's dimensions"
 NEEDS = "some hundred judged queries, a student bundle, torch (m5[train]) to train"
@@ -32,11 +36,7 @@ class Settings:
     temperature: float = 0.05
 
     def __post_init__(self) -> None:
-        counts = {"dimensions": 2, "rounds": 0, "queries": 2}
-        rules = {
-            f"{name} is {getattr(self, name)!r}, expected {low} or more": is_whole(getattr(self, name), low)
-            for name, low in counts.items()
-        }
+        rules = at_least(self, dimensions=2, rounds=0, queries=2)
         rules |= {
             f"{name} is {getattr(self, name)!r}, expected a number up to 1 above 0": is_number(getattr(self, name), 1e-9, 1)
             for name in ("learning_rate", "temperature")
@@ -50,18 +50,23 @@ class Settings:
 def fit(given: Given, settings: Settings) -> Towers:
     """The maps that rank validate best."""
     from m5model.partners.tower_fitting import fit_projection
+
+    return fit_projection(given, plan_of(given, settings), settings.dimensions)
+
+
+def plan_of(given: Given, settings: Settings) -> "TowerPlan":
+    """Says how towers are trained. Raises ConfigurationError where the vectors have fewer dimensions than are asked for."""
     from m5model.partners.tower_training import TowerPlan
 
     if given.vectors is not None:
         require_dimensions(settings.dimensions, given.vectors.dimensions)
-    plan = TowerPlan(
+    return TowerPlan(
         rounds=settings.rounds,
         queries=settings.queries,
         learning_rate=settings.learning_rate,
         temperature=settings.temperature,
         prefixes=tuple(one for one in settings.prefixes if one < settings.dimensions),
     )
-    return fit_projection(given, plan, settings.dimensions)
 
 
 def load(folder: Path) -> Towers:

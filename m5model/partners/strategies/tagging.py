@@ -23,7 +23,7 @@ from m5model.partners.attributes.verified import (
 from m5model.partners.attributes.votes import Voters
 from m5model.partners.strategies import dictionary
 from m5model.partners.strategy import Given
-from schemas.checks import is_number, is_whole, require
+from schemas.checks import at_least, from_0_to_1, require
 
 SUMMARY = "an encoder tags values, similar listings vote, and trees verify them with a dictionary's evidence"
 NEEDS = "labels: some thousand listings with their attributes, a student bundle, torch (m5[train])"
@@ -49,14 +49,8 @@ class Settings(dictionary.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        counts = {"steps": 0, "tokens": 8, "step_tokens": 16, "names": 1}
-        rules = {
-            f"{name} is {getattr(self, name)!r}, expected {low} or more": is_whole(getattr(self, name), low)
-            for name, low in counts.items()
-        }
-        rules[f"tagger_rate is {self.tagger_rate!r}, expected 0 to 1"] = is_number(self.tagger_rate, 0, 1)
-        rules[f"frozen_share is {self.frozen_share!r}, expected 0 to 1"] = is_number(self.frozen_share, 0, 1)
-        require("settings of tagging", rules)
+        rules = at_least(self, steps=0, tokens=8, step_tokens=16, names=1)
+        require("settings of tagging", rules | from_0_to_1(self, "tagger_rate", "frozen_share"))
 
 
 def fit(given: Given, settings: Settings) -> VerifiedValues:

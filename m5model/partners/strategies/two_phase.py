@@ -10,7 +10,7 @@ from pathlib import Path
 from m5model.partners.networks import NetworkSettings
 from m5model.partners.strategy import Given
 from m5model.partners.two_phases import TwoPhases, load_phases
-from schemas.checks import is_number, is_whole, require
+from schemas.checks import at_least, from_0_to_1, require
 
 SUMMARY = "a head on the vectors of ad and page, then its answer and historical rates through three layers"
 NEEDS = "clicks with the page's text, some thousand rows, a student bundle, torch (m5[train]) to train"
@@ -34,15 +34,8 @@ class Settings:
     learning_rate: float = 5e-5  # of the encoder
 
     def __post_init__(self) -> None:
-        counts = {"folds": 2, "components": 1, "rounds": 0, "steps": 0, "tokens": 8}
-        require(
-            "settings of two-phase",
-            {
-                f"{name} is {getattr(self, name)!r}, expected {low} or more": is_whole(getattr(self, name), low)
-                for name, low in counts.items()
-            }
-            | {f"learning_rate is {self.learning_rate!r}, expected 0 to 1": is_number(self.learning_rate, 0, 1)},
-        )
+        rules = at_least(self, folds=2, components=1, rounds=0, steps=0, tokens=8)
+        require("settings of two-phase", rules | from_0_to_1(self, "learning_rate"))
         NetworkSettings(dropout=self.dropout)
 
 

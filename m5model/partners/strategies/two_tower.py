@@ -9,8 +9,7 @@ from pathlib import Path
 from m5model.partners.strategies import projection
 from m5model.partners.strategy import Given
 from m5model.partners.towers import Towers, load_towers
-from m5model.partners.vector_map import require_dimensions
-from schemas.checks import is_whole, require
+from schemas.checks import at_least, require
 
 SUMMARY = "a query's letter trigrams through dense layers into the space of the listings' vectors (DSSM)"
 NEEDS = "many judged queries (thousands: it knows no word that it did not see), a student bundle, torch (m5[train]) to train"
@@ -32,29 +31,14 @@ class Settings(projection.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            "settings of two-tower",
-            {
-                f"{name} is {getattr(self, name)!r}, expected 2 or more": is_whole(getattr(self, name), 2)
-                for name in ("buckets", "layer")
-            },
-        )
+        require("settings of two-tower", at_least(self, buckets=2, layer=2))
 
 
 def fit(given: Given, settings: Settings) -> Towers:
     """The tower that ranks validate best."""
     from m5model.partners.tower_fitting import fit_letters
-    from m5model.partners.tower_training import TowerPlan
 
-    if given.vectors is not None:
-        require_dimensions(settings.dimensions, given.vectors.dimensions)
-    plan = TowerPlan(
-        rounds=settings.rounds,
-        queries=settings.queries,
-        learning_rate=settings.learning_rate,
-        temperature=settings.temperature,
-        prefixes=tuple(one for one in settings.prefixes if one < settings.dimensions),
-    )
+    plan = projection.plan_of(given, settings)
     return fit_letters(given, plan, settings.dimensions, settings.buckets, settings.layer)
 
 

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from m5model.distillation.candidates import Trial
 from m5model.gates.intervals import Interval
 from m5model.reports.distillation.facts import LanguageFigures, frontier
+from m5model.reports.images import image
 from m5model.reports.pages import LANGUAGE_NAMES
 from schemas.figure import Figure
 
@@ -55,7 +56,7 @@ def draw_frontier(trials: Sequence[Trial]) -> str:
     dots = "".join(_candidate(one, x, y, is_chosen=one is trials[0], is_best=one in best) for one in trials)
     frame = _frame(x, y, "ms of one text of 32 tokens", "agreement with the teachers")
     text = f"candidates ({len(trials)}): milliseconds against agreement; {trials[0].name} was chosen"
-    return _svg(WIDTH, HEIGHT, text, f'{frame}<polyline class="front" points="{line}"/>{dots}')
+    return image(WIDTH, HEIGHT, text, f'{frame}<polyline class="front" points="{line}"/>{dots}', "chart")
 
 
 def draw_scatter(similarities: Sequence[tuple[float, float]]) -> str:
@@ -67,7 +68,7 @@ def draw_scatter(similarities: Sequence[tuple[float, float]]) -> str:
     line = f'<path class="limit" d="M{x.place(low):.1f} {y.place(low):.1f}L{x.place(high):.1f} {y.place(high):.1f}"/>'
     text = f"similarities of {len(similarities)} pairs of held-out texts by the teachers and by the student"
     frame = _frame(x, y, "similarity by the teachers", "similarity by the student")
-    return _svg(WIDTH, HEIGHT, text, f'{frame}{line}<g class="cloud">{dots}</g>')
+    return image(WIDTH, HEIGHT, text, f'{frame}{line}<g class="cloud">{dots}</g>', "chart")
 
 
 def draw_languages(found: LanguageFigures) -> str:
@@ -108,7 +109,7 @@ def _rows(rows: Sequence[_Row], title: str) -> str:
     y = Axis(low=0, high=len(rows), start=TOP, end=TOP + ROW * len(rows))
     drawn = "".join(_draw_row(row, x, y.place(place + 0.5)) for place, row in enumerate(rows))
     zero = f'<path class="zero" d="M{x.place(0):.1f} {y.start}V{y.end}"/>' if x.low < 0 < x.high else ""
-    return _svg(WIDTH, height, f"{title}: {len(rows)} rows", _grid(x, y.start, y.end) + zero + drawn)
+    return image(WIDTH, height, f"{title}: {len(rows)} rows", _grid(x, y.start, y.end) + zero + drawn, "chart")
 
 
 def _draw_row(row: _Row, x: Axis, y: float) -> str:
@@ -164,10 +165,3 @@ def _grid(x: Axis, top: float, bottom: float) -> str:
         for tick in x.ticks()
     )
     return "".join(line(tick) for tick in x.ticks()) + numbers
-
-
-def _svg(width: float, height: float, text: str, content: str) -> str:
-    return (
-        f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(text)}>'
-        f"<title>{escape(text)}</title>{content}</svg>"
-    )

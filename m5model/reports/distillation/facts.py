@@ -25,7 +25,7 @@ BY_LANGUAGE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What one step of the run cost."""
+    """Holds what one step of the run cost."""
 
     name: str
     seconds: float
@@ -43,7 +43,7 @@ class LanguageFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class Earned:
-    """What a part earns: the whole recipe's figure minus that without the part, and where the other's interval lies."""
+    """Holds what a part earns: the whole recipe's figure minus that without the part, and where the other's interval lies."""
 
     part: str
     agreement: float

@@ -1,9 +1,10 @@
 """Draws curves and intervals as SVG that stands in the page itself: no script, no file beside it."""
 
 from collections.abc import Sequence
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from m5model.partners.evaluation.curves import Curve, Picture
+from m5model.reports.images import image
 from schemas.experiment import Comparison, GroupFigure
 
 WIDTH, HEIGHT = 420, 300
@@ -20,7 +21,7 @@ def draw_picture(picture: Picture) -> str:
     lines = "".join(_line(curve, COLOURS[place % len(COLOURS)]) for place, curve in enumerate(picture.curves))
     diagonal = f'<path class="limit" d="M{_x(0):.1f} {_y(0):.1f}L{_x(1):.1f} {_y(1):.1f}"/>' if picture.diagonal else ""
     text = f"{picture.title}: {', '.join(curve.name for curve in picture.curves)}"
-    return _svg(WIDTH, HEIGHT, text, _axes(picture) + diagonal + lines)
+    return image(WIDTH, HEIGHT, text, _axes(picture) + diagonal + lines, "curves")
 
 
 def legend_of(picture: Picture) -> list[tuple[str, str]]:
@@ -46,7 +47,7 @@ def draw_groups(groups: Sequence[GroupFigure]) -> str:
         f'<text class="tick" x="{place(value):.1f}" y="{height - 6}" text-anchor="{anchor}">{value:.3f}</text>'
         for value, anchor in ((low, "start"), (high, "end"))
     )
-    return _svg(NAME_ROOM + BAR_ROOM + 60, height, "The primary metric by group, with intervals", rows + scale)
+    return image(NAME_ROOM + BAR_ROOM + 60, height, "The primary metric by group, with intervals", rows + scale, "curves")
 
 
 def draw_difference(comparison: Comparison) -> str:
@@ -65,7 +66,7 @@ def draw_difference(comparison: Comparison) -> str:
         f'<circle class="dot" cx="{place(comparison.difference):.1f}" cy="12" r="4"/>'
     )
     text = f"difference {comparison.difference:+.4f}, 95% between {comparison.low:+.4f} and {comparison.high:+.4f}"
-    return _svg(240, 24, text, content, "difference")
+    return image(240, 24, text, content, "difference")
 
 
 def _group_row(group: GroupFigure, y: float, place) -> str:  # type: ignore[no-untyped-def]
@@ -106,10 +107,3 @@ def _x(value: float) -> float:
 
 def _y(value: float) -> float:
     return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value
-
-
-def _svg(width: float, height: float, text: str, content: str, kind: str = "curves") -> str:
-    return (
-        f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(text)}>'
-        f"<title>{escape(text)}</title>{content}</svg>"
-    )

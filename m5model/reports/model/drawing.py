@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
+from m5model.reports.images import image
 from m5model.reports.model.facts import ActivationFacts, AttentionFacts, HeatMap, Projection, ShownListing
 from m5model.reports.model.outliers import RATIO
 
@@ -57,7 +58,7 @@ def draw_points(
         for (x, y), listing, name in zip(places, listings, names, strict=True)
     )
     text = f"{projection.name}: {len(listings)} listings coloured by {what}"
-    return _svg(MAP_SIZE, MAP_SIZE, text, f'<g class="dots">{dots}</g>')
+    return image(MAP_SIZE, MAP_SIZE, text, f'<g class="dots">{dots}</g>', "map")
 
 
 def draw_profile(activation: ActivationFacts, what: str) -> str:
@@ -78,7 +79,7 @@ def draw_profile(activation: ActivationFacts, what: str) -> str:
     marks = f'<path class="limit" d="M0 {limit:.1f}h{width}"/>'
     paths = f'<path class="channels" d="{"".join(lines[False])}"/><path class="outliers" d="{"".join(lines[True])}"/>'
     text = f"{what}: largest magnitude of {len(activation.profile)} channels, {len(outliers)} outliers"
-    return _svg(width, STRIP_HEIGHT, text, paths + marks, "strip")
+    return image(width, STRIP_HEIGHT, text, paths + marks, "strip", stretched=True)
 
 
 def draw_heat_map(attention: AttentionFacts, shown: HeatMap, layer: str) -> str:
@@ -92,7 +93,7 @@ def draw_heat_map(attention: AttentionFacts, shown: HeatMap, layer: str) -> str:
     text = f"{layer}, {shown.title}: attention between {len(names)} tokens, mean over heads; {shown.summary}"
     frame = f'<rect class="frame" x="{LABEL}" y="{LABEL}" width="{width}" height="{height}"/>'
     cells = f'<g transform="translate({LABEL} {LABEL}) scale({CELL})">{_shades(rows)}</g>'
-    return _svg(LABEL + width + 2, LABEL + height + 2, text, frame + cells + _labels(names, columns), "heat")
+    return image(LABEL + width + 2, LABEL + height + 2, text, frame + cells + _labels(names, columns), "heat")
 
 
 def _labels(rows: Sequence[str], columns: Sequence[str]) -> str:
@@ -141,14 +142,6 @@ def _fit(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     scale, middle = (MAP_SIZE - 2 * MAP_MARGIN) / widest, MAP_SIZE / 2
     centre = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
     return [(middle + (x - centre[0]) * scale, middle - (y - centre[1]) * scale) for x, y in points]
-
-
-def _svg(width: float, height: float, text: str, content: str, kind: str = "map") -> str:
-    stretched = ' preserveAspectRatio="none"' if kind == "strip" else ""
-    return (
-        f'<svg class="{kind}"{stretched} viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(text)}>'
-        f"<title>{escape(text)}</title>{content}</svg>"
-    )
 
 
 def _label(listing: ShownListing) -> str:

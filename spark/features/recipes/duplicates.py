@@ -44,7 +44,7 @@ VIEW = FeatureView(
 
 @dataclass(frozen=True, kw_only=True)
 class DuplicateSettings:
-    """When two listings may be the same item."""
+    """Says when two listings may be the same item."""
 
     threshold: float = flag(0.9, "--duplicate-threshold", "least cosine of a pair")
     experiment: str = flag(

@@ -58,13 +58,22 @@ def test_candidates_that_a_bundle_cannot_give_are_named_all_at_once(trained) -> 
         Request(workspace=Workspace("/nowhere"), candidates="1x128", layers=(1,))
 
 
-def test_a_distillation_tries_its_candidates_trains_on_the_one_within_the_limits_and_shows_both(trained, tmp_path) -> None:
-    request = Request(
+def _request(trained, tmp_path, candidates: str, **wishes: object) -> Request:
+    return Request(
         workspace=Workspace(str(tmp_path)),
         teachers=(str(trained.teacher_folder),),
         training_set=find_training_set(trained.workspace, None),
         start_from="teacher",
-        candidates="1x128",
+        candidates=candidates,
+        **wishes,
+    )
+
+
+def test_a_distillation_tries_its_candidates_trains_on_the_one_within_the_limits_and_shows_both(trained, tmp_path) -> None:
+    request = _request(
+        trained,
+        tmp_path,
+        "1x128",
         steps=10,
         ablate=5,
         gate=StudentGate(agreement=Agreement(min_correlation=-1), cost=Cost(max_ms_at_32_tokens=1e6)),
@@ -87,12 +96,10 @@ def test_a_distillation_tries_its_candidates_trains_on_the_one_within_the_limits
 
 
 def test_the_candidate_that_takes_all_layers_of_its_teacher_is_tried_and_made_as_it_is(trained, tmp_path) -> None:
-    request = Request(
-        workspace=Workspace(str(tmp_path)),
-        teachers=(str(trained.teacher_folder),),
-        training_set=find_training_set(trained.workspace, None),
-        start_from="teacher",
-        candidates="2x128",
+    request = _request(
+        trained,
+        tmp_path,
+        "2x128",
         steps=10,
         machine=Machine(threads=1),
     )

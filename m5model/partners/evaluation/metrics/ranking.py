@@ -52,7 +52,7 @@ def _drawn(row: np.ndarray) -> np.ndarray:
 
 
 def _copies(row: np.ndarray) -> np.ndarray:
-    """How often (n,) each row came before."""
+    """Counts how often (n,) each row came before."""
     order = np.argsort(row, kind="stable")
     ordered = row[order]
     copies = np.empty(len(row), np.int64)
