@@ -11,6 +11,7 @@ from schemas.tables import TEXT, Column, Table
 FOLDER = "features"  # of the workspace, holds a table per view
 DECLARATION_PROPERTY = "m5.feature_view"
 SOURCE_PROPERTY = "m5.source"
+SETTINGS_PROPERTY = "m5.settings"
 
 SPACE_ID = Column(name="space_id", type=TEXT, meaning="vector space that the row was made from", nullable=False)
 

@@ -36,6 +36,7 @@ ORDER = {
         "export",
         "distillation",
         "partners",
+        "features",
         "releases",
         "serving",
         "planning",

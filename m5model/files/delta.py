@@ -7,9 +7,9 @@ from deltalake import DeltaTable
 from m5model.files import s3, storage
 
 
-def open_delta(path: str) -> DeltaTable:
-    """The table, with the same AWS variables that the rest of M5 reads."""
-    return DeltaTable(delta_uri(path), storage_options=delta_options(path))
+def open_delta(path: str, version: int | None = None) -> DeltaTable:
+    """The table at ``version`` or now, with the same AWS variables that the rest of M5 reads."""
+    return DeltaTable(delta_uri(path), version=version, storage_options=delta_options(path))
 
 
 def delta_uri(path: str) -> str:

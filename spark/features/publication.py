@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from m5model.files import storage
 from schemas.embedding import EMBEDDINGS
-from schemas.features import DECLARATION_PROPERTY, FOLDER, SOURCE_PROPERTY
+from schemas.features import DECLARATION_PROPERTY, FOLDER, SETTINGS_PROPERTY, SOURCE_PROPERTY
 from schemas.listing import LISTINGS
 from schemas.workspace import Workspace
 from spark.delta.changes import last_change
@@ -16,7 +16,6 @@ from spark.delta.log import look_up
 from spark.features.registry import load_recipes
 from spark.features.settings import FeatureSettings
 
-SETTINGS_PROPERTY = "m5.settings"
 MADE_BY = {
     LISTINGS.name: "spark-submit jobs/ingest_catalog.py --feed FEED",
     EMBEDDINGS.name: "spark-submit jobs/embed_catalog.py",

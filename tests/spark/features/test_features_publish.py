@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.publish_features import main
+from m5model.features.publications import read_publications
 from schemas.bundle import BundleManifest
 from schemas.errors import ConfigurationError, SpaceMismatchError
 from schemas.features import DECLARATION_PROPERTY, SOURCE_PROPERTY
@@ -97,6 +98,13 @@ def test_every_view_opens_without_spark_with_the_declared_columns_and_its_declar
 def plain(kind: pa.DataType) -> str:
     """A type's name without the name of a list's items."""
     return f"list<{kind.value_type}>" if pa.types.is_list(kind) else str(kind)
+
+
+def test_readers_without_spark_learn_what_each_version_was_made_from(workspace: Workspace) -> None:
+    newest = read_publications(workspace.table("features/brands"))[-1]
+    assert (newest.operation, newest.space_id) == ("publish", "space-a")
+    assert newest.settings["view"] == {"min_listings": 2, "max_brands": 50_000}
+    assert newest.declaration["name"] == "brands"
 
 
 def test_the_rows_are_those_of_the_listings_that_have_a_vector(workspace: Workspace) -> None:

@@ -1,0 +1,51 @@
+"""Small views, published without Spark."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+
+from m5model.features.publications import describe_commit
+from schemas.features import SPACE_ID, FeatureView
+from schemas.listing import ITEM_ID, LOCALE
+from schemas.tables import TEXT, VECTOR, Column
+from schemas.workspace import Workspace
+
+BRANDS = FeatureView(
+    name="brands",
+    owner="brand-classification",
+    description="The nearest brand of each listing.",
+    key=("locale", "item_id"),
+    columns=(
+        LOCALE,
+        ITEM_ID,
+        Column(name="brand", type=TEXT, meaning="declared"),
+        Column(name="score", type=pa.float32(), meaning="cosine", unit="-1 to 1", nullable=False),
+        Column(name="votes", type=pa.int32(), meaning="voters", unit="listings", nullable=False),
+        Column(name="vector", type=VECTOR, meaning="a vector", nullable=False),
+        SPACE_ID,
+    ),
+    freshness_hours=24,
+)
+Rows = Sequence[dict[str, Any]]
+OLD_SPACE, SPACE = "a" * 16, "b" * 16
+
+
+def brand_row(item_id: str, locale: str = "DE", **values: Any) -> dict[str, Any]:
+    given = {"brand": "Acme", "score": 0.5, "votes": 2, "vector": [0.6, 0.8], "space_id": SPACE}
+    return {"locale": locale, "item_id": item_id, **given, **values}
+
+
+def publish_view(
+    workspace: Workspace, rows: Rows, *, space: str = SPACE, listings: int = 0, view: FeatureView = BRANDS, **settings: Any
+) -> int:
+    """One published version as the job leaves it; returns its number."""
+    path = workspace.table(view.table().name)
+    source = {"space_id": space, "listings_version": listings, "embeddings_version": listings}
+    metadata = describe_commit("publish", source, settings, json.loads(view.declaration()))
+    table = pa.Table.from_pylist([{**row, "space_id": space} for row in rows], view.table().arrow_schema())
+    commit = CommitProperties(custom_metadata={"userMetadata": metadata})
+    write_deltalake(path, table, mode="overwrite", schema_mode="overwrite", commit_properties=commit)
+    return DeltaTable(path).version()
