@@ -1,4 +1,4 @@
-"""Holds the facts of a distillation's page as plain values, and sorts its figures by language."""
+"""Holds the facts of a distillation's page as plain values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,21 +6,9 @@ from dataclasses import dataclass
 from m5model.distillation.ablation import WHOLE, Ablated
 from m5model.distillation.candidates import Trial
 from m5model.distillation.notes import Notes
+from m5model.reports.languages import LanguageFigures, figures_by_language
 from schemas.bundle import BundleManifest
 from schemas.figure import Figure
-from schemas.locales import LANGUAGES
-
-# Figures of languages that say how a student does, by the beginning of their names, and what they are called for people.
-BY_LANGUAGE = {
-    "agreement": "Agreement of similarities with the teachers",
-    "pairs_average_precision_gap": "Average precision on labelled pairs: what is lost",
-    "pairs_roc_auc_gap": "ROC-AUC on labelled pairs: what is lost",
-    "pairs_recall_at_10_gap": "Recall at 10 of the matching listing: what is lost",
-    "attributes_f1_gap": "F1 of attributes by near texts: what is lost",
-    "same_space_cosine": "Cosine of query and document vectors of a text",
-    "same_space_neighbours_lost": "Near documents that queries do not find",
-    "same_space_recall_at_10_gap": "Recall at 10 with queries by this student: what is lost",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +18,6 @@ class Step:
     name: str
     seconds: float
     steps: int | None  # of the optimiser; None where it trains nothing
-
-
-@dataclass(frozen=True, kw_only=True)
-class LanguageFigures:
-    """One measure of all texts and of each language."""
-
-    title: str
-    overall: Figure | None
-    languages: Sequence[tuple[str, Figure]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +51,7 @@ class DistillationFacts:
 
     @property
     def by_language(self) -> Sequence[LanguageFigures]:
-        """The measures that were made of any language."""
-        found = [_of_languages(self.figures, name, title) for name, title in BY_LANGUAGE.items()]
-        return [one for one in found if one.languages]
+        return figures_by_language(self.figures)
 
     @property
     def earned(self) -> Sequence[Earned]:
@@ -103,12 +80,6 @@ def frontier(trials: Sequence[Trial]) -> list[Trial]:
         if not best or trial.agreement > best[-1].agreement:
             best.append(trial)
     return best
-
-
-def _of_languages(figures: Sequence[Figure], name: str, title: str) -> LanguageFigures:
-    by_name = {figure.name: figure for figure in figures}
-    languages = [(code, by_name[f"{name}_{code}"]) for code in LANGUAGES if f"{name}_{code}" in by_name]
-    return LanguageFigures(title=title, overall=by_name.get(name), languages=languages)
 
 
 def _earned(whole: Ablated, without: Ablated) -> Earned:

@@ -5,7 +5,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from m5model.gates.intervals import Interval
-from m5model.reports.distillation.drawing import draw_ablations, draw_frontier, draw_languages, draw_scatter
+from m5model.reports.charts import draw_languages
+from m5model.reports.distillation.drawing import draw_ablations, draw_frontier, draw_scatter
 from m5model.reports.distillation.facts import DistillationFacts, frontier
 from m5model.reports.pages import open_template
 

@@ -6,8 +6,7 @@ from markupsafe import Markup
 
 from m5model.partners.experiment import Outcome
 from m5model.reports.experiment.drawing import draw_difference, draw_groups, draw_picture, legend_of
-from m5model.reports.pages import LANGUAGE_NAMES, open_template
-from schemas.locales import RIGHT_TO_LEFT
+from m5model.reports.pages import open_template
 
 SHOWN_ROWS = 30  # of a table that an experiment found
 CELL_CHARACTERS = 160
@@ -30,7 +29,6 @@ def render_experiment(outcome: Outcome) -> str:
         number=_number,
         signed=_signed,
         cell=_cell,
-        direction=lambda code: "rtl" if code in RIGHT_TO_LEFT else "ltr" if code in LANGUAGE_NAMES else "auto",
     )
     partner = outcome.data.partner
     manifest = outcome.manifest

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from m5model.reports.languages import LANGUAGE_NAMES
 from m5model.reports.model import facts as parts
 from m5model.reports.model.drawing import draw_heat_map, draw_points, draw_profile, make_legend
 from m5model.reports.model.facts import LookedAt, ModelFacts, Outlier, Span
-from m5model.reports.pages import LANGUAGE_NAMES, open_template
-from schemas.locales import RIGHT_TO_LEFT
+from m5model.reports.pages import open_template
 
 NOT_STATED = "not stated"
 SHADES = 9  # of attributions, for and against
@@ -24,7 +24,6 @@ def render_page(facts: ModelFacts) -> str:
         percent=lambda share, digits=0: f"{share:.{digits}%}",
         short=_short_number,
         language=lambda code: LANGUAGE_NAMES.get(code, code or NOT_STATED),
-        direction=lambda code: "rtl" if code in RIGHT_TO_LEFT else "ltr" if code in LANGUAGE_NAMES else "auto",
     )
     return template.render(
         facts=facts,
