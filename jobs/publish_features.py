@@ -2,7 +2,7 @@
 
     spark-submit jobs/publish_features.py [--workspace ROOT] [--space SPACE_ID] [--view NAME ...]
 
-Views whose source and settings did not change are left as they are.
+Views whose source and settings did not change are left as they are, and so are those that a rollback holds (m5 features).
 """
 
 import argparse
@@ -15,6 +15,7 @@ from typing import Any
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
 from jobs.flags import number, whole_number
 from m5model.bundles.find import find_bundle, read_manifest
+from m5model.features.holds import explain_hold, find_holds, publishing_lease
 from schemas.canonical import identify
 from schemas.report import JobReport
 from schemas.workspace import Workspace
@@ -36,13 +37,23 @@ def publish(argv: Sequence[str] | None) -> JobReport:
     require_workspace(arguments)
     run = start_run("publish_features", arguments)
     space_id = arguments.space or read_manifest(find_bundle(run.workspace, None, "student", "--space")).space_id
-    settings = settings.pinned(run.workspace, space_id)
-    source = newest_source(run.workspace, space_id)
-    publication = plan_publication(run.workspace, source, settings)
-    views = _build_stale(run.workspace, publication) if publication.stale else skip_views(publication)
+    with publishing_lease(run.workspace, run.start):
+        held = find_holds(run.workspace, settings.views)
+        settings = replace(settings, views=tuple(name for name in settings.views if name not in held))
+        settings = settings.pinned(run.workspace, space_id)
+        source = newest_source(run.workspace, space_id)
+        publication = plan_publication(run.workspace, source, settings)
+        views = _build_stale(run.workspace, publication) if publication.stale else skip_views(publication)
     decides = {name: describe_view(name, source, settings) for name in settings.views}
     run.run_id = f"publish-{identify(decides)}"
-    return run.report({"source": json.loads(source.to_json()), "views": {view.name: view.as_json() for view in views}})
+    return run.report(
+        {
+            "source": json.loads(source.to_json()),
+            "views": {view.name: view.as_json() for view in views},
+            "held": {name: hold.restored for name, hold in held.items()},
+        },
+        warnings=[explain_hold(name, hold) for name, hold in held.items()],
+    )
 
 
 def _build_stale(workspace: Workspace, publication: Publication) -> list[PublishedView]:

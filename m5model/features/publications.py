@@ -61,12 +61,10 @@ def read_publications(path: str) -> list[PublishedVersion]:
     return list(_published(commits, _properties_before(path, commits[0])))
 
 
-def find_hold(path: str) -> PublishedVersion | None:
-    """The rollback that holds the view; None where it was released, or published since."""
-    kinds = {version: kind for version in list_versions(path) if (kind := _kind(read_commit(path, version)))}
-    if not kinds or kinds[max(kinds)] != ROLLBACK:
-        return None
-    return next(found for found in reversed(read_publications(path)) if found.version == max(kinds))
+def last_operation(path: str) -> str:
+    """What of ours was done last: "publish", "rollback" or "release"; empty where no commit says so."""
+    kinds = (_kind(read_commit(path, version)) for version in reversed(list_versions(path)))
+    return next((kind for kind in kinds if kind), "")
 
 
 def _published(commits: Iterable[Commit], properties: Mapping[str, str]) -> Iterable[PublishedVersion]:

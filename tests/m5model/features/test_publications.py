@@ -4,7 +4,7 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
-from m5model.features.publications import describe_commit, find_hold, read_publications
+from m5model.features.publications import describe_commit, read_publications
 from schemas.features import DECLARATION_PROPERTY, SETTINGS_PROPERTY, SOURCE_PROPERTY
 from schemas.workspace import Workspace
 from tests.m5model.features.views import BRANDS, OLD_SPACE, SPACE, brand_row, publish_view
@@ -14,7 +14,6 @@ ROWS = pa.Table.from_pylist([brand_row("A")], BRANDS.table().arrow_schema())
 
 def test_where_there_is_no_table_nothing_is_published(workspace: Workspace) -> None:
     assert read_publications(workspace.table("features/brands")) == []
-    assert find_hold(workspace.table("features/brands")) is None
 
 
 def test_each_published_version_says_what_it_was_made_from(workspace: Workspace) -> None:

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.publish_features import main
 from m5model.features.publications import read_publications
+from m5model.features.rollback import roll_back
 from schemas.bundle import BundleManifest
 from schemas.errors import ConfigurationError, SpaceMismatchError
 from schemas.features import DECLARATION_PROPERTY, SOURCE_PROPERTY
@@ -212,6 +213,15 @@ def test_the_job_publishes_the_space_of_the_newest_student_and_prints_its_report
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["source"] == {"space_id": "space-a", "embeddings_version": 0, "listings_version": 0}
     assert {name: view["rows_made"] for name, view in report["views"].items()} == {"duplicates": 3}
+
+    # A rollback holds: what the schedule would build next is left as it is, and the report says so.
+    roll_back(Workspace(str(tmp_path)), "duplicates", 0)
+    before = deltalake.DeltaTable(f"{tmp_path}/features/duplicates").version()
+    assert main(["--workspace", str(tmp_path), "--view", "duplicates"]) == 0
+    held = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (held["views"], held["held"]) == ({}, {"duplicates": 0})
+    assert "m5 features release duplicates" in held["warnings"][0]
+    assert deltalake.DeltaTable(f"{tmp_path}/features/duplicates").version() == before
 
 
 def test_a_job_that_finds_every_view_current_starts_no_spark_session(
