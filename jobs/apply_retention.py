@@ -42,7 +42,7 @@ def _work(argv: Sequence[str] | None) -> None:
 
     run = start_run("apply_retention", arguments)
     with job_session("m5 apply_retention", paths=[run.workspace.root]) as spark:
-        references = find_references(run.workspace)
+        references = find_references(run.workspace, max(policy.keep_versions for policy in policies))
         if arguments.drop:
             drops = plan_drops(spark, run.workspace, arguments.drop, references)
         else:
@@ -56,6 +56,7 @@ def _work(argv: Sequence[str] | None) -> None:
             verb: [drop.as_json() for drop in drops if not drop.kept_by],
             "kept": [drop.as_json() for drop in drops if drop.kept_by],
             "policies": {policy.name: policy.keep_days for policy in policies},
+            "versions": {policy.name: policy.keep_versions for policy in policies if policy.keep_versions},
         }
     )
 

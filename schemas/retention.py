@@ -1,13 +1,18 @@
-"""Retention policies: how long each kind of thing is kept. A JSON file of days by policy name changes them."""
+"""Retention policies: how long each kind of thing is kept. A JSON file of days by policy name changes them.
+
+Where a policy keeps versions, too, the file may say both: {"features.history": {"days": 7, "versions": 10}}.
+"""
 
 import json
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from schemas.checks import is_number, require
+from schemas.checks import is_number, is_whole, require
 from schemas.errors import ConfigurationError
 
 MAX_DAYS = 36_500  # a hundred years; Spark and Python count no further back than some thousand
+MAX_VERSIONS = 1_000
+_EXAMPLE = 'write e.g. {"listings.history": 14}'
 
 Subject = Literal["history", "rows", "space", "training_set", "label_set", "bundle"]
 
@@ -22,10 +27,16 @@ class RetentionPolicy:
     meaning: str
     table: str = ""  # of history and rows
     column: str = ""  # of rows: when M5 learned of them, which their age is counted from; rows without it are kept
+    keep_versions: int = 0  # of feature views: so many published versions stay readable whatever their age, newest first
 
     def __post_init__(self) -> None:
-        rule = f"keep_days is {self.keep_days!r}, expected days from 0 to {MAX_DAYS:,}"
-        require(f"retention policy {self.name}", {rule: is_number(self.keep_days, 0, MAX_DAYS)})
+        rules = {
+            f"keep_days is {self.keep_days!r}, expected days from 0 to {MAX_DAYS:,}": is_number(self.keep_days, 0, MAX_DAYS),
+            f"keep_versions is {self.keep_versions!r}, expected 0 to {MAX_VERSIONS:,}": is_whole(
+                self.keep_versions, 0, MAX_VERSIONS
+            ),
+        }
+        require(f"retention policy {self.name}", rules)
 
 
 RETENTION = (
@@ -48,7 +59,9 @@ RETENTION = (
         subject="history",
         table="features",
         keep_days=7,
-        meaning="files of the feature views that only older versions of them need: a reader's time to finish",
+        keep_versions=5,
+        meaning="files of the feature views that only older versions of them need: a reader's time to finish; beside them the "
+        "newest published versions, which m5 features rollback can go back to",
     ),
     RetentionPolicy(
         name="listing_rejects.rows",
@@ -105,18 +118,35 @@ RETENTION = (
 def with_days(text: str, where: str) -> tuple[RetentionPolicy, ...]:
     """RETENTION with other days: ``text`` is a JSON object of days by policy name. Raises ConfigurationError for others."""
     try:
-        days = json.loads(text)
+        changes = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ConfigurationError(f"{where} is not JSON: {error}", next_step='write e.g. {"listings.history": 14}') from error
-    known = [policy.name for policy in RETENTION]
-    if not isinstance(days, dict):
-        raise ConfigurationError(f"{where} holds no JSON object", next_step='write e.g. {"listings.history": 14}')
-    rules = {f"there is no policy {name!r}, only {', '.join(known)}": name in known for name in days}
-    rules |= {
-        f"{name} is {value!r}, expected days from 0 to {MAX_DAYS:,}": is_number(value, 0, MAX_DAYS)
-        for name, value in days.items()
-        if name in known
-    }
+        raise ConfigurationError(f"{where} is not JSON: {error}", next_step=_EXAMPLE) from error
+    if not isinstance(changes, dict):
+        raise ConfigurationError(f"{where} holds no JSON object", next_step=_EXAMPLE)
+    known = {policy.name: policy for policy in RETENTION}
+    rules = {f"there is no policy {name!r}, only {', '.join(known)}": name in known for name in changes}
+    for name in known.keys() & changes.keys():
+        rules |= _rules(known[name], changes[name])
     require(where, rules)
-    changed = {policy.name: float(days.get(policy.name, policy.keep_days)) for policy in RETENTION}
-    return tuple(RetentionPolicy(**{**policy.__dict__, "keep_days": changed[policy.name]}) for policy in RETENTION)
+    return tuple(_changed(policy, changes[name]) if name in changes else policy for name, policy in known.items())
+
+
+def _rules(policy: RetentionPolicy, change: Any) -> dict[str, bool]:
+    """Rules for ``require`` about one entry of the file."""
+    wanted = {"days", "versions"} if policy.keep_versions else {"days"}
+    if isinstance(change, dict) and change and set(change) <= wanted:
+        days, versions = change.get("days", policy.keep_days), change.get("versions", 1)
+        versions_rule = f"{policy.name} keeps {versions!r} versions, expected 1 to {MAX_VERSIONS:,}"
+        return {_days_rule(policy, days): is_number(days, 0, MAX_DAYS), versions_rule: is_whole(versions, 1, MAX_VERSIONS)}
+    return {_days_rule(policy, change): is_number(change, 0, MAX_DAYS)}
+
+
+def _days_rule(policy: RetentionPolicy, days: object) -> str:
+    return f"{policy.name} is {days!r}, expected days from 0 to {MAX_DAYS:,}"
+
+
+def _changed(policy: RetentionPolicy, change: Any) -> RetentionPolicy:
+    if not isinstance(change, dict):
+        return replace(policy, keep_days=float(change))
+    days, versions = change.get("days", policy.keep_days), change.get("versions", policy.keep_versions)
+    return replace(policy, keep_days=float(days), keep_versions=versions)

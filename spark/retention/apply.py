@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pyspark.sql import SparkSession
 
+from m5model.features.history import drop_files
 from m5model.files import storage
 from schemas.workspace import Workspace
 from spark.delta.tables import delete_where, vacuum_table
@@ -31,6 +32,8 @@ def _apply(spark: SparkSession, workspace: Workspace, drop: Drop) -> None:
             if drop.before is None:
                 raise ValueError(f"{drop} says no instant")
             delete_where(spark, workspace.table(drop.what), f"{drop.column} < timestamp '{drop.before.isoformat()}'")
+        case "history" if drop.versions:
+            drop_files(workspace.table(drop.what), drop.hours, drop.versions)
         case "history":
             vacuum_table(spark, workspace.table(drop.what), drop.hours)
 

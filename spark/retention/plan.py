@@ -1,7 +1,7 @@
 """Lists what the policies would drop now, and what they keep only because something refers to it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import SparkSession
@@ -9,7 +9,9 @@ from pyspark.sql import functions as F
 
 from m5model.bundles.find import list_bundle_ids, list_bundles
 from m5model.data.set_versions import Named, list_label_sets, list_training_sets, version_names
+from m5model.features import history
 from schemas.errors import ConfigurationError, GateRefusedError
+from schemas.features import FOLDER
 from schemas.report import JsonValue
 from schemas.retention import RetentionPolicy, Subject
 from schemas.workspace import Workspace
@@ -37,6 +39,7 @@ class Drop:
     rows: int = 0  # of rows and spaces
     files: int = 0  # of history
     hours: float = 0.0  # of history: how much of it stays
+    versions: tuple[int, ...] = ()  # of the history of a feature view: published versions that stay readable
     before: datetime | None = None  # of rows: what is older goes
     column: str = ""
     kept_by: tuple[str, ...] = ()  # the chain of references; empty where it goes
@@ -188,23 +191,42 @@ def _rows(
 def _history(
     spark: SparkSession, workspace: Workspace, policy: RetentionPolicy, references: References, clock: Clock
 ) -> Iterator[Drop]:
-    tables = list_published(workspace) if policy.table == "features" else [policy.table]
-    for table in tables:
-        path = workspace.table(table)
-        if not table_exists(spark, path):
-            continue
-        wanted = policy.keep_days * 24
-        needed, chain = _needed_hours(version_times(spark, path), table, references, clock)
-        hours = max(wanted, needed)
-        files = removable_files(spark, path, hours)
-        kept = removable_files(spark, path, wanted) - files if needed > wanted else 0
-        reason = f"no version of the last {hours / 24:g} days needs them"
-        if files:
-            yield Drop(what=table, subject="history", policy=policy.name, reason=reason, files=files, hours=hours)
-        if kept:
-            yield Drop(
-                what=table, subject="history", policy=policy.name, reason="a reference needs them", files=kept, kept_by=chain
-            )
+    if policy.table == FOLDER:
+        for view in list_published(workspace):
+            yield from _view_history(workspace, policy, view, clock)
+        return
+    table, path = policy.table, workspace.table(policy.table)
+    if not table_exists(spark, path):
+        return
+    wanted = policy.keep_days * 24
+    needed, chain = _needed_hours(version_times(spark, path), table, references, clock)
+    hours = max(wanted, needed)
+    files = removable_files(spark, path, hours)
+    kept = removable_files(spark, path, wanted) - files if needed > wanted else 0
+    reason = f"no version of the last {hours / 24:g} days needs them"
+    if files:
+        yield Drop(what=table, subject="history", policy=policy.name, reason=reason, files=files, hours=hours)
+    if kept:
+        yield Drop(
+            what=table, subject="history", policy=policy.name, reason="a reference needs them", files=kept, kept_by=chain
+        )
+
+
+def _view_history(workspace: Workspace, policy: RetentionPolicy, view: str, clock: Clock) -> Iterator[Drop]:
+    """Files of versions that are neither young nor among the newest published ones."""
+    path, hours = workspace.table(view), policy.keep_days * 24
+    young = history.kept_versions(path, 0, clock.limit(policy))
+    versions = history.kept_versions(path, policy.keep_versions, clock.limit(policy))
+    files = len(history.removable_files(path, hours, versions))
+    kept = len(history.removable_files(path, hours, young)) - files
+    newest = f"{NEWEST} {policy.keep_versions} published versions"
+    drop = Drop(what=view, subject="history", policy=policy.name, reason="", hours=hours, versions=tuple(versions), files=files)
+    if files:
+        reason = f"no version of the last {policy.keep_days:g} days needs them, nor one of {newest}"
+        yield replace(drop, reason=reason)
+    if kept:
+        chain = (f"{view}@{versions[0]}", newest)
+        yield replace(drop, reason="m5 features rollback can go back to them", files=kept, kept_by=chain)
 
 
 def _needed_hours(

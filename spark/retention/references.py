@@ -1,21 +1,23 @@
 """Finds what refers to what in a workspace: feature view → space → student → teacher → sets, and → versions of tables.
 
 Things are named as they lie in the workspace: ``training_sets/NAME/VERSION``, ``label_sets/NAME/VERSION``, ``bundles/ID``,
-``spaces/ID``, ``features/VIEW``, ``listings@VERSION``, ``runs/ID``.
+``spaces/ID``, ``features/VIEW``, ``features/VIEW@VERSION``, ``listings@VERSION``, ``runs/ID``.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
 
 from m5model.bundles.find import list_bundles
+from m5model.features.history import kept_versions
+from m5model.features.publications import read_publications
 from m5model.files import storage
 from schemas.bundle import BundleManifest
 from schemas.checks import is_name
-from schemas.features import SOURCE_PROPERTY
 from schemas.report import is_report_of
 from schemas.workspace import Workspace
-from spark.delta.log import look_up
 from spark.features.publication import list_published
 
 # Live without a reference: the newest of its kind.
@@ -36,18 +38,30 @@ class References:
         return (thing, *(self.chain(user) or (user,)))
 
 
-def find_references(workspace: Workspace) -> References:
-    """All references of the workspace as it is now."""
-    sources = {}
+def find_references(workspace: Workspace, keep_versions: int = 0) -> References:
+    """All references of the workspace as it is now. Of each view so many published versions can be gone back to."""
+    sources: dict[str, Mapping[str, object]] = {}
+    kept: dict[str, str] = {}
     for table in list_published(workspace):
-        state = look_up(workspace.table(table))
-        if state is not None and SOURCE_PROPERTY in state.properties:
-            sources[table.rpartition("/")[2]] = json.loads(state.properties[SOURCE_PROPERTY])
-    return link(list_bundles(workspace), sources, find_unfinished_runs(workspace))
+        path, name = workspace.table(table), table.rpartition("/")[2]
+        published = read_publications(path)
+        if published and published[-1].source:
+            sources[name] = published[-1].source
+        versions = kept_versions(path, keep_versions, datetime.now(UTC)) if keep_versions else []
+        kept |= {f"{name}@{one.version}": one.space_id for one in published[:-1] if one.version in versions and one.space_id}
+    return link(list_bundles(workspace), sources, find_unfinished_runs(workspace), kept)
 
 
-def link(bundles: list[BundleManifest], views: dict[str, dict[str, object]], runs: dict[str, int]) -> References:
-    """References of these bundles (oldest first), views (name → source) and unfinished embed runs (id → listings' version)."""
+def link(
+    bundles: list[BundleManifest],
+    views: Mapping[str, Mapping[str, object]],
+    runs: Mapping[str, int],
+    kept: Mapping[str, str] = MappingProxyType({}),
+) -> References:
+    """References of these bundles (oldest first), views (name → source) and unfinished embed runs (id → listings' version).
+
+    ``kept`` are older versions of views that can be gone back to (name@version → space).
+    """
     users: dict[str, list[str]] = {}
     for name, source in views.items():
         for thing in (
@@ -56,6 +70,8 @@ def link(bundles: list[BundleManifest], views: dict[str, dict[str, object]], run
             f"embeddings@{source['embeddings_version']}",
         ):
             users.setdefault(thing, []).append(f"features/{name}")
+    for name, space in kept.items():
+        users.setdefault(f"spaces/{space}", []).append(f"features/{name}, which m5 features rollback can go back to")
     for run, version in runs.items():
         users.setdefault(f"listings@{version}", []).append(f"runs/{run}, which has not finished")
     newest = {bundle.kind: bundle for bundle in bundles if not bundle.same_space}

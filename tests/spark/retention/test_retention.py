@@ -10,6 +10,8 @@ import pytest
 from deltalake import DeltaTable
 from pyspark.sql import functions as F
 
+from m5model.features.publications import read_publications
+from m5model.features.versions import list_readable
 from schemas.bundle import BundleManifest
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.labels import LabelSetManifest
@@ -23,7 +25,8 @@ from schemas.workspace import Workspace
 from spark.delta.tables import add_new_columns, append_rows, create_table, spark_schema
 from spark.retention.apply import apply_drops
 from spark.retention.plan import Drop, plan_drops, plan_retention
-from spark.retention.references import References, link
+from spark.retention.references import References, find_references, link
+from tests.m5model.features.views import SPACE, brand_row, publish_view
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -92,6 +95,14 @@ def test_a_student_for_queries_is_kept_with_the_documents_space_and_is_not_the_n
     assert references.chain("bundles/s3")[-1] == "the newest student"
     lonely = replace(queries, same_space=(replace(other, space_id="space-s1"),))
     assert not link([*BUNDLES, lonely], VIEWS, {}).chain("bundles/q")
+
+
+def test_the_space_of_a_version_that_can_be_gone_back_to_is_kept() -> None:
+    references = link(BUNDLES, VIEWS, {}, {"search@3": "space-s1"})
+    assert references.chain("bundles/t1")[-2:] == (
+        "spaces/space-s1",
+        "features/search@3, which m5 features rollback can go back to",
+    )
 
 
 @pytest.fixture
@@ -216,6 +227,23 @@ def test_history_reaches_back_to_a_version_that_is_referred_to(spark, tmp_path: 
     assert len(list(Path(path).rglob("part-*.parquet"))) == len(DeltaTable(path).file_uris())
 
 
+def test_published_versions_that_the_policy_counts_stay_readable_and_the_others_files_go(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    for item in "ABCDEF":
+        publish_view(workspace, [brand_row(item)])
+    (policy,) = (replace(one, keep_days=0, keep_versions=3) for one in RETENTION if one.name == "features.history")
+    drops = plan_retention(None, workspace, [policy], References(), datetime.now(UTC))  # type: ignore[arg-type]
+    assert [(drop.files, drop.kept_by) for drop in drops] == [
+        (3, ()),
+        (2, ("features/brands@3", "the newest 3 published versions")),
+    ]
+    apply_drops(None, workspace, drops)  # type: ignore[arg-type]
+    path = workspace.table("features/brands")
+    assert [found.version for found in list_readable(path, read_publications(path))] == [3, 4, 5]
+    assert DeltaTable(path, version=3).to_pyarrow_table()["item_id"].to_pylist() == ["D"]
+    assert find_references(workspace, 3).users[f"spaces/{SPACE}"][0] == "features/brands"
+
+
 def test_rejects_older_than_their_policy_go_and_newer_ones_stay(spark, tmp_path: Path) -> None:
     path = str(tmp_path / "listing_rejects")
     create_table(spark, path, LISTING_REJECTS)
@@ -240,6 +268,11 @@ def test_days_come_from_a_file_and_unknown_policies_are_named() -> None:
             with_days(text, "f.json")
     with pytest.raises(ConfigurationError, match="no policy 'space'.*spaces is -1.*bundles is 'x'"):
         with_days('{"space": 3, "spaces": -1, "bundles": "x"}', "f.json")
+    (history,) = (one for one in with_days('{"features.history": {"versions": 9}}', "f.json") if one.keep_versions)
+    assert (history.keep_days, history.keep_versions) == (7, 9)
+    for text in ('{"features.history": {"versions": 0}}', '{"features.history": {"v": 1}}', '{"spaces": {"versions": 1}}'):
+        with pytest.raises(ConfigurationError, match="f.json"):
+            with_days(text, "f.json")
 
 
 def test_a_table_whose_history_is_young_gets_no_commit_and_is_not_named(spark, tmp_path: Path) -> None:
