@@ -19,6 +19,7 @@ from m5model.features.holds import explain_hold, find_holds, publishing_lease
 from schemas.canonical import identify
 from schemas.report import JobReport
 from schemas.workspace import Workspace
+from spark.features.profile import record_profiles
 from spark.features.publication import Publication, describe_view, newest_source, plan_publication
 from spark.features.publish import PublishedView, publish_source, skip_views
 from spark.features.registry import load_recipes
@@ -60,7 +61,9 @@ def _build_stale(workspace: Workspace, publication: Publication) -> list[Publish
     from spark.setup.session import job_session
 
     with job_session("m5 publish_features", paths=[workspace.root]) as spark:
-        return publish_source(spark, workspace, publication)
+        views = publish_source(spark, workspace, publication)
+        record_profiles(spark, workspace, publication.stale)
+        return views
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -83,6 +83,10 @@ class Workspace:
         """A report for people."""
         return f"{self.reports}/{require_name('report', name)}.html"
 
+    def feature_profile(self, view: str, version: int) -> str:
+        """Names the file of what was counted in one version of a feature view, see schemas.feature_profile."""
+        return f"{self.root}/feature_profiles/{require_name('view', view)}/{version:020d}.json"
+
     def pin(self, run_id: str) -> str:
         """Names the file of what an embed run fixed at its first start, so that a restart sees the same listings."""
         return f"{self.reports}/{require_name('run id', run_id)}.pin.json"

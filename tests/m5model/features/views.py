@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
@@ -29,6 +29,21 @@ BRANDS = FeatureView(
     ),
     freshness_hours=24,
 )
+PAIRS = FeatureView(
+    name="duplicates",
+    owner="duplicate-detection",
+    description="Pairs of listings.",
+    key=("locale", "item_id", "other_item_id"),
+    columns=(
+        LOCALE,
+        ITEM_ID,
+        Column(name="other_item_id", type=TEXT, meaning="the other listing", nullable=False),
+        Column(name="cosine", type=pa.float32(), meaning="similarity", unit="-1 to 1", nullable=False),
+        Column(name="same_text", type=pa.bool_(), meaning="equal texts", nullable=False),
+        SPACE_ID,
+    ),
+    freshness_hours=24,
+)
 Rows = Sequence[dict[str, Any]]
 OLD_SPACE, SPACE = "a" * 16, "b" * 16
 
@@ -38,8 +53,20 @@ def brand_row(item_id: str, locale: str = "DE", **values: Any) -> dict[str, Any]
     return {"locale": locale, "item_id": item_id, **given, **values}
 
 
+def pair_row(item_id: str, other: str, locale: str = "DE", **values: Any) -> dict[str, Any]:
+    given = {"cosine": 0.95, "same_text": False, "space_id": SPACE}
+    return {"locale": locale, "item_id": item_id, "other_item_id": other, **given, **values}
+
+
 def publish_view(
-    workspace: Workspace, rows: Rows, *, space: str = SPACE, listings: int = 0, view: FeatureView = BRANDS, **settings: Any
+    workspace: Workspace,
+    rows: Rows,
+    *,
+    space: str = SPACE,
+    listings: int = 0,
+    view: FeatureView = BRANDS,
+    mode: Literal["overwrite", "append"] = "overwrite",
+    **settings: Any,
 ) -> int:
     """One published version as the job leaves it; returns its number."""
     path = workspace.table(view.table().name)
@@ -47,5 +74,6 @@ def publish_view(
     metadata = describe_commit("publish", source, settings, json.loads(view.declaration()))
     table = pa.Table.from_pylist([{**row, "space_id": space} for row in rows], view.table().arrow_schema())
     commit = CommitProperties(custom_metadata={"userMetadata": metadata})
-    write_deltalake(path, table, mode="overwrite", schema_mode="overwrite", commit_properties=commit)
+    schema_mode: Literal["overwrite"] | None = "overwrite" if mode == "overwrite" else None
+    write_deltalake(path, table, mode=mode, schema_mode=schema_mode, commit_properties=commit)
     return DeltaTable(path).version()

@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.publish_features import main
+from m5model.features.profiles import describe_key, find_profile, read_profile
 from m5model.features.publications import read_publications
 from m5model.features.rollback import roll_back
 from schemas.bundle import BundleManifest
@@ -16,6 +17,7 @@ from schemas.errors import ConfigurationError, SpaceMismatchError
 from schemas.features import DECLARATION_PROPERTY, SOURCE_PROPERTY
 from schemas.manifests import to_json
 from schemas.workspace import Workspace
+from spark.features.profile import profile_rows
 from spark.features.publication import FeatureSource, plan_publication
 from spark.features.publish import PublishedView, publish_features
 from spark.features.recipes.brands import BrandSettings
@@ -106,6 +108,15 @@ def test_readers_without_spark_learn_what_each_version_was_made_from(workspace: 
     assert (newest.operation, newest.space_id) == ("publish", "space-a")
     assert newest.settings["view"] == {"min_listings": 2, "max_brands": 50_000}
     assert newest.declaration["name"] == "brands"
+
+
+@pytest.mark.parametrize("name", ["brands", "duplicates"])
+def test_executors_and_the_driver_measure_one_profile(spark: SparkSession, workspace: Workspace, name: str) -> None:
+    published = read_publications(workspace.table(f"features/{name}"))
+    stored = find_profile(workspace, name, published)
+    rows = spark.read.format("delta").load(workspace.table(f"features/{name}")).repartition(3)
+    assert profile_rows(rows, stored.columns, describe_key(published[-1])) == stored.profile
+    assert sum(stored.profile.rows_by_locale.values()) == rows.count()
 
 
 def test_the_rows_are_those_of_the_listings_that_have_a_vector(workspace: Workspace) -> None:
@@ -213,6 +224,7 @@ def test_the_job_publishes_the_space_of_the_newest_student_and_prints_its_report
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["source"] == {"space_id": "space-a", "embeddings_version": 0, "listings_version": 0}
     assert {name: view["rows_made"] for name, view in report["views"].items()} == {"duplicates": 3}
+    assert read_profile(Workspace(str(tmp_path)), "duplicates", 0) is not None
 
     # A rollback holds: what the schedule would build next is left as it is, and the report says so.
     roll_back(Workspace(str(tmp_path)), "duplicates", 0)
