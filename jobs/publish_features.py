@@ -21,7 +21,8 @@ from schemas.report import JobReport
 from schemas.workspace import Workspace
 from spark.features.profile import record_profiles
 from spark.features.publication import Publication, describe_view, newest_source, plan_publication
-from spark.features.publish import PublishedView, publish_source, skip_views
+from spark.features.publish import publish_source, skip_views
+from spark.features.published import PublishedView
 from spark.features.registry import load_recipes
 from spark.features.settings import FeatureSettings
 from spark.neighbours import NeighbourSettings

@@ -105,12 +105,12 @@ def read_table(spark: SparkSession, path: str, *, made_by: str, version: int | N
     return reader.load(path)
 
 
-def replace_table(rows: DataFrame, path: str, properties: Mapping[str, str]) -> None:
-    """Replace rows, schema and properties of the table in one commit.
+def replace_table(rows: DataFrame, path: str, properties: Mapping[str, str], metadata: str) -> None:
+    """Replace rows, schema and properties of the table in one commit, with that user metadata.
 
     Readers see the old table or the new one, never rows under another's properties.
     """
-    writer = rows.writeTo(_quote(path)).using("delta")
+    writer = rows.writeTo(_quote(path)).using("delta").option("userMetadata", metadata)
     for name, value in {**READABLE_EVERYWHERE, **properties}.items():
         writer = writer.tableProperty(name, value)
     writer.createOrReplace()

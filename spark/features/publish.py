@@ -3,74 +3,64 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import from_arrow_type
 
-from schemas.embedding import EMBEDDINGS
-from schemas.errors import ConfigurationError, SpaceMismatchError
-from schemas.features import FeatureView
-from schemas.listing import LISTINGS
-from schemas.report import JsonValue
 from schemas.workspace import Workspace
 from spark.delta.log import count_rows
-from spark.delta.tables import read_table, replace_table
-from spark.features.publication import MADE_BY, Publication, describe_view, view_path
+from spark.delta.tables import replace_table
+from spark.features.catalogue import conform, join_vectors, read_source, require_space
+from spark.features.publication import Publication, describe_commit_of, describe_table, view_path
+from spark.features.published import PublishedView
 from spark.features.recipe import ViewInputs, ViewRecipe
 from spark.features.registry import load_recipes
 from spark.features.settings import FeatureSettings
+from spark.features.update import update_views
 from spark.neighbours import SpaceRows, find_neighbours, measure_space
 
 
-@dataclass(frozen=True, kw_only=True)
-class PublishedView:
-    """Holds what became of one view."""
-
-    name: str
-    rows_read: int  # listings with a vector; 0 where the view was left as it is
-    rows_made: int
-    unchanged: bool  # source and settings are those of the published table, so it was not built again
-
-    def as_json(self) -> dict[str, JsonValue]:
-        return asdict(self)
-
-
 def publish_source(spark: SparkSession, workspace: Workspace, publication: Publication) -> list[PublishedView]:
-    """``publish_features`` of the workspace's own tables at the versions of the source."""
-    source = publication.source
-    versions = {LISTINGS.name: source.listings_version, EMBEDDINGS.name: source.embeddings_version}
-    listings, embeddings = (
-        read_table(spark, workspace.table(name), made_by=MADE_BY[name], version=version) for name, version in versions.items()
-    )
-    return publish_features(workspace, listings, embeddings.where(F.col("space_id") == source.space_id), publication)
+    """Bring the stale views up to date from the workspace's own tables at the versions of the source.
+
+    Views that changed listings are enough for are updated; the others are built whole, see ``publish_features``.
+    """
+    updated, whole = update_views(spark, workspace, publication)
+    rest = replace(publication, whole=whole, updatable={})
+    listings, embeddings = read_source(spark, workspace, publication.source)
+    built = publish_features(workspace, listings, embeddings, rest)
+    return in_order([*updated, *built], publication)
 
 
 def publish_features(
     workspace: Workspace, listings: DataFrame, embeddings: DataFrame, publication: Publication
 ) -> list[PublishedView]:
-    """Write the stale views, side by side; then say what became of every view.
+    """Write the views that are built whole, and those that could be updated likewise, side by side; say what became of each.
 
     ``listings`` and ``embeddings`` are the tables at the versions of the source, the embeddings of its space alone.
     Raises ``SpaceMismatchError`` naming both spaces where they are of another or of several, ``ConfigurationError`` where
     there are none.
     """
     views = skip_views(publication)
-    if publication.stale:
-        with _open_catalogue(workspace, listings, embeddings, publication) as (inputs, space):
-            lanes = plan_lanes(publication.stale)
+    building = tuple(name for name in publication.stale if name in publication.whole or name in publication.updatable)
+    if building:
+        with _open_catalogue(workspace, listings, embeddings, publication, building) as (inputs, space):
+            lanes = plan_lanes(building)
             with ThreadPoolExecutor(len(lanes), thread_name_prefix="m5-publish") as pool:
                 written = pool.map(lambda lane: _write_views(workspace, inputs, space, publication, lane), lanes)
                 views += [view for lane in written for view in lane]
-    return sorted(views, key=lambda view: publication.settings.views.index(view.name))
+    return in_order(views, publication)
 
 
 def skip_views(publication: Publication) -> list[PublishedView]:
     """The views that stay as they are."""
-    return [PublishedView(name=name, rows_read=0, rows_made=0, unchanged=True) for name in publication.current]
+    return [PublishedView(name=name, rows_read=0, rows_made=0, unchanged=True, built="none") for name in publication.current]
+
+
+def in_order(views: Sequence[PublishedView], publication: Publication) -> list[PublishedView]:
+    return sorted(views, key=lambda view: publication.settings.views.index(view.name))
 
 
 def plan_lanes(views: Sequence[str]) -> list[tuple[str, ...]]:
@@ -81,40 +71,13 @@ def plan_lanes(views: Sequence[str]) -> list[tuple[str, ...]]:
     return [sharing, *alone] if sharing else alone
 
 
-def join_vectors(listings: DataFrame, embeddings: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """The listings that have a vector: locale, item_id, ``columns`` of the listing, space_id, vector."""
-    described = listings.select("locale", "item_id", *columns)
-    return described.join(embeddings.select("locale", "item_id", "space_id", "vector"), ["locale", "item_id"])
-
-
-def conform(rows: DataFrame, view: FeatureView) -> DataFrame:
-    """The columns as declared: order, types, and the meaning as the column's comment."""
-    return rows.select(
-        *(
-            F.col(column.name).cast(from_arrow_type(column.type)).alias(column.name, metadata={"comment": column.meaning})
-            for column in view.columns
-        )
-    )
-
-
-def require_space(found: str | None, space_id: str) -> None:
-    """Raise ``SpaceMismatchError`` unless the space found is ``space_id``, ``ConfigurationError`` where there is none."""
-    if found is None:
-        raise ConfigurationError(f"there are no embeddings of space {space_id}", next_step="run jobs/embed_catalog.py")
-    if found != space_id:
-        raise SpaceMismatchError(
-            f"features of space {space_id} cannot be made from vectors of space {found}",
-            next_step="give the embeddings of that space, or publish the space that they are of",
-        )
-
-
 @contextmanager
 def _open_catalogue(
-    workspace: Workspace, listings: DataFrame, embeddings: DataFrame, publication: Publication
+    workspace: Workspace, listings: DataFrame, embeddings: DataFrame, publication: Publication, views: Sequence[str]
 ) -> Iterator[tuple[ViewInputs, SpaceRows]]:
     """The catalogue with vectors, kept on the executors' disks where it is read more than once."""
-    recipes = [load_recipes()[name] for name in publication.stale]
-    settings = [publication.settings.of_view(name) for name in publication.stale]
+    recipes = [load_recipes()[name] for name in views]
+    settings = [publication.settings.of_view(name) for name in views]
     columns = sorted({column for recipe, its in zip(recipes, settings, strict=True) for column in recipe.columns(its)})
     catalogue = join_vectors(listings, embeddings, columns)
     if len(recipes) > 1 or recipes[0].depends_on != ("row",):
@@ -140,8 +103,12 @@ def _write_view(
     recipe: ViewRecipe[Any] = load_recipes()[name]
     rows = conform(recipe.build(inputs, publication.settings.of_view(name)), recipe.view)
     path = view_path(workspace, name)
-    replace_table(rows, path, describe_view(name, publication.source, publication.settings))
-    return PublishedView(name=name, rows_read=space.rows, rows_made=count_rows(path), unchanged=False)
+    described = publication.source, publication.settings
+    replace_table(rows, path, describe_table(name, *described), describe_commit_of(name, *described))
+    because = publication.whole.get(name, "")
+    return PublishedView(
+        name=name, rows_read=space.rows, rows_made=count_rows(path), unchanged=False, built="whole", because=because
+    )
 
 
 @contextmanager

@@ -61,6 +61,14 @@ class ViewInputs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ViewChange:
+    """Holds what a change of listings makes of a view."""
+
+    keys: DataFrame  # locale, item_id: all rows that name one of these listings go
+    rows: DataFrame  # come in their place, as the recipe builds them
+
+
+@dataclass(frozen=True, kw_only=True)
 class ViewRecipe(Generic[Settings]):
     """One feature view; raises ``ConfigurationError`` naming all that is wrong with it."""
 
@@ -73,6 +81,10 @@ class ViewRecipe(Generic[Settings]):
     reads_for: Callable[[Settings], tuple[str, ...]] | None = None  # further columns of listings, for some settings
     pin: Callable[[Settings, Workspace, str], Settings] | None = None  # settings that name "the newest", with what that is now
     revision: int = 1  # raise it when the same source and settings would give other rows
+    # How a change of listings reaches rows, see spark.features.update. Columns of the view that name listings of the row's
+    # locale: a row changes only where one of them does.
+    listings: tuple[str, ...] = ("item_id",)
+    shares: tuple[str, ...] = ()  # of a group: columns of listings; those of a locale that share a value change together
 
     def __post_init__(self) -> None:
         names = {column.name for column in self.view.columns}
@@ -82,6 +94,8 @@ class ViewRecipe(Generic[Settings]):
             "search must be given exactly where the view depends on the neighbourhood": self.needs_neighbours
             == (self.search is not None),
             f"the key {self.view.key} must be columns of the view": set(self.view.key) <= names,
+            f"listings {self.listings} must be columns of the view": set(self.listings) <= names,
+            f"shares {self.shares} must be columns that the view reads": set(self.shares) <= set(self.reads),
             "settings must be an instance of a dataclass": is_dataclass(self.settings) and not isinstance(self.settings, type),
         }
         require(f"ViewRecipe {self.view.name}", rules)
@@ -89,6 +103,15 @@ class ViewRecipe(Generic[Settings]):
     @property
     def needs_neighbours(self) -> bool:
         return "neighbourhood" in self.depends_on
+
+    @property
+    def rebuilt_because(self) -> str:
+        """Why every change builds the view whole; empty where changed listings are enough."""
+        if "locale" not in self.view.key:
+            return "its rows do not name a locale"
+        if "group" in self.depends_on and not self.shares:
+            return "its recipe has no incremental form"
+        return ""
 
     def columns(self, settings: Settings) -> tuple[str, ...]:
         """All columns of listings that it reads, beside the key."""

@@ -18,6 +18,7 @@ from spark.vectors.columns import to_unit_length, vectors_from_arrow, vectors_to
 
 Batches = Iterator[pa.RecordBatch]
 Vectors = NDArray[Any]
+BLOCK_ROWS = 256  # large enough that products run at full speed
 
 
 @lru_cache(maxsize=4)
@@ -47,13 +48,26 @@ def map_vectors(listings: DataFrame, change: Callable[[Vectors], Vectors]) -> Da
     return selected.mapInArrow(_mapper(change), selected.schema)
 
 
+def map_in_blocks(vectors_ND: Vectors, change: Callable[[Vectors], Vectors]) -> Vectors:
+    """What ``change`` makes of every vector, in blocks of BLOCK_ROWS, the last one filled up with zeros.
+
+    BLAS rounds a product otherwise in another shape of matrix. In one shape a vector's image is the same whatever lies beside
+    it, so that building some rows of a view anew gives the bytes that building all of them gives.
+    """
+    rows = len(vectors_ND)
+    padded_ND = np.zeros((-(-rows // BLOCK_ROWS) * BLOCK_ROWS, vectors_ND.shape[1]), vectors_ND.dtype)
+    padded_ND[:rows] = vectors_ND
+    images = [change(padded_ND[start : start + BLOCK_ROWS]) for start in range(0, len(padded_ND), BLOCK_ROWS)]
+    return np.concatenate(images)[:rows]
+
+
 def _mapper(change: Callable[[Vectors], Vectors]) -> Callable[[Batches], Batches]:
     def apply(batches: Batches) -> Batches:
         for batch in batches:
             if not batch.num_rows:
                 continue
             vectors_ND = vectors_from_arrow(batch["vector"])
-            column = vectors_to_lists(change(vectors_ND))
+            column = vectors_to_lists(map_in_blocks(vectors_ND, change))
             yield batch.set_column(batch.schema.get_field_index("vector"), "vector", column)
 
     return apply

@@ -19,7 +19,8 @@ from schemas.manifests import to_json
 from schemas.workspace import Workspace
 from spark.features.profile import profile_rows
 from spark.features.publication import FeatureSource, plan_publication
-from spark.features.publish import PublishedView, publish_features
+from spark.features.publish import publish_features
+from spark.features.published import PublishedView
 from spark.features.recipes.brands import BrandSettings
 from spark.features.registry import load_recipes
 from spark.features.settings import FeatureSettings
