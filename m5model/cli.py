@@ -9,6 +9,7 @@ m5 finetune                  a partner's labels become figures, a model and a re
 m5 vocabulary trim           a checkpoint with the pieces that a training set uses
 m5 sets list                 the versions of the workspace's training sets
 m5 sets diff OLD NEW         rows added, gone and changed, and the languages' shares
+m5 report --out DIR          a static site of the workspace: tables, sets, models, features, quality, what changed
 m5 plan train | embed        cost, time and fleet before a run starts; m5 plan calibrate measures this machine
 """
 

@@ -7,8 +7,10 @@ import argparse
 import json
 import sys
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from schemas.errors import ConfigurationError
 from schemas.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from m5model.reports.site.writing import WrittenSite
 
 SUMMARY = "make a static site of the workspace: tables, sets, models, features, quality, what changed"
+NEEDED = ("deltalake", "jinja2")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    _require_libraries()
     from m5model.reports.site.gather import gather_facts
     from m5model.reports.site.writing import require_own_folder, write_site
 
@@ -35,6 +39,15 @@ def run(arguments: argparse.Namespace) -> None:
     facts = gather_facts(Workspace.resolve(arguments.workspace))
     found = _describe(facts, write_site(facts, out))
     sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n" if arguments.json else _as_text(found))
+
+
+def _require_libraries() -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"a site takes {', '.join(missing)}",
+            next_step="install the extra: python -m pip install -c constraints.txt -e '.[partners]'",
+        )
 
 
 def _describe(facts: "SiteFacts", site: "WrittenSite") -> dict[str, object]:
