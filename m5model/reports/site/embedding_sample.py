@@ -7,7 +7,7 @@ Shape suffixes: N listings, D dimensions, K neighbours.
 
 import hashlib
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,34 +60,33 @@ def draw_space(embeddings: OpenTable, space_id: str, rows: int, listings: OpenTa
 
 
 def _draw(embeddings: OpenTable, space_id: str) -> _Sample:
-    files = list(_whole_buckets(embeddings, space_id))
     hashed: list[tuple[bytes, Key]] = []
+    files: list[str] = []
     read_rows = 0
-    for file in files:
-        found = [(_hash(key), key) for key, _ in _rows_of(embeddings.path, file, space_id, KEY)]
-        read_rows += len(found)
+    for bucket in _buckets(embeddings, space_id):
+        found = [(_hash(key), key) for file in bucket for key, _ in _rows_of(embeddings.path, file, space_id, KEY)]
         hashed = heapq.nsmallest(SHOWN, [*hashed, *found])
-    wanted = {key for _, key in hashed}
-    vectors: dict[Key, np.ndarray] = {}
-    for file in files:
-        for key, vector in _rows_of(embeddings.path, file, space_id, (*KEY, "vector"), wanted):
-            vectors[key] = vector
-    keys = [key for _, key in hashed if key in vectors]
+        files += bucket
+        read_rows += len(found)
+        if read_rows >= SHOWN:
+            break
+    vectors = _read_vectors(embeddings.path, files, space_id, {key for _, key in hashed})
+    keys = [key for _, key in hashed]
     return _Sample(keys=keys, vectors_ND=_stack([vectors[key] for key in keys]), read_rows=read_rows)
 
 
-def _whole_buckets(embeddings: OpenTable, space_id: str) -> Iterator[str]:
-    """Files that may hold vectors of the space, bucket by bucket, until a bucket ends with enough rows read."""
-    names = ("path", "num_records", "partition.bucket", "min.space_id", "max.space_id")
-    columns = [embeddings.files.column(name).to_pylist() for name in names]
-    rows = 0
-    last = None
-    for path, records, bucket, low, high in sorted(zip(*columns, strict=True), key=lambda row: (row[2], row[0])):
-        if rows >= SHOWN and bucket != last:
-            return
-        if low <= space_id <= high:
-            yield path
-            rows, last = rows + (records if low == high else 0), bucket
+def _buckets(embeddings: OpenTable, space_id: str) -> Iterable[list[str]]:
+    """The files of each bucket that may hold vectors of the space."""
+    names = ("path", "partition.bucket", "min.space_id", "max.space_id")
+    files: dict[int, list[str]] = {}
+    for path, bucket, low, high in zip(*(embeddings.files.column(name).to_pylist() for name in names), strict=True):
+        if low is None or low <= space_id <= high:
+            files.setdefault(bucket, []).append(path)
+    return [files[bucket] for bucket in sorted(files)]
+
+
+def _read_vectors(table: str, files: Iterable[str], space_id: str, keys: set[Key]) -> dict[Key, np.ndarray]:
+    return {key: vector for file in files for key, vector in _rows_of(table, file, space_id, (*KEY, "vector"), keys)}
 
 
 def _rows_of(
