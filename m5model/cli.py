@@ -10,6 +10,9 @@ m5 vocabulary trim           a checkpoint with the pieces that a training set us
 m5 sets list                 the versions of the workspace's training sets
 m5 sets diff OLD NEW         rows added, gone and changed, and the languages' shares
 m5 report --out DIR          a static site of the workspace: tables, sets, models, features, quality, what changed
+m5 features list | show      the published feature views: versions, coverage, drift, freshness, lineage
+m5 features diff VIEW A B    what became of rows, columns and settings; read VIEW --as-of VERSION gives the rows
+m5 features rollback VIEW N  readers see version N again and keep it; m5 features release VIEW lets it be published again
 m5 plan train | embed        cost, time and fleet before a run starts; m5 plan calibrate measures this machine
 """
 

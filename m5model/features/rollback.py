@@ -7,10 +7,11 @@ from deltalake.exceptions import CommitFailedError
 
 from m5model.features.holds import commit_note, find_hold, publishing_lease
 from m5model.features.publications import ROLLBACK, PublishedVersion, describe_commit, read_publications
-from m5model.features.versions import find_version, list_readable, missing_files, require_published
+from m5model.features.versions import find_version, require_published, require_readable
 from m5model.files.delta import open_delta
 from schemas.errors import ConfigurationError, SpaceMismatchError
 from schemas.features import FOLDER
+from schemas.report import JsonValue
 from schemas.workspace import Workspace
 
 
@@ -21,6 +22,16 @@ class Rollback:
     before: PublishedVersion
     now: PublishedVersion  # its ``restored`` says which version's rows these are
     repeated: bool  # it was rolled back to that version already, so nothing was done
+
+    def as_json(self) -> dict[str, JsonValue]:
+        return {
+            "before": self.before.version,
+            "version": self.now.version,
+            "restored": self.now.restored,
+            "space_id": self.now.space_id,
+            "source": dict(self.now.source),
+            "repeated": self.repeated,
+        }
 
 
 def roll_back(workspace: Workspace, view: str, version: int, *, space_id: str | None = None) -> Rollback:
@@ -38,7 +49,7 @@ def roll_back(workspace: Workspace, view: str, version: int, *, space_id: str | 
         if hold is not None and hold.restored == target.version and hold.version == before.version:
             return Rollback(before=before, now=before, repeated=True)
         _require_space(view, target, before, space_id)
-        _require_files(path, view, target, published)
+        require_readable(path, view, target, published)
         lease.check()
         _restore(path, view, target)
     return Rollback(before=before, now=read_publications(path)[-1], repeated=False)
@@ -65,16 +76,4 @@ def _require_space(view: str, target: PublishedVersion, now: PublishedVersion, s
             f"version {target.version} of {view} is of space {target.space_id}; its readers read space {now.space_id}",
             next_step=f"to break readers that declare {now.space_id}, give --space {target.space_id}; else choose a version of "
             "their space (m5 features show)",
-        )
-
-
-def _require_files(path: str, view: str, target: PublishedVersion, published: list[PublishedVersion]) -> None:
-    gone = missing_files(path, target.version)
-    if gone is None or gone:
-        what = "its log is gone" if gone is None else f"{len(gone)} of its files are gone, e.g. {gone[0]}"
-        readable = ", ".join(str(found.version) for found in list_readable(path, published)) or "none"
-        raise ConfigurationError(
-            f"version {target.version} of {view} cannot be read any more: {what}",
-            next_step=f"choose one of the versions that can be read ({readable}), or publish anew; schemas/retention.py says "
-            "how long versions are kept",
         )

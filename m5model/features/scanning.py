@@ -22,7 +22,7 @@ def scan_files(
 
 def differing_files(before: DeltaTable, after: DeltaTable) -> tuple[set[str], set[str]]:
     """Files of ``before`` that ``after`` does not have, and the other way round: the rows of all others are the same."""
-    old, new = _names(before), _names(after)
+    old, new = file_names(before), file_names(after)
     return old - new, new - old
 
 
@@ -31,5 +31,6 @@ def count_rows(table: DeltaTable, files: Collection[str]) -> int:
     return sum(fragment.count_rows() for fragment in table.to_pyarrow_dataset().get_fragments() if fragment.path in files)
 
 
-def _names(table: DeltaTable) -> set[str]:
+def file_names(table: DeltaTable) -> set[str]:
+    """Paths of the table's files, relative to it."""
     return {fragment.path for fragment in table.to_pyarrow_dataset().get_fragments()}

@@ -78,6 +78,19 @@ def list_readable(path: str, published: Sequence[PublishedVersion]) -> list[Publ
     return [one for one in published if missing_files(path, one.version) == []]
 
 
+def require_readable(path: str, view: str, target: PublishedVersion, published: Sequence[PublishedVersion]) -> None:
+    """Raise ConfigurationError that names the versions that can be read, where ``target`` is none of them."""
+    gone = missing_files(path, target.version)
+    if gone is None or gone:
+        what = "its log is gone" if gone is None else f"{len(gone)} of its files are gone, e.g. {gone[0]}"
+        readable = ", ".join(str(found.version) for found in list_readable(path, published)) or "none"
+        raise ConfigurationError(
+            f"version {target.version} of {view} cannot be read any more: {what}",
+            next_step=f"choose one of the versions that can be read ({readable}), or publish anew; schemas/retention.py says "
+            "how long versions are kept",
+        )
+
+
 def _parse_time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)

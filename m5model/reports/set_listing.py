@@ -25,7 +25,7 @@ def manifests_as_table(manifests: Sequence[TrainingSetManifest]) -> str:
         plan = str(manifest.plan.get("name", "?"))
         name = f"{manifest.name}/{manifest.version}"
         lines.append((name, manifest.created_at[:16], f"{manifest.rows:,}", plan, f"version {manifest.source_version}", *ends))
-    return _align(lines)
+    return align(lines)
 
 
 def label_sets_as_table(manifests: Sequence[LabelSetManifest]) -> str:
@@ -39,10 +39,11 @@ def label_sets_as_table(manifests: Sequence[LabelSetManifest]) -> str:
         unseen = f"{test.get('unseen', 0) / sum(test.values()):.0%}" if sum(test.values()) else "-"
         source = "texts" if manifest.listings_version is None else f"version {manifest.listings_version}"
         lines.append((name, manifest.created_at[:16], manifest.kind, *rows, unseen, source))
-    return _align(lines)
+    return align(lines)
 
 
-def _align(lines: Sequence[tuple[str, ...]]) -> str:
+def align(lines: Sequence[tuple[str, ...]]) -> str:
+    """One line a row, columns below each other. The first row is the head."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "".join(line.rstrip() + "\n" for line in padded)

@@ -9,7 +9,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from m5model.features.publications import describe_commit
 from schemas.features import SPACE_ID, FeatureView
-from schemas.listing import ITEM_ID, LOCALE
+from schemas.listing import ITEM_ID, LISTINGS, LOCALE
 from schemas.tables import TEXT, VECTOR, Column
 from schemas.workspace import Workspace
 
@@ -76,4 +76,13 @@ def publish_view(
     commit = CommitProperties(custom_metadata={"userMetadata": metadata})
     schema_mode: Literal["overwrite"] | None = "overwrite" if mode == "overwrite" else None
     write_deltalake(path, table, mode=mode, schema_mode=schema_mode, commit_properties=commit)
+    return DeltaTable(path).version()
+
+
+def write_listings(workspace: Workspace, items: Sequence[tuple[str, str]]) -> int:
+    """The listings of these keys, each with a title; returns the table's version."""
+    path = workspace.table(LISTINGS.name)
+    rows = [{"locale": locale, "item_id": item, "title": f"title of {item}", "brand": "Acme"} for locale, item in items]
+    schema = pa.schema([(name, pa.string()) for name in ("locale", "item_id", "title", "brand")])
+    write_deltalake(path, pa.Table.from_pylist(rows, schema), mode="overwrite", partition_by=["locale"])
     return DeltaTable(path).version()
