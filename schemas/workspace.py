@@ -95,6 +95,10 @@ class Workspace:
         """Names the folder of leases on tables that one run at a time writes to, a file per holder, see m5model.files.lease."""
         return f"{self.root}/leases/{require_name('table', table)}"
 
+    def view_state(self, name: str) -> str:
+        """Names the folder of what publishing keeps to follow changes: cells, neighbours, sums. It can be made again."""
+        return f"{self.root}/view_state/{require_name('view state', name)}"
+
     @property
     def teacher_outputs(self) -> str:
         """Vectors that teachers gave, kept for their students; what is here can be made again."""

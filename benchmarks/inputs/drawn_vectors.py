@@ -17,13 +17,14 @@ from spark.vectors.columns import to_unit_length, vectors_to_lists
 
 SPACE = "drawn"
 BUCKETS = 8
+DIRECTIONS = 4_000
 NOISE = 0.7  # of a vector around its direction: the two lie at a cosine of some .8
 EQUAL_SHARE = 0.03  # of the listings, which have the vector of their direction itself
 
 Batches = Iterator[pa.RecordBatch]
 
 
-def draw_embeddings(listings: DataFrame, *, dimensions: int, directions: int) -> DataFrame:
+def draw_embeddings(listings: DataFrame, *, dimensions: int, directions: int = DIRECTIONS) -> DataFrame:
     """Rows of EMBEDDINGS for rows of LISTINGS."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors have no benchmarks
 

@@ -3,13 +3,11 @@
 The tables' logs name the files that only one of the two versions has; rows of those alone are compared.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import chain
 
-from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import MapType, StructType
@@ -53,28 +51,20 @@ class ListingChanges:
         return self.rows.where(~_is_same([*columns, "vector"], self.rows.schema))
 
 
-@contextmanager
-def open_changes(
+def find_changes(
     spark: SparkSession, workspace: Workspace, older: FeatureSource, newer: FeatureSource, columns: Sequence[str]
-) -> Iterator[ListingChanges | str]:
-    """The changes, kept by the executors meanwhile; or the reason why they cannot be found, or are not worth it."""
+) -> ListingChanges | str:
+    """The changes, held by the executors; or the reason why they cannot be found, or are not worth it."""
     files = _changed_files(workspace, older, newer)
     if isinstance(files, str):
-        yield files
-        return
-    keys = _changed_keys(spark, workspace, newer.space_id, files, columns).persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        count, total = keys.count(), count_rows(workspace.table(EMBEDDINGS.name))
-        if count > LARGEST_SHARE * total:
-            yield f"{count} of {total} listings changed, which is more than {LARGEST_SHARE:.0%}"
-            return
-        before, after = (_read_side(spark, workspace, source, keys, columns) for source in (older, newer))
-        both = before.withColumnRenamed("row", "older").join(after.withColumnRenamed("row", "newer"), KEY, "full_outer")
-        rows = both.persist(StorageLevel.MEMORY_AND_DISK)
-        yield ListingChanges(rows=rows, columns=tuple(columns), count=count)
-        rows.unpersist()
-    finally:
-        keys.unpersist()
+        return files
+    keys = _changed_keys(spark, workspace, newer.space_id, files, columns).localCheckpoint()
+    count, total = keys.count(), count_rows(workspace.table(EMBEDDINGS.name))
+    if count > LARGEST_SHARE * total:
+        return f"{count} of {total} listings changed, which is more than {LARGEST_SHARE:.0%}"
+    before, after = (_read_side(spark, workspace, source, keys, columns) for source in (older, newer))
+    both = before.withColumnRenamed("row", "older").join(after.withColumnRenamed("row", "newer"), KEY, "full_outer")
+    return ListingChanges(rows=both.localCheckpoint(), columns=tuple(columns), count=count)
 
 
 def _changed_files(workspace: Workspace, older: FeatureSource, newer: FeatureSource) -> dict[str, ChangedFiles] | str:

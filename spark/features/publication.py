@@ -64,9 +64,10 @@ def newest_source(workspace: Workspace, space_id: str) -> FeatureSource:
 
 def plan_publication(workspace: Workspace, source: FeatureSource, settings: FeatureSettings, *, whole: str = "") -> Publication:
     """Compare what ``settings`` ask for with what is published. ``whole``: why stale views are all built whole, if so."""
-    states = {
-        name: look_up(view_path(workspace, name)) for name in settings.views
-    }  # first: a later commit then meets a conflict
+    if any(load_recipes()[name].needs_neighbours for name in settings.views):
+        settings = settings.with_cells(workspace, source.space_id)
+    # Before the publications are read: a commit that comes between is then met as a conflict.
+    states = {name: look_up(view_path(workspace, name)) for name in settings.views}
     published = {name: newest_publication(view_path(workspace, name)) for name in settings.views}
     wanted = {name: describe_view(name, source, settings) for name in settings.views}
     current = tuple(name for name, found in published.items() if found and _is_made_as(found, wanted[name]))
@@ -109,6 +110,7 @@ def describe_view(name: str, source: FeatureSource, settings: FeatureSettings) -
     decides = recipe.settings_json(settings.of_view(name))
     if recipe.needs_neighbours:
         decides["neighbours"] = asdict(settings.search_for((name,)))
+        decides["cells"] = settings.cells
     declaration = json.loads(recipe.view.declaration())
     # As they are read again: JSON knows no tuples.
     return {"source": asdict(source), "settings": json.loads(json.dumps(decides)), "declaration": declaration}

@@ -1,25 +1,25 @@
 """Builds the stale views of a publication and writes each in one commit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
 from schemas.workspace import Workspace
 from spark.delta.log import count_rows
 from spark.delta.tables import replace_table
-from spark.features.catalogue import conform, join_vectors, read_source, require_space
+from spark.features.catalogue import conform, read_source
+from spark.features.lanes import plan_lanes
+from spark.features.neighbourhood import search_whole
+from spark.features.opening import open_catalogue
 from spark.features.publication import Publication, describe_commit_of, describe_table, view_path
 from spark.features.published import PublishedView
 from spark.features.recipe import ViewInputs, ViewRecipe
 from spark.features.registry import load_recipes
-from spark.features.settings import FeatureSettings
 from spark.features.update import update_views
-from spark.neighbours import SpaceRows, find_neighbours, measure_space
+from spark.neighbours import SpaceRows
 
 
 def publish_source(spark: SparkSession, workspace: Workspace, publication: Publication) -> list[PublishedView]:
@@ -46,7 +46,7 @@ def publish_features(
     views = skip_views(publication)
     building = tuple(name for name in publication.stale if name in publication.whole or name in publication.updatable)
     if building:
-        with _open_catalogue(workspace, listings, embeddings, publication, building) as (inputs, space):
+        with open_catalogue(workspace, listings, embeddings, publication, building) as (inputs, space):
             lanes = plan_lanes(building)
             with ThreadPoolExecutor(len(lanes), thread_name_prefix="m5-publish") as pool:
                 written = pool.map(lambda lane: _write_views(workspace, inputs, space, publication, lane), lanes)
@@ -63,38 +63,14 @@ def in_order(views: Sequence[PublishedView], publication: Publication) -> list[P
     return sorted(views, key=lambda view: publication.settings.views.index(view.name))
 
 
-def plan_lanes(views: Sequence[str]) -> list[tuple[str, ...]]:
-    """Views that are built one after the other, because they share one neighbour search; every other view by itself."""
-    recipes = load_recipes()
-    sharing = tuple(name for name in views if recipes[name].needs_neighbours)
-    alone: list[tuple[str, ...]] = [(name,) for name in views if name not in sharing]
-    return [sharing, *alone] if sharing else alone
-
-
-@contextmanager
-def _open_catalogue(
-    workspace: Workspace, listings: DataFrame, embeddings: DataFrame, publication: Publication, views: Sequence[str]
-) -> Iterator[tuple[ViewInputs, SpaceRows]]:
-    """The catalogue with vectors, kept on the executors' disks where it is read more than once."""
-    recipes = [load_recipes()[name] for name in views]
-    settings = [publication.settings.of_view(name) for name in views]
-    columns = sorted({column for recipe, its in zip(recipes, settings, strict=True) for column in recipe.columns(its)})
-    catalogue = join_vectors(listings, embeddings, columns)
-    if len(recipes) > 1 or recipes[0].depends_on != ("row",):
-        catalogue = catalogue.persist(StorageLevel.DISK_ONLY)
-    try:
-        space = measure_space(catalogue)
-        require_space(space.space_id or measure_space(embeddings).space_id, publication.source.space_id)
-        yield ViewInputs(catalogue=catalogue, space_id=publication.source.space_id, workspace=workspace), space
-    finally:
-        catalogue.unpersist()
-
-
 def _write_views(
     workspace: Workspace, inputs: ViewInputs, space: SpaceRows, publication: Publication, lane: tuple[str, ...]
 ) -> list[PublishedView]:
-    with _search_neighbours(inputs, space, publication.settings, lane) as searched:
-        return [_write_view(workspace, searched, space, publication, name) for name in lane]
+    if load_recipes()[lane[0]].needs_neighbours:
+        neighbours, cells = search_whole(inputs, space, publication.source, publication.settings)
+        inputs = replace(inputs, neighbours=neighbours)
+        publication = replace(publication, settings=replace(publication.settings, cells=cells))
+    return [_write_view(workspace, inputs, space, publication, name) for name in lane]
 
 
 def _write_view(
@@ -109,21 +85,3 @@ def _write_view(
     return PublishedView(
         name=name, rows_read=space.rows, rows_made=count_rows(path), unchanged=False, built="whole", because=because
     )
-
-
-@contextmanager
-def _search_neighbours(
-    inputs: ViewInputs, space: SpaceRows, settings: FeatureSettings, lane: tuple[str, ...]
-) -> Iterator[ViewInputs]:
-    """The inputs with the neighbours that the lane's views share, kept on the executors' disks where several read them."""
-    if not load_recipes()[lane[0]].needs_neighbours:
-        yield inputs
-        return
-    vectors = inputs.catalogue.select("locale", "item_id", "space_id", "vector")
-    neighbours = find_neighbours(vectors, settings.search_for(lane), space)
-    if len(lane) > 1:
-        neighbours = neighbours.persist(StorageLevel.DISK_ONLY)
-    try:
-        yield replace(inputs, neighbours=neighbours)
-    finally:
-        neighbours.unpersist()

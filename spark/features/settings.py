@@ -1,13 +1,18 @@
 """Says which views are published, and how."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from schemas.canonical import identify
 from schemas.checks import require
 from schemas.workspace import Workspace
 from spark.features.registry import load_recipes
 from spark.neighbours import NeighbourSettings
+from spark.neighbours.kept import read_generation
+
+# Neighbours that are kept beyond those that views see: of 1% of listings that change, seven of sixteen are hardly ever one's.
+SPARE = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +22,7 @@ class FeatureSettings:
     views: tuple[str, ...] = field(default_factory=lambda: tuple(load_recipes()))
     recipes: Mapping[str, Any] = field(default_factory=dict)  # settings by view, where they are not the recipe's own
     neighbours: NeighbourSettings = field(default_factory=NeighbourSettings)  # k and min_cosine follow from the views
+    cells: str = ""  # the kept cells that neighbours are searched in, see spark.neighbours.kept; "" before there are any
 
     def __post_init__(self) -> None:
         known = load_recipes()
@@ -45,3 +51,23 @@ class FeatureSettings:
         recipes = load_recipes()
         needs = [search(self.of_view(name)) for name in views if (search := recipes[name].search)]
         return replace(self.neighbours, k=max(need.k for need in needs), min_cosine=min(need.min_cosine for need in needs))
+
+    @property
+    def search(self) -> NeighbourSettings:
+        """The search whose neighbours are kept: enough for every view that there is, and some to spare."""
+        needing = tuple(name for name, recipe in load_recipes().items() if recipe.needs_neighbours)
+        seen = self.search_for(needing)
+        return replace(seen, k=seen.k + SPARE)
+
+    @property
+    def seen(self) -> int:
+        """Neighbours of a listing that views may ask for."""
+        return self.search.k - SPARE
+
+    def state_folder(self, workspace: Workspace, space_id: str) -> str:
+        """Where the cells and neighbours of such a search lie."""
+        return workspace.view_state(f"neighbours-{identify({'space': space_id, 'search': asdict(self.search)})}")
+
+    def with_cells(self, workspace: Workspace, space_id: str) -> "FeatureSettings":
+        """The same, in the cells that are kept by now."""
+        return replace(self, cells=read_generation(self.state_folder(workspace, space_id)))

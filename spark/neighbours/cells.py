@@ -30,7 +30,7 @@ class LocaleCells:
         ``hash_N`` picks the slice of a split cell. A slice of one side meets every slice of the other, so a vector is in
         as many blocks of a cell as the other side has slices.
         """
-        cells_NP = self._visit(vectors_ND, 1 if side == "index" else probes)
+        cells_NP = self.visits(vectors_ND, 1 if side == "index" else probes)
         mine_C, others_C = (
             (self.index_slices_C, self.query_slices_C) if side == "index" else (self.query_slices_C, self.index_slices_C)
         )
@@ -45,7 +45,8 @@ class LocaleCells:
         blocks_C = self.index_slices_C * self.query_slices_C
         return np.cumsum(blocks_C) - blocks_C
 
-    def _visit(self, vectors_ND: Vectors, probes: int) -> Counts:
+    def visits(self, vectors_ND: Vectors, probes: int) -> Counts:
+        """``cells_NP``: the nearest cells of each vector, nearest first; it lies in the first."""
         if self.centroids_CD is None:
             return np.zeros((len(vectors_ND), 1), np.int64)
         return nearest_cells(vectors_ND, self.centroids_CD, probes)

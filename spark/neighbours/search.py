@@ -38,9 +38,16 @@ def find_neighbours(embeddings: DataFrame, settings: NeighbourSettings, space: S
     Raises ``SpaceMismatchError`` naming both spaces where the vectors are of several.
     """
     rows = (space or measure_space(embeddings)).by_locale
-    cells = train_cells(embeddings, rows, settings)
+    return rank_candidates(find_candidates(embeddings, train_cells(embeddings, rows, settings), settings))
+
+
+def find_candidates(embeddings: DataFrame, cells: Mapping[str, LocaleCells], settings: NeighbourSettings) -> DataFrame:
+    """Locale, item_id, candidates: the ``k`` nearest of every listing that has any, nearest first.
+
+    A candidate's distance is its cosine in negative millionths.
+    """
     queries, index = (assign_blocks(embeddings, cells, settings, side) for side in ("query", "index"))
-    return merge_candidates(search_cells(queries, index, settings), settings)
+    return merge_candidates(search_cells(queries, index, settings), settings.k)
 
 
 def assign_blocks(
@@ -60,20 +67,20 @@ def search_cells(queries: DataFrame, index: DataFrame, settings: NeighbourSettin
     return queries.groupBy(*keys).cogroup(index.groupBy(*keys)).applyInArrow(_searcher(settings), FOUND)
 
 
-def merge_candidates(candidates: DataFrame, settings: NeighbourSettings) -> DataFrame:
-    """The best ``k`` over all blocks that a query visited. Distances are negative millionths of a cosine."""
-    nearest = F.slice(F.array_sort(F.flatten(F.collect_list("candidates"))), 1, settings.k)
-    return (
-        candidates.groupBy("locale", "item_id")
-        .agg(nearest.alias("nearest"))
-        .select("locale", "item_id", F.posexplode("nearest").alias("position", "found"))
-        .select(
-            "locale",
-            "item_id",
-            F.col("found.neighbour_item_id").alias("neighbour_item_id"),
-            (-F.col("found.distance") / MICRO).alias("cosine"),
-            (F.col("position") + 1).alias("rank"),
-        )
+def merge_candidates(candidates: DataFrame, k: int) -> DataFrame:
+    """The best ``k`` over all blocks that a query visited: locale, item_id, candidates, nearest first."""
+    nearest = F.slice(F.array_sort(F.flatten(F.collect_list("candidates"))), 1, k)
+    return candidates.groupBy("locale", "item_id").agg(nearest.alias("candidates"))
+
+
+def rank_candidates(candidates: DataFrame) -> DataFrame:
+    """A row per neighbour, see ``find_neighbours``."""
+    return candidates.select("locale", "item_id", F.posexplode("candidates").alias("position", "found")).select(
+        "locale",
+        "item_id",
+        F.col("found.neighbour_item_id").alias("neighbour_item_id"),
+        (-F.col("found.distance") / MICRO).alias("cosine"),
+        (F.col("position") + 1).alias("rank"),
     )
 
 

@@ -16,19 +16,47 @@ from spark.vectors.columns import vectors_from_arrow, vectors_to_lists
 HASH_RANGE = 1 << 40  # fine enough for a sample of one row in a billion
 # The shares are of the sample: of its rows that lie in the cell, and that visit it.
 TRAINED = "locale string, cell int, centroid array<float>, stored double, visited double"
+TRAINED_TABLE = pa.schema(
+    [
+        pa.field("locale", pa.string()),
+        pa.field("cell", pa.int32()),
+        pa.field("centroid", pa.list_(pa.float32())),
+        pa.field("stored", pa.float64()),
+        pa.field("visited", pa.float64()),
+    ]
+)
 
 
 def train_cells(embeddings: DataFrame, rows: Mapping[str, int], settings: NeighbourSettings) -> dict[str, LocaleCells]:
-    """The cells of every locale of ``rows`` (locale → rows). Runs one Spark job, k-means on samples, where a locale is large.
+    """The cells of every locale of ``rows`` (locale → rows)."""
+    return cut_cells(train_centres(embeddings, rows, settings), rows, settings)
 
-    What reaches the driver is at most ``max_cells`` centroids of each locale.
+
+def train_centres(embeddings: DataFrame, rows: Mapping[str, int], settings: NeighbourSettings) -> pa.Table:
+    """Rows of TRAINED for the locales that are large enough for more than one cell.
+
+    Runs one Spark job, k-means on samples, where there is such a locale. What reaches the driver is at most ``max_cells``
+    centroids of each.
     """
-    cells = {locale: _single_cell(count, settings) for locale, count in rows.items()}
     large = {locale: count for locale, count in rows.items() if settings.cells_for(count) > 1}
-    if large:
-        sample = _sample_rows(embeddings, large, settings)
-        trained = sample.groupBy("locale").applyInArrow(_trainer(large, settings), TRAINED)
-        cells |= _collect_cells(trained, large, settings)
+    if not large:
+        return TRAINED_TABLE.empty_table()
+    sample = _sample_rows(embeddings, large, settings)
+    return sample.groupBy("locale").applyInArrow(_trainer(large, settings), TRAINED).toArrow().cast(TRAINED_TABLE)
+
+
+def cut_cells(trained: pa.Table, rows: Mapping[str, int], settings: NeighbourSettings) -> dict[str, LocaleCells]:
+    """The cells of every locale of ``rows``: one where it has no row in ``trained``."""
+    cells = {locale: _single_cell(count, settings) for locale, count in rows.items()}
+    cells |= {
+        locale: LocaleCells(
+            centroids_CD=vectors_from_arrow(found["centroid"].combine_chunks()),
+            index_slices_C=_slices(rows[locale], found["stored"].to_numpy(), settings),
+            query_slices_C=_slices(rows[locale], found["visited"].to_numpy(), settings),
+        )
+        for locale, found in split_by_locale(trained.sort_by("cell"))
+        if locale in rows
+    }
     return cells
 
 
@@ -74,15 +102,3 @@ def _trainer(rows: Mapping[str, int], settings: NeighbourSettings) -> Callable[[
         )
 
     return train
-
-
-def _collect_cells(trained: DataFrame, rows: Mapping[str, int], settings: NeighbourSettings) -> dict[str, LocaleCells]:
-    """Cut the cells into slices by the share of the sample that lies in each, or visits it."""
-    return {
-        locale: LocaleCells(
-            centroids_CD=vectors_from_arrow(cells["centroid"].combine_chunks()),
-            index_slices_C=_slices(rows[locale], cells["stored"].to_numpy(), settings),
-            query_slices_C=_slices(rows[locale], cells["visited"].to_numpy(), settings),
-        )
-        for locale, cells in split_by_locale(trained.toArrow().sort_by("cell"))
-    }

@@ -13,8 +13,9 @@ from jobs.publish_features import _parser, feature_settings
 from schemas.errors import ConfigurationError
 from schemas.workspace import Workspace
 from spark.features import recipes
+from spark.features.lanes import plan_lanes
 from spark.features.publication import FeatureSource, plan_publication
-from spark.features.publish import plan_lanes, publish_features
+from spark.features.publish import publish_features
 from spark.features.recipe import NeighbourNeed, NoSettings, ViewInputs, ViewRecipe
 from spark.features.recipes.ctr import RECIPE as CTR
 from spark.features.registry import load_recipes

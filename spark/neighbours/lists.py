@@ -1,0 +1,80 @@
+"""The kept table of neighbours: every listing with its nearest ones, each version named after the source that it is of.
+
+It holds more neighbours than views ask for, so that a listing keeps enough when some of them go.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from m5model.files.delta import open_delta
+from m5model.files.delta_log import list_versions, read_commit
+from schemas.canonical import canonical_json
+from schemas.report import JsonValue
+from spark.delta.changed_files import can_be_read
+from spark.delta.tables import replace_table
+
+TABLE = "neighbours"
+KEPT_HOURS = 168  # a week, as Delta keeps files by default
+KEY = ["locale", "item_id"]
+CANDIDATE = "struct<distance: int, neighbour_item_id: string>"
+# ``bound``: every neighbour up to it, in the order of (distance, id), is among the candidates; null: every neighbour there is.
+# ``changed_in``: the version of this table that changed the neighbours which views see.
+LISTS = f"locale string, item_id string, candidates array<{CANDIDATE}>, bound {CANDIDATE}, changed_in bigint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeighbourLists:
+    """The table at one version."""
+
+    path: str
+    version: int
+
+    def read(self, spark: SparkSession) -> DataFrame:
+        """Columns of LISTS."""
+        return spark.read.format("delta").option("versionAsOf", self.version).load(self.path)
+
+
+def find_lists(folder: str, source: Mapping[str, JsonValue], generation: str) -> NeighbourLists | None:
+    """The newest version that is of that source and those cells; None where there is none, or it cannot be read any more."""
+    path = f"{folder}/{TABLE}"
+    wanted = describe_lists(source, generation)
+    for version in reversed(list_versions(path)):
+        if _said(path, version) == wanted:
+            return NeighbourLists(path=path, version=version) if can_be_read(path, version) else None
+    return None
+
+
+def write_lists(listings: DataFrame, candidates: DataFrame, folder: str, k: int, metadata: str) -> NeighbourLists:
+    """Replace the table: a list for each of ``listings``; ``candidates`` as ``find_candidates`` gives them, for ``k``."""
+    path = f"{folder}/{TABLE}"
+    versions = list_versions(path)
+    version = versions[-1] + 1 if versions else 0
+    every = listings.select(*KEY).join(candidates, KEY, "left")
+    filled = every.withColumn("candidates", F.coalesce("candidates", F.array().cast(f"array<{CANDIDATE}>")))
+    rows = filled.select(*KEY, "candidates", bound_of("candidates", k), F.lit(version).cast("long").alias("changed_in"))
+    replace_table(rows, path, {}, metadata)
+    return NeighbourLists(path=path, version=version)
+
+
+def drop_old_versions(lists: NeighbourLists) -> None:
+    """Delete the files that no version of the last KEPT_HOURS needs. Views of an older source are built whole then."""
+    open_delta(lists.path).vacuum(retention_hours=KEPT_HOURS, dry_run=False)
+
+
+def describe_lists(source: Mapping[str, JsonValue], generation: str) -> str:
+    """The user metadata of a commit to the table."""
+    return canonical_json({"m5": TABLE, "source": source, "cells": generation})
+
+
+def _said(path: str, version: int) -> str:
+    text = read_commit(path, version).user_metadata
+    return canonical_json(json.loads(text)) if text else ""
+
+
+def bound_of(candidates: str, k: int) -> Column:
+    """A list of ``k`` is known up to its last candidate, a shorter one is all there is."""
+    return F.when(F.size(candidates) >= k, F.element_at(candidates, k)).cast(CANDIDATE).alias("bound")
