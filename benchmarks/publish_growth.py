@@ -2,9 +2,9 @@
 
     python benchmarks/publish_growth.py [--rows 200000] [--changed 0.01] [--change-sets 20] [--rows-of-change-sets 3000]
 
-Vectors of 384 dimensions (those of the preset mini) are drawn around a few thousand directions; some are equal. One Spark session,
-warmed up on a small catalogue; its start is left out. Then a smaller catalogue goes through random change sets of inserts, updates
-and deletes, and after each the views are compared row for row with building them whole. The last line of stdout is one JSON object.
+Vectors of 384 dimensions (those of the preset mini) are drawn around a few thousand directions; some are equal. One Spark
+session, its start left out. First a smaller catalogue goes through random change sets of inserts, updates and deletes; each time
+the views are compared row for row with building them whole. The last line of stdout is one JSON object.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """Publish the partner feature views from the embeddings of one space.
 
-    spark-submit jobs/publish_features.py [--workspace ROOT] [--space SPACE_ID] [--view NAME ...]
+    spark-submit jobs/publish_features.py [--workspace ROOT] [--space SPACE_ID] [--view NAME ...] [--whole] [--verify]
 
-Views whose source and settings did not change are left as they are, and so are those that a rollback holds (m5 features).
+Views whose source and settings did not change are left as they are, and so are those that a rollback holds (m5 features). The
+others follow the listings that changed; the report says of each how it was built, and where it was built whole, why.
 """
 
 import argparse
@@ -25,7 +26,10 @@ from spark.features.publish import publish_source, skip_views
 from spark.features.published import PublishedView
 from spark.features.registry import load_recipes
 from spark.features.settings import FeatureSettings
+from spark.features.verify import require_same, verify_views
 from spark.neighbours import NeighbourSettings
+
+ASKED = "it was asked for"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,8 +48,10 @@ def publish(argv: Sequence[str] | None) -> JobReport:
         settings = replace(settings, views=tuple(name for name in settings.views if name not in held))
         settings = settings.pinned(run.workspace, space_id)
         source = newest_source(run.workspace, space_id)
-        publication = plan_publication(run.workspace, source, settings)
-        views = _build_stale(run.workspace, publication) if publication.stale else skip_views(publication)
+        if arguments.retrain_cells:
+            settings.forget_cells(run.workspace, space_id)
+        publication = plan_publication(run.workspace, source, settings, whole=ASKED if arguments.whole else "")
+        views = _publish_views(run.workspace, publication, verify=arguments.verify)
     decides = {name: describe_view(name, source, settings) for name in settings.views}
     run.run_id = f"publish-{identify(decides)}"
     return run.report(
@@ -58,12 +64,17 @@ def publish(argv: Sequence[str] | None) -> JobReport:
     )
 
 
-def _build_stale(workspace: Workspace, publication: Publication) -> list[PublishedView]:
+def _publish_views(workspace: Workspace, publication: Publication, *, verify: bool) -> list[PublishedView]:
+    """No Spark session where there is nothing to do."""
+    if not (publication.stale or verify):
+        return skip_views(publication)
     from spark.setup.session import job_session
 
     with job_session("m5 publish_features", paths=[workspace.root]) as spark:
-        views = publish_source(spark, workspace, publication)
+        views = publish_source(spark, workspace, publication) if publication.stale else skip_views(publication)
         record_profiles(spark, workspace, publication.stale)
+        if verify:
+            require_same(verify_views(spark, workspace, publication))
         return views
 
 
@@ -72,6 +83,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--space", help="space id; the space of the newest student bundle otherwise")
     names = list(load_recipes())
     parser.add_argument("--view", action="append", choices=names, help="a view to publish, repeatable; all otherwise")
+    parser.add_argument("--whole", action="store_true", help="build all views whole, current ones too")
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="then build the views beside, and end with exit code 4 where readers see other rows",
+    )
+    parser.add_argument(
+        "--retrain-cells",
+        action="store_true",
+        help="train the cells of the neighbour search anew; views that use it are built whole",
+    )
     for _, field in _flagged_fields():
         default = field.metadata["default"]
         kind = str if isinstance(default, str) else whole_number() if isinstance(default, int) else number()

@@ -29,6 +29,7 @@ def change_catalogue(spark: SparkSession, workspace: Workspace, change: ChangeSe
     chosen = listings.orderBy(F.xxhash64(*KEY, F.lit(change.seed))).limit(change.inserts + change.updates + change.deletes)
     numbered = chosen.withColumn("number", F.row_number().over(_by_hash(change.seed))).localCheckpoint()
     text = F.lit(f"changed {change.seed}")
+    coloured = F.create_map(F.lit("colour"), text)
     inserted = numbered.where(F.col("number") <= change.inserts)
     inserted = inserted.withColumn("item_id", F.concat("item_id", F.lit(f"-{change.seed}")))
     updated = numbered.where(F.col("number").between(change.inserts + 1, change.inserts + change.updates))
@@ -37,9 +38,7 @@ def change_catalogue(spark: SparkSession, workspace: Workspace, change: ChangeSe
         updated.withColumn("title", F.when(F.col("number") % 2 == 0, F.concat_ws(" ", "title", text)).otherwise(F.col("title")))
         .withColumn("text_hash", F.when(F.col("number") % 2 == 0, F.sha2("title", 256)).otherwise(F.col("text_hash")))
         .withColumn("brand", F.when(F.col("number") % 4 == 1, F.lit("Acme")).otherwise(F.col("brand")))
-        .withColumn(
-            "attributes", F.when(F.col("number") % 4 == 3, F.create_map(F.lit("colour"), text)).otherwise(F.col("attributes"))
-        )
+        .withColumn("attributes", F.when(F.col("number") % 4 == 3, coloured).otherwise(F.col("attributes")))
     )
     deleted = numbered.where(F.col("number") > change.inserts + change.updates)
     rows = _marked(inserted, False).unionByName(_marked(updated, False)).unionByName(_marked(deleted, True)).localCheckpoint()

@@ -63,14 +63,14 @@ def newest_source(workspace: Workspace, space_id: str) -> FeatureSource:
 
 
 def plan_publication(workspace: Workspace, source: FeatureSource, settings: FeatureSettings, *, whole: str = "") -> Publication:
-    """Compare what ``settings`` ask for with what is published. ``whole``: why stale views are all built whole, if so."""
+    """Compare what ``settings`` ask for with what is published. ``whole``: why all views are built whole, if so."""
     if any(load_recipes()[name].needs_neighbours for name in settings.views):
         settings = settings.with_cells(workspace, source.space_id)
     # Before the publications are read: a commit that comes between is then met as a conflict.
     states = {name: look_up(view_path(workspace, name)) for name in settings.views}
     published = {name: newest_publication(view_path(workspace, name)) for name in settings.views}
     wanted = {name: describe_view(name, source, settings) for name in settings.views}
-    current = tuple(name for name, found in published.items() if found and _is_made_as(found, wanted[name]))
+    current = tuple(name for name, found in published.items() if found and not whole and _is_made_as(found, wanted[name]))
     stale = {name: found for name, found in published.items() if name not in current}
     reasons = {name: whole or _whole_because(name, found, wanted[name]) for name, found in stale.items()}
     return Publication(

@@ -9,7 +9,7 @@ from schemas.checks import require
 from schemas.workspace import Workspace
 from spark.features.registry import load_recipes
 from spark.neighbours import NeighbourSettings
-from spark.neighbours.kept import read_generation
+from spark.neighbours.kept import delete_cells, read_generation
 
 # Neighbours that are kept beyond those that views see: of 1% of listings that change, seven of sixteen are hardly ever one's.
 SPARE = 6
@@ -71,3 +71,7 @@ class FeatureSettings:
     def with_cells(self, workspace: Workspace, space_id: str) -> "FeatureSettings":
         """The same, in the cells that are kept by now."""
         return replace(self, cells=read_generation(self.state_folder(workspace, space_id)))
+
+    def forget_cells(self, workspace: Workspace, space_id: str) -> None:
+        """Let the next search train cells anew."""
+        delete_cells(self.state_folder(workspace, space_id))

@@ -61,6 +61,10 @@ def read_cells(folder: str) -> KeptCells | None:
     return KeptCells(generation=kept[_GENERATION].decode(), trained=table.replace_schema_metadata(None), rows=rows)
 
 
+def delete_cells(folder: str) -> None:
+    storage.delete_file(f"{folder}/{FILE}")
+
+
 def keep_cells(folder: str, embeddings: DataFrame, rows: Mapping[str, int], settings: NeighbourSettings) -> KeptCells:
     """The cells that are kept, with those of locales that are new; all trained anew where one was outgrown."""
     kept = read_cells(folder)
