@@ -3,7 +3,7 @@
     python benchmarks/publish_growth.py [--rows 200000] [--changed 0.01] [--change-sets 20] [--rows-of-change-sets 3000]
 
 Vectors of 384 dimensions (those of the preset mini) are drawn around a few thousand directions; some are equal. One Spark
-session, its start left out. First a smaller catalogue goes through random change sets of inserts, updates and deletes; each time
+session, its start left out. First a smaller catalogue goes through random change sets of inserts, updates, deletes; each time
 the views are compared row for row with building them whole. The last line of stdout is one JSON object.
 """
 
