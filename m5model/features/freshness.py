@@ -27,10 +27,15 @@ class Freshness:
 
 def measure_freshness(workspace: Workspace, newest: PublishedVersion, now: datetime) -> Freshness:
     """Of what readers see now. A view whose source nobody knows shows everything, as far as anybody knows."""
-    waiting = [commit.committed_at for commit in _unpublished(workspace, newest)]
+    since = find_waiting(workspace, newest)
     declared = newest.declaration.get("freshness_hours")
-    hours = max(0.0, (now - min(waiting)).total_seconds() / 3600) if waiting else 0.0
+    hours = max(0.0, (now - since).total_seconds() / 3600) if since else 0.0
     return Freshness(declared_hours=float(declared) if isinstance(declared, int | float) else None, waiting_hours=hours)
+
+
+def find_waiting(workspace: Workspace, newest: PublishedVersion) -> datetime | None:
+    """When the oldest change was made that the view does not show; None where it shows everything."""
+    return min((commit.committed_at for commit in _unpublished(workspace, newest)), default=None)
 
 
 def _unpublished(workspace: Workspace, newest: PublishedVersion) -> Iterator[Commit]:

@@ -6,7 +6,7 @@ A site that is made again of the same workspace keeps what it was compared with,
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from m5model.reports.site.facts import SiteFacts
+from m5model.reports.site.facts import SiteFacts, ViewFacts
 from schemas.canonical import canonical_json
 from schemas.experiment import ExperimentManifest
 
@@ -57,7 +57,7 @@ def state_of(facts: SiteFacts) -> State:
     """What of the facts is compared."""
     tables = {one.name: f"version {one.version}, {_rows(one.rows)}" for one in facts.tables}
     locales = {name: _rows(rows) for one in facts.tables if one.name == "listings" for name, rows in one.rows_by_locale.items()}
-    views = {one.name: f"version {one.table.version}, {_rows(one.table.rows)}, space {one.space_id}" for one in facts.views}
+    views = {one.name: _view(one) for one in facts.views}
     state = {
         "tables": tables,
         "listings of a locale": locales,
@@ -70,6 +70,11 @@ def state_of(facts: SiteFacts) -> State:
         "not readable": {f"{one.page}: {one.what}": one.message for one in facts.broken},
     }
     return {group: dict(list(found.items())[-KEPT:]) for group, found in state.items()}
+
+
+def _view(view: ViewFacts) -> str:
+    held = f", held at {view.held}" if view.held else ""
+    return f"version {view.table.version}, {_rows(view.table.rows)}, space {view.space_id}{held}"
 
 
 def _rows(rows: int | None) -> str:

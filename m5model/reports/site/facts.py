@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from m5model.reports.model.facts import Projection, ShownListing
 from schemas.bundle import BundleManifest
 from schemas.experiment import ExperimentManifest
+from schemas.figure import Figure
 from schemas.labels import LabelSetManifest
 from schemas.report import JsonValue
 from schemas.training_set import TrainingSetManifest
@@ -120,8 +121,12 @@ class ViewFacts:
     space_id: str  # of the newest publication; empty where nobody knows
     listings_version: int | None
     embeddings_version: int | None
-    waits_since: str  # when listings changed first after what the view was made from; empty where it shows every change
+    waits_since: str  # when listings or vectors changed first after what it was made from; empty where it shows every change
     due: str  # when that change must show by the declaration; empty where nothing waits
+    held: str  # which version a rollback holds it at, in words; empty where it is not held
+    rows_by_locale: Mapping[str, int]  # empty where neither the log nor a profile says
+    coverage: Mapping[str, float]  # share of the listings that have a row, by locale; empty without a profile
+    drift: Sequence[Figure]  # of the newest version against the one before; empty without profiles of both
 
 
 @dataclass(frozen=True, kw_only=True)

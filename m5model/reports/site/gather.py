@@ -16,12 +16,13 @@ from m5model.reports.site.jobs import SHOWN_JOBS, list_reports, read_job
 from m5model.reports.site.languages_of_listings import count_languages
 from m5model.reports.site.spaces import count_spaces
 from m5model.reports.site.tables import OpenTable, describe_table
-from m5model.reports.site.views import describe_view, list_views
+from m5model.reports.site.views import describe_view
 from schemas.bundle import BundleManifest
 from schemas.checks import is_name
 from schemas.embedding import EMBEDDING_REJECTS, EMBEDDINGS
 from schemas.errors import ConfigurationError, DamagedFileError
 from schemas.experiment import ExperimentManifest
+from schemas.features import FOLDER
 from schemas.listing import LISTING_TOMBSTONES, LISTINGS
 from schemas.reject import LISTING_REJECTS
 from schemas.workspace import Workspace
@@ -63,7 +64,7 @@ def gather_facts(workspace: Workspace) -> SiteFacts:
     bundles = seen.each("models", lambda: list_bundle_ids(workspace), lambda name: _bundle(workspace, name))
     spaces = seen.read("tables", "spaces of the embeddings", lambda: _spaces(embeddings, list(bundles.values()))) or []
     reports = seen.read("jobs", "reports", lambda: list_reports(workspace)) or []
-    views = seen.each("features", lambda: list_views(workspace), lambda name: describe_view(workspace, name))
+    views = seen.each("features", lambda: _view_folders(workspace), lambda name: describe_view(workspace, name))
     return SiteFacts(
         workspace=workspace.root,
         tables=_values(seen.each("tables", lambda: tables, lambda name: describe_table(name, tables[name]))),
@@ -92,7 +93,12 @@ def _by_age(found: Mapping[str, Dated]) -> list[Dated]:
 
 def _open(workspace: Workspace, name: str) -> OpenTable | None:
     path = workspace.table(name)
-    return OpenTable(path) if storage.exists(f"{path}/_delta_log") else None
+    return OpenTable(path) if storage.exists(path) else None  # a folder without a log is a table that lost it
+
+
+def _view_folders(workspace: Workspace) -> list[str]:
+    """All that lie where views do, with a log or without."""
+    return [name for name in storage.list_folders(f"{workspace.root}/{FOLDER}") if is_name(name)]
 
 
 def _bundle(workspace: Workspace, name: str) -> BundleManifest:

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 from deltalake import write_deltalake
 
+from m5model.features.profiles import find_profile
+from m5model.features.publications import read_publications
 from schemas.bundle import BundleManifest
 from schemas.embedding import EMBEDDINGS
 from schemas.experiment import Comparison, ExperimentManifest, GroupFigure
@@ -193,7 +195,9 @@ def fill(workspace: Workspace) -> None:
     rows = listing_rows()
     write_listings(workspace, rows)
     write_embeddings(workspace, embedding_rows(rows))
-    publish_view(workspace, [brand_row(row["item_id"], row["locale"]) for row in rows[:30]])
+    for count in (24, 30):
+        publish_view(workspace, [brand_row(row["item_id"], row["locale"]) for row in rows[:count]])
+        find_profile(workspace, "brands", read_publications(workspace.table("features/brands")))
     write_manifest(workspace.label_set("labels", "1"), label_set())
     teacher = bundle(
         id=TEACHER, kind="teacher", space_id="d" * 16, parent=None, gate=(), created_at="2026-02-01T00:00:00+00:00"

@@ -89,7 +89,7 @@ def test_every_part_of_the_workspace_has_its_place(site: dict[str, str]) -> None
             "brands",
             "duplicates/frozen-1",
         ],
-        "features": ["brands", "brand-classification", "within 24 hours", "none waits".replace("none", "no changed listing")],
+        "features": ["brands", "brand-classification", "within 24 hours", "no change waits", "Drift of brands", "50.0%"],
         "quality": ["Agreement of similarities", "Arabic", "0.81", "better", "clicks are <simulated>"],
         "map": ["60 vectors", "two largest principal components", "قميص قطني أحمر"],
         "jobs": ["ingest_catalog", "2026-03-01 10:15", "missing_title 6", "<b>slow</b> disk"],
@@ -176,6 +176,7 @@ def _view_log(workspace: Workspace) -> Path:
 DAMAGE: dict[str, tuple[str, str, Callable[[Workspace], object]]] = {
     "a log that is not JSON": ("tables", "listings", lambda w: _newest_log(w, "listings").write_text("{{{")),
     "an empty log": ("tables", "listings", lambda w: _newest_log(w, "listings").unlink()),
+    "a table without its log": ("tables", "listings", lambda w: shutil.rmtree(_newest_log(w, "listings").parent)),
     "an empty commit": ("tables", "embeddings", lambda w: _newest_log(w, "embeddings").write_text("")),
     "listings cut short": ("tables", "languages of the listings", lambda w: _data_file(w, "listings").write_bytes(b"PAR1")),
     "a data file that is gone": ("map", "embeddings", lambda w: _data_file(w, "embeddings").unlink()),
