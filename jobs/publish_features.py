@@ -1,20 +1,25 @@
 """Publish the partner feature views from the embeddings of one space.
 
     spark-submit jobs/publish_features.py [--workspace ROOT] [--space SPACE_ID] [--view NAME ...] [--whole] [--verify]
+        [--database NAME]
 
 Views whose source and settings did not change are left as they are, and so are those that a rollback holds (m5 features). The
-others follow the listings that changed; the report says of each how it was built, and where it was built whole, why.
+others follow the listings that changed; the report says of each how it was built, and where it was built whole, why. With
+--database all of them are registered in a catalog, too (docs/catalogs.md).
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import Field, fields, replace
 from typing import Any
 
+from pyspark import SparkConf
+
+from jobs.catalog_flags import add_catalog_flags, catalog_registry
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
-from jobs.flags import number, whole_number
+from jobs.flags import JobParser, number, whole_number
 from m5model.bundles.find import find_bundle, read_manifest
 from m5model.features.holds import explain_hold, find_holds, publishing_lease
 from schemas.canonical import identify
@@ -24,6 +29,7 @@ from spark.features.profile import record_profiles
 from spark.features.publication import Publication, describe_view, newest_source, plan_publication
 from spark.features.publish import publish_source, skip_views
 from spark.features.published import PublishedView
+from spark.features.registration import Registry, catalog_settings, register_views, require_lasting
 from spark.features.registry import load_recipes
 from spark.features.settings import FeatureSettings
 from spark.features.verify import require_same, verify_views
@@ -42,6 +48,7 @@ def publish(argv: Sequence[str] | None) -> JobReport:
     settings = feature_settings(arguments)
     require_workspace(arguments)
     run = start_run("publish_features", arguments)
+    registry = catalog_registry(arguments)
     space_id = arguments.space or read_manifest(find_bundle(run.workspace, None, "student", "--space")).space_id
     with publishing_lease(run.workspace, run.start):
         held = find_holds(run.workspace, settings.views)
@@ -51,7 +58,7 @@ def publish(argv: Sequence[str] | None) -> JobReport:
         if arguments.retrain_cells:
             settings.forget_cells(run.workspace, space_id)
         publication = plan_publication(run.workspace, source, settings, whole=ASKED if arguments.whole else "")
-        views = _publish_views(run.workspace, publication, verify=arguments.verify)
+        views, registered = _publish_views(run.workspace, publication, registry, held, verify=arguments.verify)
     decides = {name: describe_view(name, source, settings) for name in settings.views}
     run.run_id = f"publish-{identify(decides)}"
     return run.report(
@@ -59,28 +66,38 @@ def publish(argv: Sequence[str] | None) -> JobReport:
             "source": json.loads(source.to_json()),
             "views": {view.name: view.as_json() for view in views},
             "held": {name: hold.restored for name, hold in held.items()},
+            "registered": dict(registered),
         },
         warnings=[explain_hold(name, hold) for name, hold in held.items()],
     )
 
 
-def _publish_views(workspace: Workspace, publication: Publication, *, verify: bool) -> list[PublishedView]:
-    """No Spark session where there is nothing to do."""
-    if not (publication.stale or verify):
-        return skip_views(publication)
+def _publish_views(
+    workspace: Workspace, publication: Publication, registry: Registry | None, held: Iterable[str], *, verify: bool
+) -> tuple[list[PublishedView], dict[str, str]]:
+    """Returns what became of the views, and their names in the catalog. No Spark session where there is nothing to do."""
+    if not (publication.stale or verify or registry):
+        return skip_views(publication), {}
     from spark.setup.session import job_session
 
-    with job_session("m5 publish_features", paths=[workspace.root]) as spark:
+    def settings(conf: SparkConf) -> dict[str, str]:
+        return catalog_settings(registry, conf) if registry else {}
+
+    with job_session("m5 publish_features", paths=[workspace.root], settings=settings) as spark:
+        if registry:
+            require_lasting(spark, registry)
         views = publish_source(spark, workspace, publication) if publication.stale else skip_views(publication)
         record_profiles(spark, workspace, publication.stale)
         if verify:
             require_same(verify_views(spark, workspace, publication))
-        return views
+        names = [*(view.name for view in views), *held]
+        return views, register_views(spark, workspace, names, registry) if registry else {}
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> JobParser:
     parser = new_parser("Publish the partner feature views from the embeddings of one space.")
     parser.add_argument("--space", help="space id; the space of the newest student bundle otherwise")
+    add_catalog_flags(parser)
     names = list(load_recipes())
     parser.add_argument("--view", action="append", choices=names, help="a view to publish, repeatable; all otherwise")
     parser.add_argument("--whole", action="store_true", help="build all views whole, current ones too")

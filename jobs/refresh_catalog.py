@@ -11,7 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from jobs import embed_catalog, ingest_catalog, publish_features
+from jobs.catalog_flags import add_catalog_flags
 from jobs.command_line import add_reject_share, new_parser, require_workspace, run_job, start_run
+from jobs.flags import JobParser
 from schemas.report import JobReport
 
 
@@ -28,7 +30,7 @@ def refresh(argv: Sequence[str] | None) -> JobReport:
     shared = _flags(arguments, "workspace", "tracking_uri")
     stages: dict[str, tuple[Callable[[Sequence[str] | None], JobReport], list[str]]] = {
         "embed": (embed_catalog.embed, [*shared, *_flags(arguments, "bundle")]),
-        "publish": (publish_features.publish, shared),
+        "publish": (publish_features.publish, [*shared, *_flags(arguments, "database", "catalog")]),
     }
     if arguments.feed:
         full = ["--full"] if arguments.full else []
@@ -39,10 +41,11 @@ def refresh(argv: Sequence[str] | None) -> JobReport:
     return run.report({"stages": {name: report.as_json() for name, report in reports.items()}}, warnings=warnings)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> JobParser:
     parser = new_parser("Ingest, embed what changed, publish: what a scheduler calls.")
     parser.add_argument("--feed", nargs="+", metavar="PATH", help="feeds to bring in first; nothing is ingested otherwise")
     parser.add_argument("--full", action="store_true", help="of ingest: the feeds are complete for the locales they contain")
+    add_catalog_flags(parser)
     parser.add_argument("--bundle", metavar="ID-OR-PATH", help="student to embed with; the newest student otherwise")
     add_reject_share(parser, "of the feeds' records is rejected")
     return parser

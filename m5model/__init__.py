@@ -6,6 +6,7 @@ The toolkit (m5model.toolkit describes each function):
     encoder = m5model.load("workspace/bundles/BUNDLE-ID")
     vectors = encoder.encode(["red cotton shirt"])          # float32 (1, d), unit length; m5model.encode(BUNDLE, texts) at once
     m5model.similarity(vectors, vectors)                    # float32 (1, 1), cosines
+    m5model.read_features("brands", space=encoder.space_id).read_pandas()
     m5model.finetune(BUNDLE, pairs="LABEL-SET", steps=300)  # and distill, export
 
 Importing it loads nothing heavy: numpy, onnxruntime and tokenizers come with the first use of a function, torch with
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from m5model.registration import register_when_asked
 
 if TYPE_CHECKING:
-    from m5model.toolkit import MadeBundle, distill, encode, encode_async, finetune, load, similarity
+    from m5model.toolkit import MadeBundle, distill, encode, encode_async, finetune, load, read_features, similarity
 
-__all__ = ["MadeBundle", "distill", "encode", "encode_async", "export", "finetune", "load", "similarity"]
+__all__ = ["MadeBundle", "distill", "encode", "encode_async", "export", "finetune", "load", "read_features", "similarity"]
 __version__ = "0.1.0"
 
 register_when_asked()

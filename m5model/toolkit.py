@@ -19,6 +19,8 @@ from schemas.space import ComparableSpaces
 from schemas.workspace import Workspace
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from m5model.distillation.thresholds import StudentGate
     from m5model.training.config import Machine
     from m5model.training.recipes import Recipe
@@ -104,6 +106,28 @@ def similarity(left_ND: np.ndarray, right_MD: np.ndarray, *, encoders: tuple[Enc
             next_step="compare vectors of one bundle, with the same number of dimensions",
         )
     return np.clip(left_ND @ right_MD.T, -1.0, 1.0)
+
+
+def read_features(
+    view: str,
+    *,
+    space: str | None,
+    columns: Iterable[str] | None = None,
+    as_of: int | str | None = None,
+    workspace: str | None = None,
+) -> "pa.RecordBatchReader":
+    """Rows of a published feature view, batch by batch: ``.read_all()`` for Arrow, ``.read_pandas()`` for pandas.
+
+    ``space`` is the space id that the reader was trained on; None for one that compares no vectors and no scores. ``columns``
+    are all otherwise. ``as_of`` is a published version, or a time (ISO 8601); what readers see now otherwise.
+
+    Raises SpaceMismatchError where the rows are of another space, ConfigurationError where there is no such view, version or
+    column; each says what to do.
+    """
+    from m5model.features.reading import open_view
+
+    opened = open_view(Workspace.resolve(workspace), view, space_id=space, as_of=as_of)
+    return opened.reader(None if columns is None else list(columns))
 
 
 def finetune(

@@ -5,12 +5,14 @@ m5 features diff VIEW A B: rows added, removed and changed, and what else differ
 m5 features read VIEW: rows as JSON Lines, CSV or Parquet, now or as of a version or a time.
 m5 features rollback VIEW VERSION: readers see that version again, byte for byte; nothing is published over it until
 m5 features release VIEW.
+m5 features feast --out DIR: a Feast repository of the views; written again after a publication, it gains the new versions.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -28,7 +30,7 @@ FORMATS = ("jsonl", "csv", "parquet")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="features_command", required=True, metavar="list|show|diff|read|rollback|release")
+    commands = parser.add_subparsers(dest="features_command", required=True, metavar="COMMAND")
     _add_command(commands, "list", _list, "the published views, how fresh they are, and what they cover", view=False)
     _add_command(commands, "show", _show, "every published version; coverage, nulls, drift and lineage of the newest")
     _add_diff(commands)
@@ -37,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rollback.add_argument("version", type=whole_number(0, MAX_VERSION), metavar="VERSION", help="see m5 features show VIEW")
     rollback.add_argument("--space", metavar="SPACE-ID", help="of that version, where it is not the present one")
     _add_command(commands, "release", _release, "let a view that was rolled back be published again")
+    feast = _add_command(commands, "feast", _feast, "write or renew a Feast repository of the published views", view=False)
+    feast.add_argument("--out", required=True, metavar="DIR", help="its folder")
+    feast.add_argument("--view", action="append", metavar="VIEW", help="repeatable; all published views otherwise")
+    feast.add_argument(
+        "--versions", type=whole_number(1, 1_000), default=1, help="published versions of each view (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -152,6 +160,21 @@ def _release(workspace: Workspace, arguments: argparse.Namespace) -> None:
         sys.stdout.write(f"{arguments.view} is not held\n")
     else:
         sys.stdout.write(f"{arguments.view} shows version {hold.restored} until it is published again\n")
+
+
+def _feast(workspace: Workspace, arguments: argparse.Namespace) -> None:
+    from m5model.features.feast import write_repository
+    from m5model.features.versions import list_views
+
+    views = list(dict.fromkeys(arguments.view or list_views(workspace)))
+    written = write_repository(workspace, views, arguments.out, arguments.versions)
+    if arguments.json:
+        sys.stdout.writelines(_as_line(asdict(one)) for one in written)
+        return
+    for one in written:
+        added = f", added {', '.join(map(str, one.added))}" if one.added else ""
+        sys.stdout.write(f"{one.name}: versions {', '.join(map(str, one.versions))}{added}\n")
+    sys.stdout.write(f"to use it: cd {arguments.out} && feast apply\n")
 
 
 def _as_line(values: Any) -> str:
