@@ -6,11 +6,11 @@ The rows stay where they are, and so does the table's log: what is registered is
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pyspark import SparkConf
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import SparkSession
+from pyspark.sql.types import StructField, StructType
 
 from m5model.features.publications import PublishedVersion, read_publications
 from m5model.features.tags import describe_tags
@@ -101,27 +101,43 @@ def _location(spark: SparkSession, name: str) -> str:
 def _describe(spark: SparkSession, registry: Registry, view: str, published: PublishedVersion, tags: Mapping[str, str]) -> None:
     """Give the table its comment, its columns' comments and its tags, in the catalog alone: Delta's log is not written to."""
     if registry.catalog == SESSION_CATALOG:
-        _alter_entry(spark, registry, view, str(published.declaration.get("description", "")), tags)
+        _alter_entry(spark, registry, view, published, tags)
     else:
         _set_tags(spark, registry.table(view), tags)
 
 
-def _alter_entry(spark: SparkSession, registry: Registry, view: str, comment: str, tags: Mapping[str, str]) -> None:
+def _alter_entry(
+    spark: SparkSession, registry: Registry, view: str, published: PublishedVersion, tags: Mapping[str, str]
+) -> None:
     """The entry of Hive's metastore (or of a catalog that stands for it, such as Glue's), by Spark's own door to it."""
-    session: Any = spark._jsparkSession
-    option: Any = spark._jvm.scala.Option  # type: ignore[union-attr]
+    session, jvm = spark._jsparkSession, spark._jvm
     catalog = session.sharedState().externalCatalog()
-    schema = session.table(registry.table(view)).schema()
+    schema = jvm.org.apache.spark.sql.types.DataType.fromJson(_commented_schema(spark, registry.table(view), published).json())  # type: ignore[union-attr]
     if catalog.getTable(registry.database, view).schema() != schema:
         catalog.alterTableSchema(registry.database, view, schema)
     entry = catalog.getTable(registry.database, view)
     properties = entry.properties()
     for name, value in tags.items():
         properties = properties.updated(name, value)
-    changed = {"properties": properties, "comment": option.apply(comment)}
+    comment = jvm.scala.Option.apply(str(published.declaration.get("description", "")))  # type: ignore[union-attr]
+    changed = {"properties": properties, "comment": comment}
     fields = [entry.productElementName(place) for place in range(entry.productArity())]
     catalog.alterTable(entry.copy(*(changed.get(name, entry.productElement(place)) for place, name in enumerate(fields))))
-    session.catalog().refreshTable(registry.table(view))
+    spark.catalog.refreshTable(registry.table(view))
+
+
+def _commented_schema(spark: SparkSession, name: str, published: PublishedVersion) -> StructType:
+    """The table's columns, each with what the view declares that it means."""
+    columns = published.declaration.get("columns")
+    declared = [one for one in columns if isinstance(one, dict)] if isinstance(columns, list) else []
+    meanings = {str(one["name"]): str(one["meaning"]) for one in declared}
+    fields = spark.table(name).schema.fields
+    return StructType(
+        [
+            StructField(one.name, one.dataType, one.nullable, {**one.metadata, "comment": meanings.get(one.name, "")})
+            for one in fields
+        ]
+    )
 
 
 def _set_tags(spark: SparkSession, name: str, tags: Mapping[str, str]) -> None:

@@ -47,6 +47,7 @@ def _check(found: dict[str, Any]) -> None:
     assert found["rows"] == 3
     assert BRANDS.description in found["entry"] and "Type: EXTERNAL" in found["entry"]
     assert "-- score: float" in found["entry"]
+    assert found["comments"] == ["declared", "a vector"]
     assert "is registered already" in found["refused"] and "give another --database" in found["refused"]
     assert found["version"] == 1, "the table's own log is not written to"
 
@@ -72,10 +73,7 @@ def _metastore(uri: str) -> dict[str, str]:
         "javax.jdo.option.ConnectionDriverName": "org.postgresql.Driver",
         "javax.jdo.option.ConnectionUserName": str(parts.username),
         "javax.jdo.option.ConnectionPassword": str(parts.password),
-        # A team's metastore has its schema from Hive's own tool. Here it is made on the way: direct SQL would keep a
-        # transaction open that the making of tables waits for.
         "datanucleus.schema.autoCreateAll": "true",
-        "hive.metastore.try.direct.sql": "false",
         "hive.metastore.schema.verification": "false",
     }
 
