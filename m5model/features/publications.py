@@ -5,10 +5,12 @@ properties of the table, which an incremental commit cannot change: they count w
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from deltalake.exceptions import DeltaError
 
 from m5model.files.delta import open_delta
 from m5model.files.delta_log import Commit, list_versions, read_commit
@@ -58,7 +60,7 @@ def read_publications(path: str) -> list[PublishedVersion]:
     if not versions:
         return []
     commits = [read_commit(path, version) for version in versions]
-    return list(_published(commits, _properties_before(path, commits[0])))
+    return list(_published(commits, _properties_before(path, commits)))
 
 
 def last_operation(path: str) -> str:
@@ -111,8 +113,15 @@ def _read_properties(properties: Mapping[str, str]) -> dict[str, Values]:
     return {name: json.loads(properties.get(key, "{}")) for name, key in _PROPERTIES.items()}
 
 
-def _properties_before(path: str, first: Commit) -> Mapping[str, str]:
-    """The table properties that the oldest commit in the log builds on: a log is cut where it is long."""
-    if first.version == 0 or first.properties is not None:
+def _properties_before(path: str, commits: Sequence[Commit]) -> Mapping[str, str]:
+    """The table properties that the oldest commit in the log builds on, where one of the commits needs them.
+
+    A log is cut where it is long; none where the table cannot be opened at that version any more.
+    """
+    first, untold = commits[0], [commit for commit in commits if commit.changes_rows and not _carried(commit)]
+    if first.version == 0 or first.properties is not None or not untold:
         return {}
-    return dict(open_delta(path, first.version).metadata().configuration)
+    try:
+        return dict(open_delta(path, first.version).metadata().configuration)
+    except DeltaError:
+        return {}

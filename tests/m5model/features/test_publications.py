@@ -46,6 +46,17 @@ def test_properties_are_known_where_the_log_was_cut(workspace: Workspace) -> Non
     assert (left.version, left.space_id) == (1, OLD_SPACE)
 
 
+def test_a_log_that_cannot_be_opened_any_more_loses_what_only_properties_said(workspace: Workspace) -> None:
+    path = workspace.table("features/brands")
+    _publish_as_earlier_code(path, {"space_id": OLD_SPACE})
+    write_deltalake(path, ROWS, mode="append")
+    publish_view(workspace, [brand_row("A")])
+    Path(f"{path}/_delta_log/{0:020d}.json").unlink()  # and no checkpoint
+    unknown, known = read_publications(path)
+    assert (unknown.version, unknown.space_id, unknown.source) == (1, "", {})
+    assert (known.version, known.space_id) == (2, SPACE)
+
+
 def test_maintenance_is_no_publication(workspace: Workspace) -> None:
     path = workspace.table("features/brands")
     publish_view(workspace, [brand_row("A")])
