@@ -55,13 +55,14 @@ def open_input(path: str) -> BinaryIO:
 
 
 @contextmanager
-def open_output(path: str) -> Iterator[BinaryIO]:
+def open_output(path: str, content_type: str | None = None) -> Iterator[BinaryIO]:
     """A stream whose bytes become the file when the block ends well: a reader sees the old or the new content, never a part.
 
-    Where the block fails (a full disk), the old content stays and nothing half-written is left.
+    Where the block fails (a full disk), the old content stays and nothing half-written is left. ``content_type`` is what an
+    object store tells browsers; a local file has none.
     """
     if is_remote(path):
-        with _remote_output(path) as stream:
+        with _remote_output(path, content_type) as stream:
             yield stream
         return
     target = Path(path)
@@ -71,9 +72,9 @@ def open_output(path: str) -> Iterator[BinaryIO]:
         os.replace(partial, target)
 
 
-def write_bytes(path: str, data: bytes | memoryview) -> None:
+def write_bytes(path: str, data: bytes | memoryview, content_type: str | None = None) -> None:
     """Write or replace the file in one step."""
-    with open_output(path) as stream:
+    with open_output(path, content_type) as stream:
         stream.write(data)
 
 
@@ -103,10 +104,10 @@ def _partial_file(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _remote_output(path: str) -> Iterator[BinaryIO]:
+def _remote_output(path: str, content_type: str | None) -> Iterator[BinaryIO]:
     """An object is there once its stream is closed; Arrow has no way to give one up, so half of one is deleted."""
     filesystem, inner = open_filesystem(path)
-    stream = filesystem.open_output_stream(inner)
+    stream = filesystem.open_output_stream(inner, metadata={"Content-Type": content_type} if content_type else None)
     try:
         yield cast(BinaryIO, stream)
     except BaseException:

@@ -76,4 +76,5 @@ def _place(files: Mapping[str, bytes], out: Path) -> None:
 def _upload(files: Mapping[str, bytes], out: str) -> None:
     """S3 has no step for several objects: each page is the old one or the new one, the index comes last."""
     for name in sorted(files, key=lambda name: name == INDEX_FILE):
-        storage.write_bytes(f"{out}/{name}", files[name])
+        kind = "application/json" if name == MEMORY_FILE else "text/html; charset=utf-8"
+        storage.write_bytes(f"{out}/{name}", files[name], kind)
