@@ -10,6 +10,7 @@ import pytest
 
 import m5model
 from jobs import embed_catalog, ingest_catalog, sample_training_set
+from m5model.cli import main
 from m5model.files import storage
 from m5model.files.checksums import sha256_of
 from m5model.files.copies import local_copy
@@ -34,6 +35,22 @@ def test_a_feed_on_s3_becomes_listings_a_training_set_and_embeddings_on_s3(
     assert embedded["accounting"]["written"] == 20
     again = report_of(embed_catalog, "--workspace", workspace)
     assert (again["accounting"]["written"], again["accounting"]["unchanged"], again["waves"]) == (0, 20, 0)
+    _require_site(workspace, f"{s3}/site")
+
+
+def _require_site(workspace: str, out: str) -> None:
+    """The site of a workspace on S3, on S3: a browser is told that its pages are pages, and a repeat has the same bytes."""
+    import boto3
+
+    pages = []
+    for _ in range(2):
+        assert main(["report", "--workspace", workspace, "--out", out]) == 0
+        pages.append({name: storage.read_bytes(f"{out}/{name}") for name in storage.list_files(out)})
+    assert pages[0] == pages[1]
+    assert b"<b>20</b><span>listings" in pages[0]["index.html"]
+    assert b"Not readable" not in pages[0]["index.html"]
+    bucket, _, key = out.removeprefix("s3a://").partition("/")
+    assert boto3.client("s3").head_object(Bucket=bucket, Key=f"{key}/index.html")["ContentType"] == "text/html; charset=utf-8"
 
 
 def test_a_bundle_on_s3_gives_the_vectors_of_the_local_one(s3: str, trained) -> None:

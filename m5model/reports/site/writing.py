@@ -1,6 +1,9 @@
 """Writes a site in one step: a reader finds the old pages or the new ones."""
 
+import glob
+import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,8 @@ from schemas.errors import ConfigurationError
 
 MEMORY_FILE = "site.json"
 INDEX_FILE = "index.html"
+PARTIAL = ".partial"
+LEFT_OVER_SECONDS = 3_600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +66,25 @@ def _last(out: str) -> Memory | None:
 
 
 def _place(files: Mapping[str, bytes], out: Path) -> None:
-    parent = out.absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
+    out = out.absolute()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _clear_left_over(out)
     with tempfile.TemporaryDirectory(
-        prefix=f".{out.name}.", suffix=".partial", dir=parent, ignore_cleanup_errors=True
+        prefix=f".{out.name}.", suffix=PARTIAL, dir=out.parent, ignore_cleanup_errors=True
     ) as scratch:
         finished = Path(scratch) / out.name
         finished.mkdir()
         for name, data in files.items():
             (finished / name).write_bytes(data)
-        replace_folder(finished, out.absolute())
+        replace_folder(finished, out)
+
+
+def _clear_left_over(out: Path) -> None:
+    """Delete what killed runs left beside the site. A run that is on its way takes seconds, and its folder is young."""
+    before = time.time() - LEFT_OVER_SECONDS
+    for folder in out.parent.glob(f".{glob.escape(out.name)}.*{PARTIAL}"):
+        if folder.stat().st_mtime < before:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _upload(files: Mapping[str, bytes], out: str) -> None:

@@ -1,5 +1,6 @@
 """The site of a workspace: what it shows and escapes, what it does with parts that cannot be read, and how it is written."""
 
+import os
 import re
 import shutil
 import threading
@@ -248,6 +249,18 @@ def test_a_site_that_fails_while_it_is_written_leaves_the_old_one(
         write_site(replace(gather_facts(workspace), bundles=()), str(tmp_path / "site"))
     assert read_site(tmp_path / "site") == site
     assert [file.name for file in tmp_path.iterdir()] == ["site"]
+
+
+def test_what_killed_runs_left_goes_with_the_next_one_and_what_others_are_writing_stays(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    old, young, other = (tmp_path / name for name in (".site.a1.partial", ".site.b2.partial", ".sites.c3.partial"))
+    for folder in (old, young, other):
+        (folder / "site").mkdir(parents=True)
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    write_site(gather_facts(workspace), str(tmp_path / "site"))
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".site.b2.partial", ".sites.c3.partial", "site"]
 
 
 def test_readers_find_a_whole_site_at_any_moment(workspace: Workspace, tmp_path: Path) -> None:
