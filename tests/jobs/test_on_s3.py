@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from m5model.files import storage
 from m5model.files.checksums import sha256_of
 from m5model.files.copies import local_copy
 from m5model.files.lease import Lease
+from schemas.workspace import Workspace
+from tests.m5model.features.views import brand_row, publish_view
 
 
 def test_a_feed_on_s3_becomes_listings_a_training_set_and_embeddings_on_s3(
@@ -51,6 +54,22 @@ def _require_site(workspace: str, out: str) -> None:
     assert b"Not readable" not in pages[0]["index.html"]
     bucket, _, key = out.removeprefix("s3a://").partition("/")
     assert boto3.client("s3").head_object(Bucket=bucket, Key=f"{key}/index.html")["ContentType"] == "text/html; charset=utf-8"
+
+
+def test_views_on_s3_are_listed_compared_read_and_rolled_back(s3: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    workspace = Workspace(f"{s3}/views")
+
+    def ask(*command: str) -> list[dict[str, Any]]:
+        assert main(["features", *command, "--workspace", workspace.root, "--json"]) == 0
+        return [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+
+    publish_view(workspace, [brand_row("A")])
+    publish_view(workspace, [brand_row("A", score=0.75), brand_row("B")])
+    assert [(view["view"], view["rows"], view["readable"]) for view in ask("list")] == [("brands", 2, True)]
+    assert (ask("diff", "brands", "0", "1")[0]["added"], ask("show", "brands")[0]["version"]) == (1, 1)
+    assert ask("rollback", "brands", "0")[0]["restored"] == 0
+    assert [row["score"] for row in ask("read", "brands")] == [0.5]
+    assert ask("release", "brands")[0]["was_held_at"] == 0
 
 
 def test_a_bundle_on_s3_gives_the_vectors_of_the_local_one(s3: str, trained) -> None:

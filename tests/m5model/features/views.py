@@ -8,6 +8,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from m5model.features.publications import describe_commit
+from m5model.files.delta import delta_options, delta_uri, open_delta
 from schemas.features import SPACE_ID, FeatureView
 from schemas.listing import ITEM_ID, LISTINGS, LOCALE
 from schemas.tables import TEXT, VECTOR, Column
@@ -75,8 +76,15 @@ def publish_view(
     table = pa.Table.from_pylist([{**row, "space_id": space} for row in rows], view.table().arrow_schema())
     commit = CommitProperties(custom_metadata={"userMetadata": metadata})
     schema_mode: Literal["overwrite"] | None = "overwrite" if mode == "overwrite" else None
-    write_deltalake(path, table, mode=mode, schema_mode=schema_mode, commit_properties=commit)
-    return DeltaTable(path).version()
+    write_deltalake(
+        delta_uri(path),
+        table,
+        mode=mode,
+        schema_mode=schema_mode,
+        commit_properties=commit,
+        storage_options=delta_options(path),
+    )
+    return open_delta(path).version()
 
 
 def write_listings(workspace: Workspace, items: Sequence[tuple[str, str]]) -> int:
