@@ -20,7 +20,7 @@ from pathlib import Path
 from inputs.breaks import BREAKS, Break
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("schemas", "m5model", "spark", "jobs", "tests", "benchmarks", "pyproject.toml", "README.md", "docs")
+COPIED = ("schemas", "m5model", "spark", "jobs", "schedules", "tests", "benchmarks", "pyproject.toml", "README.md", "docs")
 PASSED, FAILED = 0, 1  # exit codes of pytest
 
 
