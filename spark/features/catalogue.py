@@ -24,10 +24,15 @@ def read_source(spark: SparkSession, workspace: Workspace, source: FeatureSource
     return listings, embeddings.where(F.col("space_id") == source.space_id)
 
 
-def join_vectors(listings: DataFrame, embeddings: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """The listings that have a vector: locale, item_id, ``columns`` of the listing, space_id, vector."""
+def join_vectors(listings: DataFrame, embeddings: DataFrame, columns: Sequence[str], *, broadcast: bool = False) -> DataFrame:
+    """The listings that have a vector: locale, item_id, ``columns`` of the listing, space_id, vector.
+
+    ``broadcast``: every task gets the listings, where they are few enough, so that vectors need not be shuffled.
+    """
     described = listings.select("locale", "item_id", *columns)
-    return described.join(embeddings.select("locale", "item_id", "space_id", "vector"), ["locale", "item_id"])
+    return embeddings.select("locale", "item_id", "space_id", "vector").join(
+        F.broadcast(described) if broadcast else described, ["locale", "item_id"]
+    )
 
 
 def conform(rows: DataFrame, view: FeatureView) -> DataFrame:

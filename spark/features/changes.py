@@ -31,6 +31,7 @@ LARGEST_SHARE = 0.2
 class ListingChanges:
     """Listings with a vector that differ between an older and a newer source, each once."""
 
+    source: FeatureSource  # the older one
     rows: DataFrame  # locale, item_id, and ``older`` and ``newer``: its columns and vector there, null where it is not there
     columns: tuple[str, ...]  # columns of listings that were compared
     count: int
@@ -64,7 +65,7 @@ def find_changes(
         return f"{count} of {total} listings changed, which is more than {LARGEST_SHARE:.0%}"
     before, after = (_read_side(spark, workspace, source, keys, columns) for source in (older, newer))
     both = before.withColumnRenamed("row", "older").join(after.withColumnRenamed("row", "newer"), KEY, "full_outer")
-    return ListingChanges(rows=both.localCheckpoint(), columns=tuple(columns), count=count)
+    return ListingChanges(source=older, rows=both.localCheckpoint(), columns=tuple(columns), count=count)
 
 
 def _changed_files(workspace: Workspace, older: FeatureSource, newer: FeatureSource) -> dict[str, ChangedFiles] | str:

@@ -22,7 +22,7 @@ from spark.features.settings import FeatureSettings
 from spark.neighbours import SpaceRows
 from spark.neighbours.follow import ListSizes, Search, VectorChanges, follow_changes
 from spark.neighbours.kept import keep_cells, read_cells
-from spark.neighbours.lists import NeighbourLists, describe_lists, drop_old_versions, find_lists, write_lists
+from spark.neighbours.lists import NeighbourLists, describe_lists, drop_old_versions, find_lists, name_again, write_lists
 from spark.neighbours.search import find_candidates, rank_candidates
 
 
@@ -76,14 +76,13 @@ def follow_neighbours(
     spark: SparkSession,
     workspace: Workspace,
     settings: FeatureSettings,
-    older: FeatureSource,
     newer: FeatureSource,
     changes: ListingChanges,
 ) -> Neighbourhood | str:
     """The neighbours at the newer source; or why they must be searched whole."""
     folder, search = settings.state_folder(workspace, newer.space_id), settings.search
     cells = read_cells(folder)
-    before = find_lists(folder, asdict(older), settings.cells) if cells else None
+    before = find_lists(folder, asdict(changes.source), settings.cells) if cells else None
     if cells is None or before is None:
         return "the neighbours of what it was made from are not kept any more"
     after = find_lists(folder, asdict(newer), settings.cells)
@@ -109,6 +108,8 @@ def _follow(
     rows: Mapping[str, int],
 ) -> NeighbourLists:
     search = settings.search
+    if changes.keys(()).isEmpty():
+        return name_again(before, describe_lists(asdict(newer), settings.cells))
     _, embeddings = read_source(spark, workspace, newer)
     cells = keep_cells(folder, changes.newer(()), rows, search)
     return follow_changes(

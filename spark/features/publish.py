@@ -18,6 +18,7 @@ from spark.features.publication import Publication, describe_commit_of, describe
 from spark.features.published import PublishedView
 from spark.features.recipe import ViewInputs, ViewRecipe
 from spark.features.registry import load_recipes
+from spark.features.sums import sum_whole
 from spark.features.update import update_views
 from spark.neighbours import SpaceRows
 
@@ -77,6 +78,8 @@ def _write_view(
     workspace: Workspace, inputs: ViewInputs, space: SpaceRows, publication: Publication, name: str
 ) -> PublishedView:
     recipe: ViewRecipe[Any] = load_recipes()[name]
+    if recipe.sums:
+        inputs = replace(inputs, sums=sum_whole(inputs, recipe, publication.source))
     rows = conform(recipe.build(inputs, publication.settings.of_view(name)), recipe.view)
     path = view_path(workspace, name)
     described = publication.source, publication.settings

@@ -5,9 +5,10 @@ from typing import Literal
 
 from schemas.report import JsonValue
 
-# ``whole``: all rows were built; ``changed``: those that the changed listings can reach; ``source``: none, because no changed
+# ``whole``: all rows were built; ``changed``: those that the changed listings can reach; ``sums``: all, from kept sums
+# that followed the changes; ``source``: none, because no changed
 # listing can reach a row, and the view says now that it is of the newer source; ``none``: the view was current.
-Built = Literal["whole", "changed", "source", "none"]
+Built = Literal["whole", "changed", "sums", "source", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)

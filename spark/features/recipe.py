@@ -46,6 +46,7 @@ class ViewInputs:
     space_id: str
     neighbours: DataFrame | None = None  # see spark.neighbours; None where no view depends on them
     workspace: Workspace | None = None  # where what views refer to lies
+    sums: DataFrame | None = None  # of the whole catalogue, see KeptSums; None where the view keeps none
 
     def require_neighbours(self) -> DataFrame:
         """Raises ConfigurationError where the recipe does not say that it depends on its neighbourhood."""
@@ -53,11 +54,28 @@ class ViewInputs:
             raise ConfigurationError("a view asks for neighbours", next_step="let its recipe depend on the neighbourhood")
         return self.neighbours
 
+    def require_sums(self) -> DataFrame:
+        """Raises ConfigurationError where the recipe does not say which sums it keeps."""
+        if self.sums is None:
+            raise ConfigurationError("a view asks for sums", next_step="let its recipe keep some")
+        return self.sums
+
     def require_workspace(self) -> Workspace:
         """Raises ConfigurationError where a view refers to what only a workspace has."""
         if self.workspace is None:
             raise ConfigurationError("a view names an experiment, and there is no workspace", next_step="publish by the job")
         return self.workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptSums:
+    """Exact sums over listings, that a view is built from and that follow changes: what is new is added, what is old taken off.
+
+    ``sum_up`` makes ``key`` (text), rows, total of a catalogue, see spark.vectors.exact_sums.sum_vectors.
+    """
+
+    key: str
+    sum_up: Callable[[DataFrame], DataFrame]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +102,7 @@ class ViewRecipe(Generic[Settings]):
     # How a change of listings reaches rows, see spark.features.update. Columns of the view that name listings of the row's
     # locale: a row changes only where one of them does.
     listings: tuple[str, ...] = ("item_id",)
+    sums: KeptSums | None = None  # of a group: exact sums over all listings
     shares: tuple[str, ...] = ()  # of a group: columns of listings; those of a locale that share a value change together
 
     def __post_init__(self) -> None:
@@ -109,7 +128,7 @@ class ViewRecipe(Generic[Settings]):
         """Why every change builds the view whole; empty where changed listings are enough."""
         if "locale" not in self.view.key:
             return "its rows do not name a locale"
-        if "group" in self.depends_on and not self.shares:
+        if "group" in self.depends_on and not (self.shares or self.sums):
             return "its recipe has no incremental form"
         return ""
 

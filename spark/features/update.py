@@ -1,20 +1,22 @@
 """Brings published views up to date with the listings that changed, each view in one commit.
 
-A ``row`` view builds the changed listings anew; a ``neighbourhood`` view those that they reach, see spark.features.reach. The
-commit is made to the version that readers saw when the work began, or not at all, so that what is changed is what the change
-was worked out from.
+A ``row`` view builds the changed listings anew; a ``neighbourhood`` view those that they reach, see spark.features.reach; a
+view of sums all, from sums that follow the changes, because a changed sum can reach any row. A commit is made to the version
+that readers saw when the work began, or not at all: what is changed is what the change was worked out from.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from schemas.workspace import Workspace
+from spark.delta.log import count_rows
 from spark.delta.rewrite import Rewrite, commit_properties, rewrite_rows
-from spark.features.catalogue import conform, read_source
+from spark.delta.tables import replace_table
+from spark.features.catalogue import conform, join_vectors, read_source
 from spark.features.changes import ListingChanges, find_changes
 from spark.features.lanes import plan_lanes
 from spark.features.neighbourhood import Neighbourhood, follow_neighbours
@@ -23,6 +25,7 @@ from spark.features.published import PublishedView
 from spark.features.reach import keep_reached, part_catalogue, part_neighbours, reach_listings, see_neighbours
 from spark.features.recipe import ViewChange, ViewInputs, ViewRecipe
 from spark.features.registry import load_recipes
+from spark.features.sums import follow_sums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,6 @@ class Update:
     spark: SparkSession
     workspace: Workspace
     publication: Publication
-    older: FeatureSource
     changes: ListingChanges
 
     def settings(self, name: str) -> Any:
@@ -50,7 +52,7 @@ def update_views(
         if isinstance(changes, str):
             whole |= dict.fromkeys(names, changes)
             continue
-        update = Update(spark=spark, workspace=workspace, publication=publication, older=older, changes=changes)
+        update = Update(spark=spark, workspace=workspace, publication=publication, changes=changes)
         for updated, refused in _run_lanes(update, names):
             views += updated
             whole |= refused
@@ -67,10 +69,13 @@ def _run_lanes(update: Update, names: Sequence[str]) -> list[Lane]:
 
 
 def _update_lane(update: Update, lane: Sequence[str]) -> Lane:
-    if not load_recipes()[lane[0]].needs_neighbours:
+    recipe = load_recipes()[lane[0]]
+    if recipe.sums:
+        return _update_sums(update, recipe)
+    if not recipe.needs_neighbours:
         return [_update_view(update, name, None) for name in lane], {}
     settings, newer = update.publication.settings, update.publication.source
-    found = follow_neighbours(update.spark, update.workspace, settings, update.older, newer, update.changes)
+    found = follow_neighbours(update.spark, update.workspace, settings, newer, update.changes)
     if isinstance(found, str):
         return [], dict.fromkeys(lane, found)
     return [_update_view(update, name, found) for name in lane], {}
@@ -87,6 +92,25 @@ def _by_source(publication: Publication) -> dict[FeatureSource, list[str]]:
 
 def _columns(publication: Publication, name: str) -> Sequence[str]:
     return load_recipes()[name].columns(publication.settings.of_view(name))
+
+
+def _update_sums(update: Update, recipe: ViewRecipe[Any]) -> Lane:
+    """A view of sums: a changed sum can reach every row, so all rows are built, from sums that follow the changes."""
+    name, source = recipe.view.name, update.publication.source
+    sums = follow_sums(update.spark, update.workspace, recipe, source, update.changes)
+    if isinstance(sums, str):
+        return [], {name: sums}
+    settings = update.settings(name)
+    columns = recipe.columns(settings)
+    if update.changes.keys(columns).isEmpty():
+        return [_update_view(update, name, None)], {}
+    listings, embeddings = read_source(update.spark, update.workspace, source)
+    catalogue = join_vectors(listings, embeddings, columns, broadcast=True)
+    rows = conform(recipe.build(replace(_inputs(update, catalogue, None), sums=sums), settings), recipe.view)
+    path, described = view_path(update.workspace, name), (source, update.publication.settings)
+    replace_table(rows, path, describe_table(name, *described), describe_commit_of(name, *described))
+    made = count_rows(path)
+    return [PublishedView(name=name, rows_read=made, rows_made=made, unchanged=False, built="sums")], {}
 
 
 def _update_view(update: Update, name: str, neighbourhood: Neighbourhood | None) -> PublishedView:

@@ -13,8 +13,9 @@ from spark.features.catalogue import conform, read_source
 from spark.features.neighbourhood import search_again
 from spark.features.opening import open_catalogue
 from spark.features.publication import Publication, view_path
-from spark.features.recipe import ViewRecipe
+from spark.features.recipe import ViewInputs, ViewRecipe
 from spark.features.registry import load_recipes
+from spark.features.settings import FeatureSettings
 
 PUBLISH_JOB = "spark-submit jobs/publish_features.py"
 
@@ -40,7 +41,14 @@ def verify_views(spark: SparkSession, workspace: Workspace, publication: Publica
     with open_catalogue(workspace, listings, embeddings, publication, names) as (inputs, space):
         if any(load_recipes()[name].needs_neighbours for name in names):
             inputs = replace(inputs, neighbours=search_again(inputs, space, source, settings).localCheckpoint())
-        return [_compare(spark, workspace, name, load_recipes()[name].build(inputs, settings.of_view(name))) for name in names]
+        return [_compare(spark, workspace, name, _build(name, inputs, settings)) for name in names]
+
+
+def _build(name: str, inputs: ViewInputs, settings: FeatureSettings) -> DataFrame:
+    recipe: ViewRecipe[Any] = load_recipes()[name]
+    if recipe.sums:
+        inputs = replace(inputs, sums=recipe.sums.sum_up(inputs.catalogue))
+    return recipe.build(inputs, settings.of_view(name))
 
 
 def _compare(spark: SparkSession, workspace: Workspace, name: str, built: DataFrame) -> ViewDifference:

@@ -3,7 +3,6 @@
 It holds more neighbours than views ask for, so that a listing keeps enough when some of them go.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,14 +10,14 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from m5model.files.delta import open_delta
-from m5model.files.delta_log import list_versions, read_commit
+from m5model.files.delta_log import list_versions
 from schemas.canonical import canonical_json
 from schemas.report import JsonValue
-from spark.delta.changed_files import can_be_read
+from spark.delta.named_versions import drop_old_files, find_named
+from spark.delta.rewrite import commit_files
 from spark.delta.tables import replace_table
 
 TABLE = "neighbours"
-KEPT_HOURS = 168  # a week, as Delta keeps files by default
 KEY = ["locale", "item_id"]
 CANDIDATE = "struct<distance: int, neighbour_item_id: string>"
 # ``bound``: every neighbour up to it, in the order of (distance, id), is among the candidates; null: every neighbour there is.
@@ -41,11 +40,8 @@ class NeighbourLists:
 def find_lists(folder: str, source: Mapping[str, JsonValue], generation: str) -> NeighbourLists | None:
     """The newest version that is of that source and those cells; None where there is none, or it cannot be read any more."""
     path = f"{folder}/{TABLE}"
-    wanted = describe_lists(source, generation)
-    for version in reversed(list_versions(path)):
-        if _said(path, version) == wanted:
-            return NeighbourLists(path=path, version=version) if can_be_read(path, version) else None
-    return None
+    version = find_named(path, describe_lists(source, generation))
+    return None if version is None else NeighbourLists(path=path, version=version)
 
 
 def write_lists(listings: DataFrame, candidates: DataFrame, folder: str, k: int, metadata: str) -> NeighbourLists:
@@ -60,19 +56,20 @@ def write_lists(listings: DataFrame, candidates: DataFrame, folder: str, k: int,
     return NeighbourLists(path=path, version=version)
 
 
+def name_again(lists: NeighbourLists, metadata: str) -> NeighbourLists:
+    """Say that the lists are of another source, too, by a commit without rows."""
+    commit_files(open_delta(lists.path, lists.version), lists.path, [], [], metadata)
+    return NeighbourLists(path=lists.path, version=lists.version + 1)
+
+
 def drop_old_versions(lists: NeighbourLists) -> None:
-    """Delete the files that no version of the last KEPT_HOURS needs. Views of an older source are built whole then."""
-    open_delta(lists.path).vacuum(retention_hours=KEPT_HOURS, dry_run=False)
+    """Views of an older source are built whole then."""
+    drop_old_files(lists.path)
 
 
 def describe_lists(source: Mapping[str, JsonValue], generation: str) -> str:
     """The user metadata of a commit to the table."""
     return canonical_json({"m5": TABLE, "source": source, "cells": generation})
-
-
-def _said(path: str, version: int) -> str:
-    text = read_commit(path, version).user_metadata
-    return canonical_json(json.loads(text)) if text else ""
 
 
 def bound_of(candidates: str, k: int) -> Column:

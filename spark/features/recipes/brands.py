@@ -17,9 +17,9 @@ from schemas.features import SPACE_ID, FeatureView
 from schemas.listing import ITEM_ID, LOCALE
 from schemas.tables import TEXT
 from schemas.tables import Column as TableColumn
-from spark.features.recipe import ViewInputs, ViewRecipe, flag
+from spark.features.recipe import KeptSums, ViewInputs, ViewRecipe, flag
 from spark.vectors.columns import to_unit_length, vectors_from_arrow
-from spark.vectors.exact_sums import sum_vectors
+from spark.vectors.exact_sums import FIXED_POINT, sum_vectors
 from spark.vectors.top_k import MICRO, Scores, best_columns, row_blocks
 
 SCORED = "locale string, item_id string, brand string, nearest_brand string, score float, margin float"
@@ -91,8 +91,14 @@ def build_brands(inputs: ViewInputs, settings: BrandSettings) -> DataFrame:
     """
     described = inputs.catalogue.select("locale", "item_id", "brand", "vector")
     listings = described.withColumn("brand_key", brand_key(F.col("brand")))
-    centroids = collect_centroids(listings, settings)
+    centroids = collect_centroids(inputs.require_sums(), settings)
     return score_listings(listings, centroids).withColumn("space_id", F.lit(inputs.space_id))
+
+
+def sum_spellings(catalogue: DataFrame) -> DataFrame:
+    """spelling, rows, total: the listings and the exact sum of vectors of every way to spell a brand."""
+    spelled = catalogue.select(spell_brand(F.col("brand")).alias("spelling"), "vector")
+    return sum_vectors(spelled.where(F.length("spelling") > 0), "spelling")
 
 
 def brand_key(brand: Column) -> Column:
@@ -105,27 +111,28 @@ def spell_brand(brand: Column) -> Column:
     return F.trim(F.regexp_replace(brand, r"\s+", " "))
 
 
-def name_brands(listings: DataFrame, settings: BrandSettings) -> DataFrame:
+def name_brands(sums: DataFrame, settings: BrandSettings) -> DataFrame:
     """brand_key, name: brands with enough listings; the name is the most frequent spelling, the first of equal ones."""
-    spellings = (
-        listings.where("brand_key is not null").groupBy("brand_key", spell_brand(F.col("brand")).alias("spelling")).count()
-    )
-    most_frequent = F.min(F.struct((-F.col("count")).alias("order"), "spelling"))
-    brands = spellings.groupBy("brand_key").agg(F.sum("count").alias("listings"), most_frequent.alias("best"))
+    most_frequent = F.min(F.struct((-F.col("rows")).alias("order"), "spelling"))
+    spelled = sums.withColumn("brand_key", brand_key(F.col("spelling")))
+    brands = spelled.groupBy("brand_key").agg(F.sum("rows").alias("listings"), most_frequent.alias("best"))
     largest = brands.where(F.col("listings") >= settings.min_listings).orderBy(F.desc("listings"), "brand_key")
     return largest.limit(settings.max_brands).select("brand_key", F.col("best.spelling").alias("name"))
 
 
-def collect_centroids(listings: DataFrame, settings: BrandSettings) -> BrandCentroids:
-    """Bring the centroids to the driver, from where the tasks get them."""
-    brands = name_brands(listings, settings)
-    totals = sum_vectors(listings.join(F.broadcast(brands), "brand_key"), "brand_key")
-    table = totals.join(brands, "brand_key").toArrow().sort_by("brand_key")
-    width = len(table["total"][0]) if table.num_rows else 0
+def collect_centroids(sums: DataFrame, settings: BrandSettings) -> BrandCentroids:
+    """Bring the centroids to the driver, from where the tasks get them. ``sums`` as ``sum_spellings`` gives them."""
+    brands = name_brands(sums, settings)
+    spelled = sums.withColumn("brand_key", brand_key(F.col("spelling"))).join(F.broadcast(brands), "brand_key")
+    table = spelled.select("brand_key", "name", "total").toArrow().sort_by("brand_key")
+    keys, starts = np.unique(np.array(table["brand_key"].to_pylist(), object), return_index=True)
+    if not len(keys):
+        return BrandCentroids(keys=(), names=(), totals_BD=np.zeros((0, 0)))
+    whole_SD = table["total"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
     return BrandCentroids(
-        keys=tuple(table["brand_key"].to_pylist()),
-        names=tuple(table["name"].to_pylist()),
-        totals_BD=np.asarray(table["total"].combine_chunks().flatten()).reshape(table.num_rows, width),
+        keys=tuple(keys.tolist()),
+        names=tuple(table["name"].take(pa.array(starts)).to_pylist()),
+        totals_BD=np.add.reduceat(whole_SD, starts, axis=0) / FIXED_POINT,
     )
 
 
@@ -156,4 +163,11 @@ def _scorer(centroids: BrandCentroids) -> Callable[[Batches], Batches]:
     return score
 
 
-RECIPE = ViewRecipe(view=VIEW, depends_on=("group",), reads=("brand",), settings=BrandSettings(), build=build_brands)
+RECIPE = ViewRecipe(
+    view=VIEW,
+    depends_on=("group",),
+    reads=("brand",),
+    settings=BrandSettings(),
+    build=build_brands,
+    sums=KeptSums(key="spelling", sum_up=sum_spellings),
+)

@@ -9,7 +9,15 @@ from pyspark.sql import functions as F
 
 from schemas.errors import ConfigurationError
 from spark.features.recipe import ViewInputs
-from spark.features.recipes.brands import BrandCentroids, BrandSettings, brand_key, build_brands, collect_centroids, name_brands
+from spark.features.recipes.brands import (
+    BrandCentroids,
+    BrandSettings,
+    brand_key,
+    build_brands,
+    collect_centroids,
+    name_brands,
+    sum_spellings,
+)
 
 CATALOGUE = "locale string, item_id string, brand string, vector array<float>"
 
@@ -30,11 +38,7 @@ def catalogue(spark: SparkSession) -> DataFrame:
 
 
 def inputs(catalogue: DataFrame) -> ViewInputs:
-    return ViewInputs(catalogue=catalogue, space_id="space-a")
-
-
-def keyed(catalogue: DataFrame) -> DataFrame:
-    return catalogue.withColumn("brand_key", brand_key(F.col("brand")))
+    return ViewInputs(catalogue=catalogue, space_id="space-a", sums=sum_spellings(catalogue))
 
 
 def test_every_listing_gets_its_nearest_brand_across_locales_and_its_own_centroid_leaves_it_out(catalogue: DataFrame) -> None:
@@ -51,7 +55,7 @@ def test_every_listing_gets_its_nearest_brand_across_locales_and_its_own_centroi
 
 
 def test_a_brand_is_named_as_most_of_its_listings_spell_it_the_first_of_equally_frequent_ones(catalogue: DataFrame) -> None:
-    named = name_brands(keyed(catalogue), BrandSettings(min_listings=2))
+    named = name_brands(sum_spellings(catalogue), BrandSettings(min_listings=2))
     assert {tuple(row) for row in named.collect()} == {("acme", "Acme"), ("bolt", "Bolt")}
 
 
@@ -59,7 +63,7 @@ def test_brands_below_the_least_number_of_listings_or_beyond_the_greatest_number
     catalogue: DataFrame,
 ) -> None:
     for settings in (BrandSettings(min_listings=3), BrandSettings(min_listings=2, max_brands=1)):
-        assert [row.name for row in name_brands(keyed(catalogue), settings).collect()] == ["Acme"]
+        assert [row.name for row in name_brands(sum_spellings(catalogue), settings).collect()] == ["Acme"]
 
 
 def test_the_margin_of_the_only_brand_is_its_score_plus_one(catalogue: DataFrame) -> None:
@@ -77,7 +81,7 @@ def test_spellings_that_differ_in_case_and_white_space_are_one_brand_and_blank_o
 
 
 def test_collected_centroids_are_in_the_order_of_their_keys(catalogue: DataFrame) -> None:
-    centroids = collect_centroids(keyed(catalogue), BrandSettings(min_listings=2))
+    centroids = collect_centroids(sum_spellings(catalogue), BrandSettings(min_listings=2))
     assert (centroids.keys, centroids.names) == (("acme", "bolt"), ("Acme", "Bolt"))
     assert centroids.totals_BD == pytest.approx(np.array([[2.4, 1.4], [0.0, 2.0]]), abs=1e-6)
 

@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 
 from schemas.errors import BadDataError
 from spark.vectors.columns import to_unit_length, vectors_from_arrow, vectors_to_bytes, vectors_to_lists
-from spark.vectors.exact_sums import sum_by_key, sum_vectors
+from spark.vectors.exact_sums import FIXED_POINT, subtract_sums, sum_by_key, sum_vectors
 from spark.vectors.projection import projection_matrix
 from spark.vectors.top_k import best_columns, search_blocks
 
@@ -72,4 +72,13 @@ def test_sums_are_bit_equal_for_any_partitioning(spark: SparkSession) -> None:
     frame = spark.createDataFrame(rows, "key string, vector array<float>")
     one, many = ({row.key: row.total for row in sum_vectors(frame.repartition(n), "key").collect()} for n in (1, 7))
     assert one == many
-    assert one["k1"] == pytest.approx(vectors[1::3].astype(np.float64).sum(axis=0), abs=1e-7)
+    assert np.array(one["k1"]) / FIXED_POINT == pytest.approx(vectors[1::3].astype(np.float64).sum(axis=0), abs=1e-7)
+
+
+def test_sums_from_which_rows_are_taken_off_are_those_of_the_rows_that_stay(spark: SparkSession) -> None:
+    vectors = np.random.default_rng(6).normal(size=(60, 4)).astype(np.float32) / 8
+    frame = spark.createDataFrame([(f"k{i % 4}", v.tolist()) for i, v in enumerate(vectors)], "key string, vector array<float>")
+    gone = frame.where("key = 'k0'").unionByName(frame.where("key = 'k1'").limit(3))
+    left = subtract_sums(sum_vectors(frame, "key"), sum_vectors(gone, "key"), "key").orderBy("key").collect()
+    assert left == sum_vectors(frame.exceptAll(gone), "key").orderBy("key").collect()
+    assert [(row.key, row.rows) for row in left] == [("k1", 12), ("k2", 15), ("k3", 15)]
