@@ -40,6 +40,7 @@ class Timing:
     rows_embedded: int
     listings_changed: int
     commits: int  # to listings, embeddings and the feature views
+    built: dict[str, str]  # how each view was built, see spark.features.published
 
     @property
     def total(self) -> float:
@@ -74,6 +75,8 @@ def main() -> int:
         "noop_commits": noop.commits,
         "noop_to_full_time": round(noop.total / full.total, 4),
         "changed_to_full_time": round(changed.total / full.total, 4),
+        "changed_to_full_publish_time": round(changed.seconds["publish"] / full.seconds["publish"], 4),
+        "changed_views": changed.built,
     }
     print(json.dumps(figures))
     return 0
@@ -100,13 +103,14 @@ def refresh(spark: SparkSession, workspace: Workspace, model: ModelBytes, feed: 
     seconds["embed"] = time.perf_counter() - started
     started = time.perf_counter()
     publication = plan_publication(workspace, newest_source(workspace, model.space_id), FeatureSettings())
-    publish_source(spark, workspace, publication)
+    views = publish_source(spark, workspace, publication) if publication.stale else []
     seconds["publish"] = time.perf_counter() - started
     timing = Timing(
         seconds=seconds,
         rows_embedded=embedded.accounting.written,
         listings_changed=ingested.accounting.written,
         commits=commits(workspace) - before,
+        built={view.name: view.built for view in views},
     )
     print({name: round(value, 1) for name, value in seconds.items()}, file=sys.stderr, flush=True)
     return timing
