@@ -3,7 +3,6 @@
 import argparse
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from jobs.flags import JobParser, number, whole_number, whole_numbers
 from m5model.files import storage
 from m5model.files.streams import discard_stdout
+from m5model.releases.tracking import tracking_uri_of
 from schemas.checks import require_name
 from schemas.errors import ConfigurationError, M5Error, StorageFullError
 from schemas.flags import MAX_THREADS
@@ -175,7 +175,7 @@ def start_run(job: str, arguments: argparse.Namespace, run_id: str | None = None
         workspace=workspace,
         start=start,
         run_id=run_id or f"{job}-{start}",
-        tracking_uri=_tracking_uri(arguments.tracking_uri, workspace),
+        tracking_uri=tracking_uri_of(arguments.tracking_uri, workspace),
     )
 
 
@@ -217,15 +217,6 @@ def print_line(values: Mapping[str, JsonValue]) -> None:
         print(json.dumps(values, ensure_ascii=(sys.stdout.encoding or "utf-8").lower() != "utf-8"), flush=True)
     except BrokenPipeError:
         discard_stdout()
-
-
-def _tracking_uri(flag: str | None, workspace: Workspace) -> str | None:
-    uri = flag or os.environ.get("MLFLOW_TRACKING_URI")
-    if uri == "none":
-        return None
-    if uri:
-        return uri
-    return None if workspace.is_remote else f"sqlite:///{workspace.root}/mlflow.db"
 
 
 def _check_writable(workspace: Workspace) -> None:

@@ -113,6 +113,22 @@ class Workspace:
         return f"{self.experiments}/{require_name('partner', partner)}/{require_name('experiment', experiment_id)}"
 
     @property
+    def releases(self) -> str:
+        """Names the folder of releases, see schemas.release."""
+        return f"{self.root}/releases"
+
+    def release(self, number: int) -> str:
+        return f"{self.releases}/{number:08}.json"
+
+    def release_evidence(self, evidence_id: str) -> str:
+        return f"{self.releases}/evidence/{require_name('evidence', evidence_id)}.json"
+
+    @property
+    def registered_models(self) -> str:
+        """Names the folder where an MLflow registry on SQLite keeps the models of releases."""
+        return f"{self.root}/mlflow_models"
+
+    @property
     def checkpoints(self) -> str:
         return f"{self.root}/checkpoints"
 

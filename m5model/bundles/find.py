@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from m5model.bundles.released import current_aliases
 from m5model.files import storage
 from m5model.files.checksums import sha256_of, verify_files
 from m5model.files.copies import local_copy
@@ -54,7 +55,8 @@ def open_bundle(path: str) -> tuple[Path, BundleManifest]:
 
 
 def find_bundle(workspace: Workspace, reference: str | None, kind: Kind, flag: str = "--bundle") -> str:
-    """Path of the bundle that ``reference`` (an id in the workspace, or a path) names; the newest ``kind`` if None.
+    """Path of the bundle that ``reference`` (an id in the workspace, or a path) names; the newest ``kind`` if None, but the
+    champion where a student was released.
 
     A student for queries only (see BundleManifest.same_space) is never meant without being named. ``flag`` is how the caller's
     users name one, for the error that there is none.
@@ -93,6 +95,9 @@ def list_bundles(workspace: Workspace) -> list[BundleManifest]:
 
 
 def _newest(workspace: Workspace, kind: Kind, flag: str) -> str:
+    champion = current_aliases(workspace).champion if kind == "student" else None
+    if champion is not None:
+        return find_bundle(workspace, champion.bundle, kind, flag)
     candidates = [manifest for manifest in list_bundles(workspace) if manifest.kind == kind and not manifest.same_space]
     if not candidates:
         job = "jobs/train_model.py" if kind == "teacher" else "jobs/distill_student.py"

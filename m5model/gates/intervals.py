@@ -1,6 +1,7 @@
 """Intervals of a measured figure: bootstrap over entities, so that rows of one product never vote as many."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ class Interval:
     value: float
     low: float
     high: float
+    error: float = 0.0  # standard deviation over the draws
 
 
 def bootstrap(measure: Callable[[np.ndarray], float], entity: np.ndarray, resamples: int = RESAMPLES) -> Interval:
@@ -34,4 +36,27 @@ def bootstrap(measure: Callable[[np.ndarray], float], entity: np.ndarray, resamp
     ]
     numbers = [value for value in values if np.isfinite(value)]
     low, high = np.percentile(numbers, PERCENT) if numbers else (np.nan, np.nan)
-    return Interval(value=measure(np.arange(len(entity))), low=float(low), high=float(high))
+    error = float(np.std(numbers)) if numbers else np.nan
+    return Interval(value=measure(np.arange(len(entity))), low=float(low), high=float(high), error=error)
+
+
+def shown_above_zero(intervals: Sequence[Interval], level: float = 0.05) -> list[bool]:
+    """Of which values is it shown that they are above zero, if all are looked at together?
+
+    A normal test of each value by its error, and Holm's correction ("A simple sequentially rejective multiple test procedure",
+    1979): that any of those that are called shown is not so has at most the probability ``level``, however many there are.
+    """
+    chances = [_chance(one) for one in intervals]
+    shown = [False] * len(intervals)
+    for place, number in enumerate(sorted(range(len(intervals)), key=lambda one: chances[one])):
+        if chances[number] > level / (len(intervals) - place):
+            break
+        shown[number] = True
+    return shown
+
+
+def _chance(found: Interval) -> float:
+    """One-sided: of a value at least so large where the true one is zero. 1 where nothing was measured."""
+    if not np.isfinite(found.value) or not np.isfinite(found.error) or found.value <= 0:
+        return 1.0
+    return 0.5 * math.erfc(found.value / found.error / math.sqrt(2)) if found.error > 0 else 0.0

@@ -45,9 +45,8 @@ def experiment_id(
 
 
 @cache
-def code_version() -> str:
-    """VERSION+HASH: the version of M5, and a hash of the code that fits and judges."""
-    folder = Path(__file__).parent
+def code_version(folder: Path = Path(__file__).parent) -> str:
+    """VERSION+HASH: the version of M5, and a hash of the code in ``folder``, here that which fits and judges."""
     code = "".join(
         f"{file.relative_to(folder).as_posix()}\n{file.read_text(encoding='utf-8')}" for file in sorted(folder.rglob("*.py"))
     )

@@ -46,12 +46,14 @@ class BundleModel(PythonModel):
         return self._encoder.encode(list(_texts(model_input)))
 
 
-def save_pyfunc(bundle: str, path: str, *, precision: Precision = "int8", threads: int = 1) -> None:
-    """Write the bundle (a folder or s3a:// URI) as an MLflow model into the new folder ``path``.
+def save_pyfunc(
+    bundle: str, path: str, *, precision: Precision = "int8", threads: int = 1, example: list[str] | None = None
+) -> None:
+    """Write the bundle (a folder or s3a:// URI) as an MLflow model into the new folder ``path``, with example texts if given.
 
     Raises what ``m5model.load`` raises, and mlflow.MlflowException where ``path`` is not empty.
     """
-    mlflow.pyfunc.save_model(path, **_parts(bundle, precision, threads))
+    mlflow.pyfunc.save_model(path, input_example=example, **_parts(bundle, precision, threads))
 
 
 def _parts(bundle: str, precision: Precision, threads: int) -> dict[str, Any]:

@@ -14,6 +14,17 @@ from pathlib import Path
 
 from m5model.files.caches import cache_folder
 from m5model.releases.tracking_sqlite import SQLITE, empty_database, log_to_sqlite
+from schemas.workspace import Workspace
+
+
+def tracking_uri_of(flag: str | None, workspace: Workspace) -> str | None:
+    """The database that a flag, else $MLFLOW_TRACKING_URI, else a local workspace names; None for no tracking."""
+    uri = flag or os.environ.get("MLFLOW_TRACKING_URI")
+    if uri == "none":
+        return None
+    if uri:
+        return uri
+    return None if workspace.is_remote else f"{SQLITE}{workspace.root}/mlflow.db"
 
 
 def log_run(
@@ -62,7 +73,7 @@ def _log(
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param, RunTag
 
-    with _alone_with(tracking_uri):
+    with alone_with(tracking_uri):
         client = MlflowClient(tracking_uri)
         experiment_id = _experiment_id(client, experiment)
     run_id = client.create_run(experiment_id, run_name=run_name).info.run_id
@@ -97,7 +108,7 @@ def make_empty_database() -> None:
 
 
 @contextmanager
-def _alone_with(tracking_uri: str) -> Iterator[None]:
+def alone_with(tracking_uri: str) -> Iterator[None]:
     """One process of this machine at a time: of four that make the schema of a fresh SQLite file at once, three fail."""
     with _lock_file(tracking_uri).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

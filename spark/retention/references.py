@@ -11,17 +11,20 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from m5model.bundles.find import list_bundles
+from m5model.bundles.released import current_aliases
 from m5model.features.history import kept_versions
 from m5model.features.publications import read_publications
 from m5model.files import storage
 from schemas.bundle import BundleManifest
 from schemas.checks import is_name
+from schemas.release import Aliases
 from schemas.report import is_report_of
 from schemas.workspace import Workspace
 from spark.features.publication import list_published
 
 # Live without a reference: the newest of its kind.
 NEWEST = "the newest"
+NO_RELEASE = Aliases()
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def find_references(workspace: Workspace, keep_versions: int = 0) -> References:
             sources[name] = published[-1].source
         versions = kept_versions(path, keep_versions, datetime.now(UTC)) if keep_versions else []
         kept |= {f"{name}@{one.version}": one.space_id for one in published[:-1] if one.version in versions and one.space_id}
-    return link(list_bundles(workspace), sources, find_unfinished_runs(workspace), kept)
+    return link(list_bundles(workspace), sources, find_unfinished_runs(workspace), kept, current_aliases(workspace))
 
 
 def link(
@@ -57,12 +60,13 @@ def link(
     views: Mapping[str, Mapping[str, object]],
     runs: Mapping[str, int],
     kept: Mapping[str, str] = MappingProxyType({}),
+    aliases: Aliases = NO_RELEASE,
 ) -> References:
     """References of these bundles (oldest first), views (name → source) and unfinished embed runs (id → listings' version).
 
-    ``kept`` are older versions of views that can be gone back to (name@version → space).
+    ``kept`` are older versions of views that can be gone back to (name@version → space), ``aliases`` those of the newest release.
     """
-    users: dict[str, list[str]] = {}
+    users = _named_by(aliases)
     for name, source in views.items():
         for thing in (
             f"spaces/{source['space_id']}",
@@ -95,6 +99,18 @@ def link(
         for label_set in bundle.label_sets.values():
             users.setdefault(f"label_sets/{label_set['name']}/{label_set['version']}", []).append(name)
     return References({thing: tuple(names) for thing, names in users.items()})
+
+
+def _named_by(aliases: Aliases) -> dict[str, list[str]]:
+    """Bundles that an alias names, and the spaces that readers have or may be moved back to."""
+    users: dict[str, list[str]] = {}
+    for alias in ("champion", "previous", "candidate"):
+        named = getattr(aliases, alias)
+        if named is not None:
+            users.setdefault(f"bundles/{named.bundle}", []).append(f"the release's {alias}")
+            if alias != "candidate":
+                users.setdefault(f"spaces/{named.space_id}", []).append(f"bundles/{named.bundle}")
+    return users
 
 
 def _spaces(bundle: BundleManifest) -> Iterable[str]:
