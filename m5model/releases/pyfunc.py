@@ -8,6 +8,7 @@ must be installed; torch is not needed. Every byte of the bundle is checked when
 """
 
 import os
+import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -53,7 +54,9 @@ def save_pyfunc(
 
     Raises what ``m5model.load`` raises, and mlflow.MlflowException where ``path`` is not empty.
     """
-    mlflow.pyfunc.save_model(path, input_example=example, **_parts(bundle, precision, threads))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*type hints")  # the signature says more than they would
+        mlflow.pyfunc.save_model(path, input_example=example, **_parts(bundle, precision, threads))
 
 
 def _parts(bundle: str, precision: Precision, threads: int) -> dict[str, Any]:

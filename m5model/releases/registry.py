@@ -3,6 +3,7 @@
 The releases of the workspace are what holds; the registry is brought up to them, and again after a kill.
 """
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -34,6 +35,8 @@ def follow_releases(workspace: Workspace, tracking_uri: str | None, model: str =
     if tracking_uri is None or newest is None:
         return ()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     try:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
