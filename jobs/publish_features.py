@@ -6,32 +6,35 @@
 Views whose source and settings did not change are left as they are, and so are those that a rollback holds (m5 features). The
 others follow the listings that changed; the report says of each how it was built, and where it was built whole, why. With
 --database all of them are registered in a catalog, too (docs/catalogs.md).
+
+While a release's window is open (m5 release), views of the space that is coming are published beside them, in next/features/.
 """
 
 import argparse
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import Field, fields, replace
 from typing import Any
 
 from pyspark import SparkConf
+from pyspark.sql import SparkSession
 
 from jobs.catalog_flags import add_catalog_flags, catalog_registry
 from jobs.command_line import new_parser, require_workspace, run_job, start_run
 from jobs.flags import JobParser, number, whole_number
-from m5model.bundles.find import find_bundle, read_manifest
-from m5model.features.holds import explain_hold, find_holds, publishing_lease
+from m5model.features.holds import publishing_lease
+from m5model.files import storage
 from schemas.canonical import identify
 from schemas.report import JobReport
 from schemas.workspace import Workspace
 from spark.features.profile import record_profiles
-from spark.features.publication import Publication, describe_view, newest_source, plan_publication
+from spark.features.publication import Publication
 from spark.features.publish import publish_source, skip_views
 from spark.features.published import PublishedView
 from spark.features.registration import Registry, catalog_settings, register_views, require_lasting
 from spark.features.registry import load_recipes
 from spark.features.settings import FeatureSettings
+from spark.features.targets import Plan, find_targets, plan_target
 from spark.features.verify import require_same, verify_views
 from spark.neighbours import NeighbourSettings
 
@@ -49,35 +52,34 @@ def publish(argv: Sequence[str] | None) -> JobReport:
     require_workspace(arguments)
     run = start_run("publish_features", arguments)
     registry = catalog_registry(arguments)
-    space_id = arguments.space or read_manifest(find_bundle(run.workspace, None, "student", "--space")).space_id
+    targets = find_targets(run.workspace, arguments.space)
+    whole = ASKED if arguments.whole else ""
     with publishing_lease(run.workspace, run.start):
-        held = find_holds(run.workspace, settings.views)
-        settings = replace(settings, views=tuple(name for name in settings.views if name not in held))
-        settings = settings.pinned(run.workspace, space_id)
-        source = newest_source(run.workspace, space_id)
-        if arguments.retrain_cells:
-            settings.forget_cells(run.workspace, space_id)
-        publication = plan_publication(run.workspace, source, settings, whole=ASKED if arguments.whole else "")
-        views, registered = _publish_views(run.workspace, publication, registry, held, verify=arguments.verify)
-    decides = {name: describe_view(name, source, settings) for name in settings.views}
-    run.run_id = f"publish-{identify(decides)}"
+        plans = [
+            plan_target(run.workspace, target, settings, whole=whole, retrain_cells=arguments.retrain_cells)
+            for target in targets
+        ]
+        built, registered = _publish_plans(run.workspace, plans, registry, verify=arguments.verify)
+        if len(targets) == 1 and arguments.space is None:
+            storage.delete_folder(run.workspace.next.root)  # readers of the space that was coming have it in features/ now
+    run.run_id = f"publish-{identify([plan.decides for plan in plans])}"
+    first, *coming = [plan.as_json(views) for plan, views in zip(plans, built, strict=True)]
     return run.report(
-        {
-            "source": json.loads(source.to_json()),
-            "views": {view.name: view.as_json() for view in views},
-            "held": {name: hold.restored for name, hold in held.items()},
-            "registered": dict(registered),
-        },
-        warnings=[explain_hold(name, hold) for name, hold in held.items()],
+        {**first, "registered": dict(registered), **({"next": coming[0]} if coming else {})},
+        warnings=[warning for plan in plans for warning in plan.warnings],
     )
 
 
-def _publish_views(
-    workspace: Workspace, publication: Publication, registry: Registry | None, held: Iterable[str], *, verify: bool
-) -> tuple[list[PublishedView], dict[str, str]]:
-    """Returns what became of the views, and their names in the catalog. No Spark session where there is nothing to do."""
-    if not (publication.stale or verify or registry):
-        return skip_views(publication), {}
+def _publish_plans(
+    workspace: Workspace, plans: Sequence[Plan], registry: Registry | None, *, verify: bool
+) -> tuple[list[list[PublishedView]], dict[str, str]]:
+    """Returns what became of each plan's views, and their names in the catalog. No Spark session where there is nothing to do.
+
+    The catalog has the views of the first plan, which readers have.
+    """
+    publications = [plan.publication for plan in plans]
+    if not (verify or registry or any(publication.stale for publication in publications)):
+        return [skip_views(publication) for publication in publications], {}
     from spark.setup.session import job_session
 
     def settings(conf: SparkConf) -> dict[str, str]:
@@ -86,17 +88,22 @@ def _publish_views(
     with job_session("m5 publish_features", paths=[workspace.root], settings=settings) as spark:
         if registry:
             require_lasting(spark, registry)
-        views = publish_source(spark, workspace, publication) if publication.stale else skip_views(publication)
-        record_profiles(spark, workspace, publication.stale)
-        if verify:
-            require_same(verify_views(spark, workspace, publication))
-        names = [*(view.name for view in views), *held]
-        return views, register_views(spark, workspace, names, registry) if registry else {}
+        built = [_publish(spark, workspace, publication, verify=verify) for publication in publications]
+        names = [*(view.name for view in built[0]), *plans[0].held]
+        return built, register_views(spark, workspace, names, registry) if registry else {}
+
+
+def _publish(spark: SparkSession, workspace: Workspace, publication: Publication, *, verify: bool) -> list[PublishedView]:
+    views = publish_source(spark, workspace, publication) if publication.stale else skip_views(publication)
+    record_profiles(spark, publication.target, publication.stale)
+    if verify:
+        require_same(verify_views(spark, workspace, publication))
+    return views
 
 
 def _parser() -> JobParser:
     parser = new_parser("Publish the partner feature views from the embeddings of one space.")
-    parser.add_argument("--space", help="space id; the space of the newest student bundle otherwise")
+    parser.add_argument("--space", help="space id; that of the champion (m5 release), else of the newest student")
     add_catalog_flags(parser)
     names = list(load_recipes())
     parser.add_argument("--view", action="append", choices=names, help="a view to publish, repeatable; all otherwise")

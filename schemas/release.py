@@ -7,15 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from schemas.features import FOLDER
 from schemas.figure import Figure
 
 Alias = Literal["candidate", "champion"]
 ALIASES: tuple[Alias, ...] = ("candidate", "champion")
 Action = Literal["release", "rollback", "close"]
-
-# Views of the space that is coming, while a window is open; FOLDER stays with the space that readers know.
-NEXT_FOLDER = f"{FOLDER}_next"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,6 +113,11 @@ class Workspace:
         return f"{self.experiments}/{require_name('partner', partner)}/{require_name('experiment', experiment_id)}"
 
     @property
+    def next(self) -> "Workspace":
+        """Holds the views of the space that is coming, while readers still have the old one: ``next/features/VIEW``."""
+        return Workspace(f"{self.root}/next")
+
+    @property
     def releases(self) -> str:
         """Names the folder of releases, see schemas.release."""
         return f"{self.root}/releases"

@@ -10,19 +10,18 @@ from datetime import UTC, datetime
 from m5model.files import storage
 from m5model.files.manifests import from_json
 from schemas.errors import ConfigurationError
-from schemas.features import FOLDER
 from schemas.manifests import to_json
-from schemas.release import NEXT_FOLDER, Aliases, ReleaseRecord, SpaceBundle
+from schemas.release import Aliases, ReleaseRecord, SpaceBundle
 from schemas.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """A bundle whose vectors are embedded and published, and the folder of its views."""
+    """A bundle whose vectors are embedded and published, and where its views lie."""
 
     bundle: str
     space_id: str
-    folder: str = FOLDER
+    views: Workspace  # the workspace itself, or Workspace.next
 
 
 def list_releases(workspace: Workspace) -> list[ReleaseRecord]:
@@ -62,12 +61,12 @@ def served_bundles(workspace: Workspace, now: datetime | None = None) -> tuple[S
         return ()
     window = newest.window
     if window is None or not window.is_open(now or datetime.now(UTC)):
-        return (_serve(newest.aliases.champion, FOLDER),)
-    return _serve(window.old, FOLDER), _serve(window.new, NEXT_FOLDER)
+        return (_serve(newest.aliases.champion, workspace),)
+    return _serve(window.old, workspace), _serve(window.new, workspace.next)
 
 
-def _serve(bundle: SpaceBundle, folder: str) -> Served:
-    return Served(bundle=bundle.bundle, space_id=bundle.space_id, folder=folder)
+def _serve(bundle: SpaceBundle, views: Workspace) -> Served:
+    return Served(bundle=bundle.bundle, space_id=bundle.space_id, views=views)
 
 
 def _numbers(workspace: Workspace) -> list[int]:

@@ -23,7 +23,7 @@ every language. Where it is shown to be worse by more than the gate allows, it i
 Else the alias names it: jobs embed and publish the champion where nothing else is asked for.
 
 A champion of another space opens a window: both spaces are embedded, features/VIEW stays with the space that readers know, and
-features_next/VIEW has the new one. At the window's end features/VIEW is of the new space.
+next/features/VIEW has the new one. At the window's end features/VIEW is of the new space.
 
 An MLflow registry (--tracking-uri, else $MLFLOW_TRACKING_URI, else SQLite in the workspace; none: no registry) gets the bundle
 as a version of the model m5-student, and the aliases candidate, champion and previous."""
@@ -130,7 +130,7 @@ def _tell_window(record: ReleaseRecord) -> list[str]:
         return []
     return [
         f"  until {window.ends_at}: features/ stays with space {window.old.space_id} ({window.old.bundle}),",
-        f"  features_next/ has {window.new.space_id} ({window.new.bundle}); run jobs/refresh_catalog.py",
+        f"  next/features/ has {window.new.space_id} ({window.new.bundle}); run jobs/refresh_catalog.py",
     ]
 
 

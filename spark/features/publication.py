@@ -44,6 +44,7 @@ class Publication:
 
     source: FeatureSource
     settings: FeatureSettings
+    target: Workspace  # that the views are written into
     current: tuple[str, ...]  # source and settings are those of the published table
     updatable: Mapping[str, PublishedVersion]  # the others that changed listings are enough for, with what readers see now
     versions: Mapping[str, int]  # of the tables of those, which the change is committed to
@@ -62,13 +63,25 @@ def newest_source(workspace: Workspace, space_id: str) -> FeatureSource:
     )
 
 
-def plan_publication(workspace: Workspace, source: FeatureSource, settings: FeatureSettings, *, whole: str = "") -> Publication:
-    """Compare what ``settings`` ask for with what is published. ``whole``: why all views are built whole, if so."""
+def plan_publication(
+    workspace: Workspace,
+    source: FeatureSource,
+    settings: FeatureSettings,
+    *,
+    whole: str = "",
+    target: Workspace | None = None,
+) -> Publication:
+    """Compare what ``settings`` ask for with what is published.
+
+    ``whole`` says why all views are built whole, if so. ``target`` is the workspace whose views they are, where it is another
+    than that of the tables.
+    """
+    target = target or workspace
     if any(load_recipes()[name].needs_neighbours for name in settings.views):
         settings = settings.with_cells(workspace, source.space_id)
     # Before the publications are read: a commit that comes between is then met as a conflict.
-    states = {name: look_up(view_path(workspace, name)) for name in settings.views}
-    published = {name: newest_publication(view_path(workspace, name)) for name in settings.views}
+    states = {name: look_up(view_path(target, name)) for name in settings.views}
+    published = {name: newest_publication(view_path(target, name)) for name in settings.views}
     wanted = {name: describe_view(name, source, settings) for name in settings.views}
     current = tuple(name for name, found in published.items() if found and not whole and _is_made_as(found, wanted[name]))
     stale = {name: found for name, found in published.items() if name not in current}
@@ -76,6 +89,7 @@ def plan_publication(workspace: Workspace, source: FeatureSource, settings: Feat
     return Publication(
         source=source,
         settings=settings,
+        target=target,
         current=current,
         updatable={name: found for name, found in stale.items() if found and not reasons[name]},
         versions={name: state.version for name, state in states.items() if state},

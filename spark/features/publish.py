@@ -50,7 +50,7 @@ def publish_features(
         with open_catalogue(workspace, listings, embeddings, publication, building) as (inputs, space):
             lanes = plan_lanes(building)
             with ThreadPoolExecutor(len(lanes), thread_name_prefix="m5-publish") as pool:
-                written = pool.map(lambda lane: _write_views(workspace, inputs, space, publication, lane), lanes)
+                written = pool.map(lambda lane: _write_views(inputs, space, publication, lane), lanes)
                 views += [view for lane in written for view in lane]
     return in_order(views, publication)
 
@@ -64,24 +64,20 @@ def in_order(views: Sequence[PublishedView], publication: Publication) -> list[P
     return sorted(views, key=lambda view: publication.settings.views.index(view.name))
 
 
-def _write_views(
-    workspace: Workspace, inputs: ViewInputs, space: SpaceRows, publication: Publication, lane: tuple[str, ...]
-) -> list[PublishedView]:
+def _write_views(inputs: ViewInputs, space: SpaceRows, publication: Publication, lane: tuple[str, ...]) -> list[PublishedView]:
     if load_recipes()[lane[0]].needs_neighbours:
         neighbours, cells = search_whole(inputs, space, publication.source, publication.settings)
         inputs = replace(inputs, neighbours=neighbours)
         publication = replace(publication, settings=replace(publication.settings, cells=cells))
-    return [_write_view(workspace, inputs, space, publication, name) for name in lane]
+    return [_write_view(inputs, space, publication, name) for name in lane]
 
 
-def _write_view(
-    workspace: Workspace, inputs: ViewInputs, space: SpaceRows, publication: Publication, name: str
-) -> PublishedView:
+def _write_view(inputs: ViewInputs, space: SpaceRows, publication: Publication, name: str) -> PublishedView:
     recipe: ViewRecipe[Any] = load_recipes()[name]
     if recipe.sums:
         inputs = replace(inputs, sums=sum_whole(inputs, recipe, publication.source))
     rows = conform(recipe.build(inputs, publication.settings.of_view(name)), recipe.view)
-    path = view_path(workspace, name)
+    path = view_path(publication.target, name)
     described = publication.source, publication.settings
     replace_table(rows, path, describe_table(name, *described), describe_commit_of(name, *described))
     because = publication.whole.get(name, "")

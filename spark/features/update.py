@@ -155,7 +155,7 @@ def _held(recipe: ViewRecipe[Any], keys: DataFrame, rows: DataFrame) -> ViewChan
 def _commit_change(update: Update, name: str, change: ViewChange) -> None:
     publication = update.publication
     rewrite = Rewrite(
-        path=view_path(update.workspace, name),
+        path=view_path(publication.target, name),
         version=publication.versions[name],
         keys=change.keys,
         on=tuple(("locale", column) for column in load_recipes()[name].listings),
@@ -167,5 +167,5 @@ def _commit_change(update: Update, name: str, change: ViewChange) -> None:
 def _commit_source(update: Update, name: str) -> None:
     """Say that the rows are those of the newer source, too."""
     described = name, update.publication.source, update.publication.settings
-    path, version = view_path(update.workspace, name), update.publication.versions[name]
+    path, version = view_path(update.publication.target, name), update.publication.versions[name]
     commit_properties(path, version, describe_table(*described), describe_commit_of(*described))

@@ -41,7 +41,7 @@ def verify_views(spark: SparkSession, workspace: Workspace, publication: Publica
     with open_catalogue(workspace, listings, embeddings, publication, names) as (inputs, space):
         if any(load_recipes()[name].needs_neighbours for name in names):
             inputs = replace(inputs, neighbours=search_again(inputs, space, source, settings).localCheckpoint())
-        return [_compare(spark, workspace, name, _build(name, inputs, settings)) for name in names]
+        return [_compare(spark, publication.target, name, _build(name, inputs, settings)) for name in names]
 
 
 def _build(name: str, inputs: ViewInputs, settings: FeatureSettings) -> DataFrame:
@@ -51,10 +51,10 @@ def _build(name: str, inputs: ViewInputs, settings: FeatureSettings) -> DataFram
     return recipe.build(inputs, settings.of_view(name))
 
 
-def _compare(spark: SparkSession, workspace: Workspace, name: str, built: DataFrame) -> ViewDifference:
+def _compare(spark: SparkSession, target: Workspace, name: str, built: DataFrame) -> ViewDifference:
     recipe: ViewRecipe[Any] = load_recipes()[name]
     whole = conform(built, recipe.view).localCheckpoint()
-    published = read_table(spark, view_path(workspace, name), made_by=PUBLISH_JOB).select(*whole.columns)
+    published = read_table(spark, view_path(target, name), made_by=PUBLISH_JOB).select(*whole.columns)
     missing, superfluous = whole.exceptAll(published).count(), published.exceptAll(whole).count()
     return ViewDifference(name=name, rows=whole.count(), missing=missing, superfluous=superfluous)
 

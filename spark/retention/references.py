@@ -64,7 +64,7 @@ def link(
 ) -> References:
     """References of these bundles (oldest first), views (name → source) and unfinished embed runs (id → listings' version).
 
-    ``kept`` are older versions of views that can be gone back to (name@version → space), ``aliases`` those of the newest release.
+    ``kept`` are older versions of views that can be gone back to (name@version → space), ``aliases`` of the newest release.
     """
     users = _named_by(aliases)
     for name, source in views.items():

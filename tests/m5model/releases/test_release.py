@@ -184,10 +184,10 @@ def test_jobs_use_the_champion_and_not_the_newest_student(workspace: Workspace) 
 def test_two_spaces_are_served_until_the_windows_end(workspace: Workspace) -> None:
     release(workspace, _ask("good"))
     record = release(workspace, _ask("like_good", window_days=3.0)).record
-    served = [(one.bundle, one.folder) for one in served_bundles(workspace)]
-    assert served == [("good", "features"), ("like_good", "features_next")]
+    served = [(one.bundle, one.views) for one in served_bundles(workspace)]
+    assert served == [("good", workspace), ("like_good", workspace.next)]
     after = datetime.fromisoformat(record.at) + timedelta(days=3.01)
-    assert [(one.bundle, one.folder) for one in served_bundles(workspace, after)] == [("like_good", "features")]
+    assert [(one.bundle, one.views) for one in served_bundles(workspace, after)] == [("like_good", workspace)]
 
 
 def test_the_evidence_says_how_a_consumer_of_the_old_space_fares(workspace: Workspace) -> None:
@@ -210,7 +210,7 @@ def test_a_window_can_be_closed_early_and_only_once(workspace: Workspace) -> Non
     release(workspace, _ask("good"))
     release(workspace, _ask("like_good"))
     close_window(workspace)
-    assert [(one.bundle, one.folder) for one in served_bundles(workspace)] == [("like_good", "features")]
+    assert [(one.bundle, one.views) for one in served_bundles(workspace)] == [("like_good", workspace)]
     with pytest.raises(ConfigurationError, match="no window is open"):
         close_window(workspace)
 
@@ -220,7 +220,7 @@ def test_a_rollback_serves_the_champion_before_and_closes_the_window(workspace: 
     release(workspace, _ask("like_good"))
     record = roll_back(workspace)
     assert record.aliases.previous is not None and record.aliases.previous.bundle == "like_good"
-    assert [(one.bundle, one.folder) for one in served_bundles(workspace)] == [("good", "features")]
+    assert [(one.bundle, one.views) for one in served_bundles(workspace)] == [("good", workspace)]
 
 
 def test_there_is_nothing_to_roll_back_to_before_a_second_champion(workspace: Workspace) -> None:
@@ -299,7 +299,7 @@ def test_the_command_releases_tells_and_goes_back(workspace: Workspace, capsys: 
     assert "nothing was released" in ask()[1]
     assert ask("good", "--to", "champion")[0] == 0
     code, said = ask("like_good", "--to", "champion", "--window-days", "2")
-    assert code == 0 and "features_next/ has" in said
+    assert code == 0 and "next/features/ has" in said
     assert ask("--rollback")[0] == 0
     assert "champion  good" in ask()[1]
     assert ask("good")[0] == 2
