@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     from m5model.releases.registry import follow_releases
+    from m5model.releases.restoring import restore_views
     from m5model.releases.tracking import tracking_uri_of
 
     workspace = Workspace.resolve(arguments.workspace)
@@ -77,14 +78,17 @@ def run(arguments: argparse.Namespace) -> None:
         _print(arguments, _state(workspace), _describe(workspace))
         return
     released = _act(workspace, arguments)
+    restored = dict(restore_views(workspace)) if arguments.rollback else {}
     warnings = follow_releases(workspace, tracking_uri_of(arguments.tracking_uri, workspace))
     values = {
         "is_new": released.is_new,
         "record": asdict(released.record),
         "evidence": None if released.evidence is None else asdict(released.evidence),
+        "restored": restored,
         "warnings": list(warnings),
     }
-    _print(arguments, values, "\n".join([*_tell(released), *(f"  warning: {one}" for one in warnings)]))
+    told = [*_tell(released), *_tell_restored(restored), *(f"  warning: {one}" for one in warnings)]
+    _print(arguments, values, "\n".join(told))
 
 
 def _require_one_action(arguments: argparse.Namespace) -> None:
@@ -97,11 +101,10 @@ def _require_one_action(arguments: argparse.Namespace) -> None:
 
 def _act(workspace: Workspace, arguments: argparse.Namespace) -> "Released":
     from m5model.releases.gate import ReleaseGate, read_gate
-    from m5model.releases.promotion import Released, ReleaseRequest, close_window, release, roll_back
+    from m5model.releases.promotion import ReleaseRequest, close_window, release, roll_back
 
     if arguments.rollback or arguments.close_window:
-        record = roll_back(workspace) if arguments.rollback else close_window(workspace)
-        return Released(record=record, evidence=None, is_new=True)
+        return roll_back(workspace) if arguments.rollback else close_window(workspace)
     request = ReleaseRequest(
         bundle=arguments.bundle,
         alias=arguments.to,
@@ -117,11 +120,18 @@ def _act(workspace: Workspace, arguments: argparse.Namespace) -> "Released":
 def _tell(released: "Released") -> list[str]:
     record = released.record
     if not released.is_new:
-        return [f"{record.alias} names {record.bundle} since {record.at}: nothing to do"]
+        return [f"{record.alias} is {record.bundle} since {record.at}: nothing to do"]
     lines = [f"{record.action} {record.number}: {record.alias} is {record.bundle}"]
     if released.evidence is not None:
         lines += [f"  {figure}, {figure.measured_on}" for figure in released.evidence.figures]
     return [*lines, *_tell_window(record)]
+
+
+def _tell_restored(restored: dict[str, int | None]) -> list[str]:
+    again = [f"{view} (version {version})" for view, version in restored.items() if version is not None]
+    lost = [view for view, version in restored.items() if version is None]
+    lines = [f"  readers see again: {', '.join(again)}"] if again else []
+    return [*lines, f"  to be built by jobs/publish_features.py: {', '.join(lost)}"] if lost else lines
 
 
 def _tell_window(record: ReleaseRecord) -> list[str]:

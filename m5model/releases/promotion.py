@@ -34,8 +34,8 @@ class Released:
     """What became of a request."""
 
     record: ReleaseRecord  # that holds now
-    evidence: ReleaseEvidence | None
-    is_new: bool  # False: the alias named the bundle before
+    evidence: ReleaseEvidence | None = None
+    is_new: bool = True  # False: it was so before
 
 
 def release(workspace: Workspace, request: ReleaseRequest) -> Released:
@@ -50,7 +50,7 @@ def release(workspace: Workspace, request: ReleaseRequest) -> Released:
     before = newest_release(workspace)
     aliases = Aliases() if before is None else before.aliases
     if before is not None and getattr(aliases, request.alias) == bundle:
-        return Released(record=before, evidence=None, is_new=False)
+        return Released(record=before, is_new=False)
     if request.alias == "champion":
         _require_closed(before)
     evidence = _examine(workspace, request, bundle, aliases.champion)
@@ -66,12 +66,17 @@ def release(workspace: Workspace, request: ReleaseRequest) -> Released:
         evidence=None if evidence is None else evidence.id,
     )
     append_release(workspace, record)
-    return Released(record=record, evidence=evidence, is_new=True)
+    return Released(record=record, evidence=evidence)
 
 
-def roll_back(workspace: Workspace) -> ReleaseRecord:
-    """Let the champion be the one before. Raises ConfigurationError where there was none."""
+def roll_back(workspace: Workspace) -> Released:
+    """Let the champion be the one before. Raises ConfigurationError where there was none.
+
+    A second call finds it done, so that what follows a rollback can be repeated after a kill.
+    """
     before = newest_release(workspace)
+    if before is not None and before.action == "rollback":
+        return Released(record=before, is_new=False)
     if before is None or before.aliases.previous is None:
         raise ConfigurationError("no champion came before this one", next_step="see `m5 release` for what was released")
     aliases = before.aliases
@@ -81,20 +86,20 @@ def roll_back(workspace: Workspace) -> ReleaseRecord:
         alias="champion",
         bundle=before.aliases.previous.bundle,
         at=_iso(datetime.now(UTC)),
-        aliases=replace(aliases, champion=aliases.previous, previous=aliases.champion),
+        aliases=replace(aliases, champion=aliases.previous, previous=None),
     )
     append_release(workspace, record)
-    return record
+    return Released(record=record)
 
 
-def close_window(workspace: Workspace) -> ReleaseRecord:
+def close_window(workspace: Workspace) -> Released:
     """Let readers be moved to the champion's space before the window's end. Raises ConfigurationError where none is open."""
     before = newest_release(workspace)
     if before is None or before.window is None or not before.window.is_open(datetime.now(UTC)):
         raise ConfigurationError("no window is open", next_step="see `m5 release` for what is served")
     record = replace(before, number=before.number + 1, action="close", at=_iso(datetime.now(UTC)), window=None, evidence=None)
     append_release(workspace, record)
-    return record
+    return Released(record=record)
 
 
 def _examine(

@@ -218,9 +218,10 @@ def test_a_window_can_be_closed_early_and_only_once(workspace: Workspace) -> Non
 def test_a_rollback_serves_the_champion_before_and_closes_the_window(workspace: Workspace) -> None:
     release(workspace, _ask("good"))
     release(workspace, _ask("like_good"))
-    record = roll_back(workspace)
-    assert record.aliases.previous is not None and record.aliases.previous.bundle == "like_good"
+    record = roll_back(workspace).record
+    assert record.aliases.previous is None  # a second rollback cannot bring back what was wrong
     assert [(one.bundle, one.views) for one in served_bundles(workspace)] == [("good", workspace)]
+    assert not roll_back(workspace).is_new and len(list_releases(workspace)) == 3  # as after a kill
 
 
 def test_there_is_nothing_to_roll_back_to_before_a_second_champion(workspace: Workspace) -> None:
