@@ -14,6 +14,7 @@ from m5model.bundles.released import newest_release
 from m5model.files import storage
 from m5model.files.manifests import from_json
 from m5model.releases.tracking import alone_with, redact
+from m5model.releases.tracking_sqlite import SQLITE, copy_empty_database
 from schemas.release import ReleaseEvidence, ReleaseRecord
 from schemas.workspace import Workspace
 
@@ -45,6 +46,8 @@ def follow_releases(workspace: Workspace, tracking_uri: str | None, model: str =
         return ("the MLflow registry was not brought up to the releases: mlflow is not installed",)
     try:
         with alone_with(tracking_uri):
+            if tracking_uri.startswith(SQLITE):
+                copy_empty_database(Path(tracking_uri.removeprefix(SQLITE)))
             _follow(MlflowClient(tracking_uri, tracking_uri), workspace, newest, model)
     except (MlflowException, SQLAlchemyError, OSError, ModuleNotFoundError) as error:
         return (f"the registry {redact(tracking_uri)} was not brought up to the releases: {redact(str(error))}",)

@@ -39,7 +39,7 @@ def log_to_sqlite(
     if file == tracking_uri or not file or re.search(r"[%?#]", file) or not _are_plain(experiment, params, metrics, tags):
         return False
     try:
-        _copy_empty_database(Path(file))
+        copy_empty_database(Path(file))
         with closing(sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as database:
             return _log(database, experiment, run_name, params, metrics, {**tags, "mlflow.runName": run_name})
     except (sqlite3.Error, OSError, PackageNotFoundError):
@@ -63,7 +63,7 @@ def empty_database() -> Path:
     return Path(sys.prefix) / "share" / "m5" / f"mlflow-{version('mlflow')}.db"
 
 
-def _copy_empty_database(file: Path) -> None:
+def copy_empty_database(file: Path) -> None:
     """Copy the empty database to where there is no file yet. Of several processes one is first, and all see a whole file."""
     if file.exists() or not empty_database().exists():
         return
