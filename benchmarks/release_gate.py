@@ -176,7 +176,7 @@ def _write_views(workspace: Workspace, old: str, new: str) -> None:
     shutil.rmtree(Path(workspace.root, "features"), ignore_errors=True)
     for view in VIEWS:
         for bundle in (old, new):
-            source = {
+            source: dict[str, JsonValue] = {
                 "space_id": read_manifest(workspace.bundle(bundle)).space_id,
                 "listings_version": 0,
                 "embeddings_version": 0,

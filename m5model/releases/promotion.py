@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from m5model.bundles.find import find_bundle, open_bundle
 from m5model.bundles.released import append_release, newest_release
-from m5model.gates.evidence import refuse_unless_all_hold
 from m5model.releases.examination import examine, find_labels
 from m5model.releases.gate import ReleaseGate
 from schemas.bundle import BundleManifest
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.release import Alias, Aliases, ReleaseEvidence, ReleaseRecord, SpaceBundle, Window
 from schemas.workspace import Workspace
 
@@ -116,14 +115,21 @@ def _examine(
         return None
     rival = None if champion == bundle else champion
     evidence = examine(workspace, bundle, rival, labels, request.gate, request.threads)
-    beside = f"beside the champion {champion.bundle}" if champion is not None else "by itself"
-    refuse_unless_all_hold(
-        evidence.figures,
-        f"{bundle.bundle} falls short {beside}",
+    _refuse_unless_it_holds(workspace, evidence)
+    return evidence
+
+
+def _refuse_unless_it_holds(workspace: Workspace, evidence: ReleaseEvidence) -> None:
+    """Raise GateRefusedError with a table of the figures that fell short."""
+    failed = [figure for figure in evidence.figures if not figure.holds]
+    if not failed:
+        return
+    table = "\n".join(f"  {one.name:<40}{one.describe()}, {one.measured_on}" for one in failed)
+    raise GateRefusedError(
+        f"{evidence.bundle} falls short beside the champion {evidence.champion}, here is what it lacks:\n{table}",
         next_step=f"nothing was released; all figures are in {workspace.release_evidence(evidence.id)}. Train on texts of what "
         "fell short, or give a --gate with a larger limit",
     )
-    return evidence
 
 
 def _require_student(workspace: Workspace, manifest: BundleManifest) -> SpaceBundle:

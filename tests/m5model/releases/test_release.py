@@ -136,7 +136,7 @@ def test_the_first_champion_is_measured_by_itself_and_opens_no_window(workspace:
 
 def test_a_bundle_that_is_worse_everywhere_is_refused_and_its_figures_are_kept(workspace: Workspace) -> None:
     release(workspace, _ask("good"))
-    with pytest.raises(GateRefusedError, match=r"falls short beside the champion good: .*offers_pr_auc_gap") as refused:
+    with pytest.raises(GateRefusedError, match=r"falls short beside the champion good, .*\n  offers_pr_auc_gap ") as refused:
         release(workspace, _ask("worse"))
     assert "queries_ndcg_at_10_gap_de" in str(refused.value)
     assert len(list_releases(workspace)) == 1
