@@ -12,6 +12,7 @@ from schemas.figure import Figure
 Alias = Literal["candidate", "champion"]
 ALIASES: tuple[Alias, ...] = ("candidate", "champion")
 Action = Literal["release", "rollback", "close"]
+WINDOW_DAYS = 14.0  # that readers of the old space have, where nothing else is said
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,7 +125,7 @@ def with_days(text: str, where: str) -> tuple[RetentionPolicy, ...]:
         raise ConfigurationError(f"{where} holds no JSON object", next_step=_EXAMPLE)
     known = {policy.name: policy for policy in RETENTION}
     rules = {f"there is no policy {name!r}, only {', '.join(known)}": name in known for name in changes}
-    for name in known.keys() & changes.keys():
+    for name in filter(known.__contains__, changes):  # in the file's order, so that the message is the same every time
         rules |= _rules(known[name], changes[name])
     require(where, rules)
     return tuple(_changed(policy, changes[name]) if name in changes else policy for name, policy in known.items())

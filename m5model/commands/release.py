@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from schemas.errors import ConfigurationError
 from schemas.flags import MAX_THREADS, number, whole_number
-from schemas.release import ALIASES, ReleaseRecord
+from schemas.release import ALIASES, WINDOW_DAYS, ReleaseRecord
 from schemas.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ a gate file (TOML) sets what the champion may have more, where that is shown:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from m5model.releases.promotion import WINDOW_DAYS
-
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("bundle", metavar="BUNDLE", nargs="?", help="its id in the workspace; none: say what is released")

@@ -9,10 +9,8 @@ from m5model.releases.examination import examine, find_labels
 from m5model.releases.gate import ReleaseGate
 from schemas.bundle import BundleManifest
 from schemas.errors import ConfigurationError, GateRefusedError
-from schemas.release import Alias, Aliases, ReleaseEvidence, ReleaseRecord, SpaceBundle, Window
+from schemas.release import WINDOW_DAYS, Alias, Aliases, ReleaseEvidence, ReleaseRecord, SpaceBundle, Window
 from schemas.workspace import Workspace
-
-WINDOW_DAYS = 14.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -240,7 +240,7 @@ def test_the_job_publishes_the_space_of_the_newest_student_and_prints_its_report
 def test_a_job_that_finds_every_view_current_starts_no_spark_session(
     workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.publish_features.newest_source", lambda workspace, space_id: SOURCE)
+    monkeypatch.setattr("spark.features.targets.newest_source", lambda workspace, space_id: SOURCE)
     monkeypatch.setattr("spark.setup.session.job_session", None)
     assert main(["--workspace", workspace.root, "--space", "space-a", "--view", "ctr", "--view", "search"]) == 0
     views = json.loads(capsys.readouterr().out.splitlines()[-1])["views"]

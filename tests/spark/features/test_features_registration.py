@@ -81,8 +81,8 @@ def _metastore(uri: str) -> dict[str, str]:
 def test_a_catalog_that_ends_with_the_session_is_refused(
     spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.publish_features.newest_source", lambda *_: None)
-    monkeypatch.setattr("jobs.publish_features.plan_publication", lambda *_, **__: type("Publication", (), {"stale": ()})())
+    monkeypatch.setattr("spark.features.targets.newest_source", lambda *_: None)
+    monkeypatch.setattr("spark.features.targets.plan_publication", lambda *_, **__: type("Publication", (), {"stale": ()})())
     assert main(["--workspace", str(tmp_path), "--space", SPACE, "--view", "ctr", "--database", "partners"]) == 2
     assert "catalogImplementation=hive" in capsys.readouterr().err
 
