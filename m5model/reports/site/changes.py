@@ -66,10 +66,20 @@ def state_of(facts: SiteFacts) -> State:
         "label sets": {f"{one.name}/{one.version}": _rows(one.rows) for one in facts.label_sets},
         "bundles": {one.id: f"{one.kind}, space {one.space_id}" for one in facts.bundles},
         "features": views,
+        "released": _aliases(facts),
         "experiments": {f"{one.partner}/{one.id}": _primary(one) for one in facts.experiments},
         "not readable": {f"{one.page}: {one.what}": one.message for one in facts.broken},
     }
     return {group: dict(list(found.items())[-KEPT:]) for group, found in state.items()}
+
+
+def _aliases(facts: SiteFacts) -> Mapping[str, str]:
+    """The bundle that each alias names."""
+    if not facts.releases:
+        return {}
+    aliases = facts.releases[0].record.aliases
+    named = {"candidate": aliases.candidate, "champion": aliases.champion, "previous": aliases.previous}
+    return {alias: f"{one.bundle}, space {one.space_id}" for alias, one in named.items() if one}
 
 
 def _view(view: ViewFacts) -> str:

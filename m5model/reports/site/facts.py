@@ -8,6 +8,7 @@ from schemas.bundle import BundleManifest
 from schemas.experiment import ExperimentManifest
 from schemas.figure import Figure
 from schemas.labels import LabelSetManifest
+from schemas.release import ReleaseEvidence, ReleaseRecord
 from schemas.report import JsonValue
 from schemas.training_set import TrainingSetManifest
 
@@ -142,6 +143,14 @@ class JobFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReleaseFacts:
+    """A release, and the figures that it was decided by."""
+
+    record: ReleaseRecord
+    evidence: ReleaseEvidence | None  # None where nothing was compared, and for older releases
+
+
+@dataclass(frozen=True, kw_only=True)
 class SiteFacts:
     """One workspace as it is."""
 
@@ -157,6 +166,7 @@ class SiteFacts:
     map: MapFacts | None = None
     jobs: Sequence[JobFacts] = ()  # newest first
     other_jobs: int = 0  # reports that are older than those of ``jobs``
+    releases: Sequence[ReleaseFacts] = ()  # newest first
     broken: Sequence[Broken] = field(default=())
 
     def table(self, name: str) -> TableFacts | None:
@@ -167,6 +177,7 @@ class SiteFacts:
         """The newest time that anything in the workspace is of. The site has no clock: one workspace gives one site."""
         times = [table.at for table in self.tables] + [view.table.at for view in self.views] + [job.at for job in self.jobs]
         times += [one.created_at for one in self.training_sets] + [one.created_at for one in self.label_sets]
+        times += [one.record.at for one in self.releases]
         times += [one.created_at for one in self.bundles] + [one.created_at for one in self.experiments]
         return max(times, default="")
 

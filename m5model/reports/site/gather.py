@@ -14,6 +14,7 @@ from m5model.reports.site.embedding_sample import draw_space
 from m5model.reports.site.facts import LanguageCounts, MapFacts, SiteFacts, SpaceFacts
 from m5model.reports.site.jobs import SHOWN_JOBS, list_reports, read_job
 from m5model.reports.site.languages_of_listings import count_languages
+from m5model.reports.site.releases import read_releases
 from m5model.reports.site.spaces import count_spaces
 from m5model.reports.site.tables import OpenTable, describe_table
 from m5model.reports.site.views import describe_view
@@ -77,6 +78,7 @@ def gather_facts(workspace: Workspace) -> SiteFacts:
         experiments=_by_age(_experiments(seen, workspace)),
         map=seen.read("map", "embeddings", lambda: _map(embeddings, spaces, listings)),
         jobs=_values(seen.each("jobs", lambda: reports[:SHOWN_JOBS], lambda name: read_job(workspace, name))),
+        releases=seen.read("models", "releases", lambda: read_releases(workspace)) or [],
         other_jobs=max(0, len(reports) - SHOWN_JOBS),
         broken=seen.broken,
     )

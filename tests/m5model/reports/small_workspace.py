@@ -17,6 +17,7 @@ from schemas.figure import Figure
 from schemas.labels import LabelSetManifest
 from schemas.listing import LISTINGS
 from schemas.manifests import to_json
+from schemas.release import Aliases, ReleaseEvidence, ReleaseRecord, SpaceBundle, Window
 from schemas.workspace import Workspace
 from tests.m5model.features.views import SPACE, brand_row, publish_view
 
@@ -190,6 +191,28 @@ def write_report(workspace: Workspace, job: str, start: str = START, **values: A
     path.write_text(json.dumps(given | values), encoding="utf-8")
 
 
+def write_release(workspace: Workspace) -> None:
+    """A champion that was compared with the teacher, and a window."""
+    champion, old = SpaceBundle(bundle=BUNDLE, space_id=SPACE), SpaceBundle(bundle=TEACHER, space_id="d" * 16)
+    at, ends_at = "2026-02-04T00:00:00+00:00", "2026-02-18T00:00:00+00:00"
+    evidence = ReleaseEvidence(
+        id="e1", bundle=BUNDLE, champion=TEACHER, labels=("labels/1",), figures=(figure("gap_ar", 0.3, 0.1),), at=at
+    )
+    record = ReleaseRecord(
+        number=1,
+        action="release",
+        alias="champion",
+        bundle=BUNDLE,
+        at=at,
+        aliases=Aliases(champion=champion, previous=old),
+        window=Window(old=old, new=champion, opened_at=at, ends_at=ends_at),
+        evidence="e1",
+    )
+    for path, value in ((workspace.release(1), record), (workspace.release_evidence("e1"), evidence)):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(to_json(value), encoding="utf-8")
+
+
 def fill(workspace: Workspace) -> None:
     """All but the training set, which the fixture of all tests writes."""
     rows = listing_rows()
@@ -206,3 +229,4 @@ def fill(workspace: Workspace) -> None:
         write_manifest(workspace.bundle(each.id), each)
     write_manifest(workspace.experiment("duplicates", "frozen-1"), experiment())
     write_report(workspace, "ingest_catalog")
+    write_release(workspace)

@@ -78,7 +78,7 @@ def copied(workspace: Workspace, tmp_path: Path) -> Workspace:
 
 def test_every_part_of_the_workspace_has_its_place(site: dict[str, str]) -> None:
     shown = {
-        "index": ["60listings", "3locales", "1feature views"],
+        "index": ["The champion is student-tiny-1", "60listings", "3locales", "1feature views"],
         "tables": ["listings", "embeddings", SPACE, small.BUNDLE, "Arabic 100.0%"],
         "sets": ["small/v1", "labels/1", "unknown_listing 3", "83.3%"],
         "models": [
@@ -89,6 +89,8 @@ def test_every_part_of_the_workspace_has_its_place(site: dict[str, str]) -> None
             "1 fell short: agreement_ar",
             "brands",
             "duplicates/frozen-1",
+            "gap_ar",
+            "2026-02-18 00:00",
         ],
         "features": ["brands", "brand-classification", "within 24 hours", "no change waits", "Drift of brands", "50.0%"],
         "quality": ["Agreement of similarities", "Arabic", "0.81", "better", "clicks are <simulated>"],
@@ -186,6 +188,8 @@ DAMAGE: dict[str, tuple[str, str, Callable[[Workspace], object]]] = {
     "a bundle that is not JSON": ("models", small.BUNDLE, lambda w: _write_manifest(w.bundle(small.BUNDLE), "x")),
     "another bundle's manifest": ("models", "copy", lambda w: shutil.copytree(w.bundle(small.BUNDLE), w.bundle("copy"))),
     "a label set of other types": ("sets", "labels/1", lambda w: _write_manifest(w.label_set("labels", "1"), "{}")),
+    "a release that is not JSON": ("models", "releases", lambda w: Path(w.release(1)).write_text("{")),
+    "evidence that is gone": ("models", "releases", lambda w: Path(w.release_evidence("e1")).unlink()),
     "an experiment that is a list": (
         "quality",
         "duplicates/frozen-1",
