@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from m5model.features.publications import PublishedVersion
+from m5model.features.publications import PublishedVersion, read_publications
 from m5model.features.scanning import scan_files
 from m5model.features.versions import find_as_of, list_readable, require_published, require_readable
 from m5model.files.delta import open_delta
@@ -52,10 +52,11 @@ class OpenedView:
 def open_view(workspace: Workspace, view: str, *, space_id: str | None = None, as_of: int | str | None = None) -> OpenedView:
     """The version that readers see now, or that ``as_of`` (a version or a time, see ``find_as_of``) names.
 
+    While a release's window is open, a reader that declares the space that is coming gets the views that are published beside.
     Raises SpaceMismatchError where it is of another space than ``space_id``, ConfigurationError where there is no such version
     or its files are gone.
     """
-    path = workspace.table(f"{FOLDER}/{view}")
+    path = _find_place(workspace, view, space_id).table(f"{FOLDER}/{view}")
     published = require_published(path, view)
     found = published[-1] if as_of is None else find_as_of(published, view, str(as_of))
     if space_id is not None and found.space_id != space_id:
@@ -64,6 +65,12 @@ def open_view(workspace: Workspace, view: str, *, space_id: str | None = None, a
         require_readable(path, view, found, published)
     # The newest commit may be one that published nothing, over the same rows.
     return OpenedView(published=found, table=open_delta(path, found.version))
+
+
+def _find_place(workspace: Workspace, view: str, space_id: str | None) -> Workspace:
+    """The workspace itself, or its views of the space that is coming, where that is the space declared."""
+    coming = read_publications(workspace.next.table(f"{FOLDER}/{view}")) if space_id is not None else []
+    return workspace.next if coming and coming[-1].space_id == space_id else workspace
 
 
 def _of_another_space(

@@ -41,6 +41,15 @@ def test_a_reader_gets_the_space_that_it_declares_or_learns_what_to_do(workspace
     assert "as of version 0" in refused.value.next_step
 
 
+def test_while_a_window_is_open_each_reader_gets_its_own_space(workspace: Workspace) -> None:
+    publish_view(workspace, [brand_row("A", score=0.25)], space=OLD_SPACE)
+    publish_view(workspace.next, [brand_row("A", score=0.75)], space=SPACE)
+    for space, score in ((OLD_SPACE, 0.25), (SPACE, 0.75), (None, 0.25)):
+        assert open_view(workspace, "brands", space_id=space).reader(["score"]).read_all()["score"].to_pylist() == [score]
+    with pytest.raises(SpaceMismatchError):
+        open_view(workspace, "brands", space_id="c" * 16)
+
+
 def test_what_is_published_meanwhile_does_not_touch_a_reader(workspace: Workspace, path: str) -> None:
     opened = open_view(workspace, "brands")
     publish_view(workspace, [brand_row("C")])
