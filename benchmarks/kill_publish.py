@@ -122,7 +122,14 @@ def kill_until_enough(
 
 
 def submit(workspace: Workspace) -> "subprocess.Popen[bytes]":
-    command = [str(SPARK_HOME / "bin" / "spark-submit"), str(ROOT / "jobs/publish_features.py"), "--workspace", workspace.root]
+    command = [
+        str(SPARK_HOME / "bin" / "spark-submit"),
+        str(ROOT / "jobs/publish_features.py"),
+        "--workspace",
+        workspace.root,
+        "--follow-from",
+        "0",
+    ]
     command += ["--space", SPACE, "--tracking-uri", "none"]
     environment = {**os.environ, "PYSPARK_PYTHON": sys.executable}
     with Path(f"{workspace.root}.out").open("wb") as out, Path(f"{workspace.root}.err").open("wb") as err:

@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--rows-of-change-sets", type=int, default=3_000, help="listings that they meet (default: %(default)s)")
     parser.add_argument("--view", action="append", help="a view to publish, repeatable; all otherwise")
     arguments = parser.parse_args()
-    settings = FeatureSettings(views=tuple(arguments.view)) if arguments.view else FeatureSettings()
+    settings = FeatureSettings(follow_from=0, **({"views": tuple(arguments.view)} if arguments.view else {}))
     spark = build_session("publish_growth")
     with tempfile.TemporaryDirectory() as scratch:
         small = Workspace(f"{scratch}/small")

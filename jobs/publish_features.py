@@ -33,7 +33,7 @@ from spark.features.publish import publish_source, skip_views
 from spark.features.published import PublishedView
 from spark.features.registration import Registry, catalog_settings, register_views, require_lasting
 from spark.features.registry import load_recipes
-from spark.features.settings import FeatureSettings
+from spark.features.settings import FOLLOW_FROM, FeatureSettings
 from spark.features.targets import Plan, find_targets, plan_target
 from spark.features.verify import require_same, verify_views
 from spark.neighbours import NeighbourSettings
@@ -122,6 +122,13 @@ def _parser() -> JobParser:
         default = field.metadata["default"]
         kind = str if isinstance(default, str) else whole_number() if isinstance(default, int) else number()
         parser.add_argument(field.metadata["flag"], type=kind, default=default, help=field.metadata["help"])
+    parser.add_argument(
+        "--follow-from",
+        type=whole_number(0),
+        default=FOLLOW_FROM,
+        metavar="LISTINGS",
+        help="views of fewer are built whole, because that takes no longer",
+    )
     probes = NeighbourSettings().probes
     parser.add_argument("--probes", type=whole_number(), default=probes, help="cells that a neighbour search visits")
     return parser
@@ -138,6 +145,7 @@ def feature_settings(arguments: argparse.Namespace) -> FeatureSettings:
         views=tuple(dict.fromkeys(arguments.view or recipes)),
         recipes={view: replace(recipes[view].settings, **values) for view, values in given.items()},
         neighbours=NeighbourSettings(probes=arguments.probes),
+        follow_from=arguments.follow_from,
     )
 
 

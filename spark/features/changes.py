@@ -53,14 +53,25 @@ class ListingChanges:
 
 
 def find_changes(
-    spark: SparkSession, workspace: Workspace, older: FeatureSource, newer: FeatureSource, columns: Sequence[str]
+    spark: SparkSession,
+    workspace: Workspace,
+    older: FeatureSource,
+    newer: FeatureSource,
+    columns: Sequence[str],
+    *,
+    follow_from: int = 0,
 ) -> ListingChanges | str:
-    """The changes, held by the executors; or the reason why they cannot be found, or are not worth it."""
+    """The changes, held by the executors; or the reason why they cannot be found, or are not worth it.
+
+    Changes of a catalogue of fewer than ``follow_from`` listings are not.
+    """
     files = _changed_files(workspace, older, newer)
     if isinstance(files, str):
         return files
     keys = _changed_keys(spark, workspace, newer.space_id, files, columns).localCheckpoint()
     count, total = keys.count(), count_rows(workspace.table(EMBEDDINGS.name))
+    if count and total < follow_from:
+        return f"of {total} listings building whole takes no longer (--follow-from)"
     if count > LARGEST_SHARE * total:
         return f"{count} of {total} listings changed, which is more than {LARGEST_SHARE:.0%}"
     before, after = (_read_side(spark, workspace, source, keys, columns) for source in (older, newer))

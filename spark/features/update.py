@@ -48,7 +48,8 @@ def update_views(
     views, whole = [], dict(publication.whole)
     for older, names in _by_source(publication).items():
         columns = sorted({column for name in names for column in _columns(publication, name)})
-        changes = find_changes(spark, workspace, older, publication.source, columns)
+        follow_from = publication.settings.follow_from
+        changes = find_changes(spark, workspace, older, publication.source, columns, follow_from=follow_from)
         if isinstance(changes, str):
             whole |= dict.fromkeys(names, changes)
             continue
