@@ -10,7 +10,6 @@ A file names the thresholds that it changes; the others keep their defaults. Thr
 changes no vector.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar
@@ -18,7 +17,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from m5model.export.parity import ParityThresholds
-from m5model.files import storage
+from m5model.gates.files import read_thresholds
 from schemas.checks import is_number, is_whole, require
 from schemas.errors import ConfigurationError
 from schemas.locales import LANGUAGES
@@ -194,14 +193,7 @@ class StudentGate:
 
 def read_gate(path: str) -> StudentGate:
     """The thresholds of a TOML file. Raises ConfigurationError for a name that there is not, or a value that makes no sense."""
-    try:
-        values = tomllib.loads(storage.read_bytes(path).decode("utf-8-sig"))
-    except FileNotFoundError as error:
-        raise ConfigurationError(
-            f"there is no gate file {path}", next_step="write one; `m5 distill --help` shows how"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is no TOML: {error}", next_step="see `m5 distill --help`") from error
+    values = read_thresholds(path, "m5 distill")
     _refuse_unknown(path, values)
     try:
         return msgspec.convert(values, StudentGate)

@@ -7,13 +7,12 @@ max_language_gap = 0.02     # in any language
 max_gap = 0.03
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 import msgspec
 
-from m5model.files import storage
+from m5model.gates.files import read_thresholds
 from schemas.checks import is_number, require
 from schemas.errors import ConfigurationError
 
@@ -49,12 +48,7 @@ NAMES = ("max_gap", "max_language_gap")
 
 def read_gate(path: str) -> ReleaseGate:
     """The thresholds of a TOML file. Raises ConfigurationError for a name that there is not, or a value that makes no sense."""
-    try:
-        values = tomllib.loads(storage.read_bytes(path).decode("utf-8-sig"))
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"there is no gate file {path}", next_step="see `m5 release --help`") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is no TOML: {error}", next_step="see `m5 release --help`") from error
+    values = read_thresholds(path, "m5 release")
     known = [one.name for one in fields(ReleaseGate)]
     require(path, {f"there is no {name!r}, expected one of {', '.join(known)}": name in known for name in values})
     try:
