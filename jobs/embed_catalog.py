@@ -81,7 +81,7 @@ def _figures(result: "EmbedResult", price_per_hour: float | None) -> Figures:
 
 
 def _by_space(models: "dict[str, ModelBytes]", figures: Sequence[Figures]) -> Figures:
-    """Those of the space that readers have; while a release's window is open, those of the coming one as ``next``."""
+    """Returns those of the space that readers have; while a release's window is open, those of the coming one as ``next``."""
     first, *coming = (
         {"bundle": bundle, "space_id": model.space_id, **its}
         for (bundle, model), its in zip(models.items(), figures, strict=True)

@@ -44,6 +44,10 @@ class Aliases:
     champion: SpaceBundle | None = None
     previous: SpaceBundle | None = None  # the champion before
 
+    def named(self) -> dict[str, SpaceBundle]:
+        """The bundles by alias, of those aliases that name one."""
+        return {name: one for name, one in vars(self).items() if one is not None}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseRecord:

@@ -1,4 +1,4 @@
-"""Which bundle each alias names, from the newest release of a workspace. Releases are appended, never changed.
+"""Says which bundle each alias names, from the newest release of a workspace. Releases are appended, never changed.
 
 Creating the file of the next number is the release: of two at once one is created, and the other is told.
 """
@@ -11,7 +11,7 @@ from m5model.files import storage
 from m5model.files.manifests import from_json
 from schemas.errors import ConfigurationError
 from schemas.manifests import to_json
-from schemas.release import Aliases, ReleaseRecord, SpaceBundle
+from schemas.release import Aliases, ReleaseEvidence, ReleaseRecord, SpaceBundle
 from schemas.workspace import Workspace
 
 
@@ -52,7 +52,7 @@ def append_release(workspace: Workspace, record: ReleaseRecord) -> None:
 
 
 def served_bundles(workspace: Workspace, now: datetime | None = None) -> tuple[Served, ...]:
-    """What is embedded and published: the champion; while a window is open the space that readers know first, then the new one.
+    """Returns what is embedded and published: the champion; in an open window the space that readers know, then the new one.
 
     Empty where nothing was released.
     """
@@ -63,6 +63,12 @@ def served_bundles(workspace: Workspace, now: datetime | None = None) -> tuple[S
     if window is None or not window.is_open(now or datetime.now(UTC)):
         return (_serve(newest.aliases.champion, workspace),)
     return _serve(window.old, workspace), _serve(window.new, workspace.next)
+
+
+def read_evidence(workspace: Workspace, evidence_id: str) -> ReleaseEvidence:
+    """What a release, or a refusal, was decided by."""
+    path = workspace.release_evidence(evidence_id)
+    return from_json(ReleaseEvidence, storage.read_bytes(path), path)
 
 
 def _serve(bundle: SpaceBundle, views: Workspace) -> Served:

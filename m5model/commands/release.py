@@ -160,8 +160,8 @@ def _describe(workspace: Workspace) -> str:
     if not releases:
         return "nothing was released: jobs use the newest student. Begin with `m5 release BUNDLE --to champion`"
     newest = releases[-1]
-    named = {name: getattr(newest.aliases, name) for name in ("champion", "candidate", "previous")}
-    lines = [f"{name:<10}{one.bundle if one else '-'}" for name, one in named.items()]
+    named = newest.aliases.named()
+    lines = [f"{name:<10}{named[name].bundle if name in named else '-'}" for name in ("champion", "candidate", "previous")]
     lines += _tell_window(newest)
     lines += [f"{one.number:>4}  {one.at}  {one.action:<9}{one.alias} → {one.bundle}" for one in reversed(releases)]
     return "\n".join(lines)

@@ -51,7 +51,7 @@ def _require_libraries() -> None:
 
 
 def _describe(facts: "SiteFacts", site: "WrittenSite") -> dict[str, object]:
-    """What is said of a site. Lateness is by the clock, which the pages have none of."""
+    """Returns what is said of a site. Lateness is by the clock, which the pages have none of."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {
         "site": site.index,

@@ -59,7 +59,7 @@ class VersionDifference:
         }
 
     def names_of(self, row: Row) -> list[str]:
-        """What the listings of a row are called, those that are known."""
+        """Returns what the listings of a row are called, those that are known."""
         return [self.names[key] for key in items_of(row) if key in self.names]
 
     def _sample(self, row: Row) -> dict[str, JsonValue]:

@@ -62,7 +62,7 @@ from feast.value_type import ValueType
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenView:
-    """What the repository has of one view."""
+    """Holds what the repository has of one view."""
 
     name: str
     versions: tuple[int, ...]  # oldest first

@@ -15,7 +15,7 @@ _SOURCES = {LISTINGS.name: "listings_version", EMBEDDINGS.name: "embeddings_vers
 
 @dataclass(frozen=True, kw_only=True)
 class Freshness:
-    """How long the oldest change waits that the view does not show."""
+    """Says how long the oldest change waits that the view does not show."""
 
     declared_hours: float | None  # None where the view declares none
     waiting_hours: float  # 0 where it shows everything

@@ -64,7 +64,7 @@ def read_publications(path: str) -> list[PublishedVersion]:
 
 
 def last_operation(path: str) -> str:
-    """What of ours was done last: "publish", "rollback" or "release"; empty where no commit says so."""
+    """Returns what of ours was done last: "publish", "rollback" or "release"; empty where no commit says so."""
     kinds = (_kind(read_commit(path, version)) for version in reversed(list_versions(path)))
     return next((kind for kind in kinds if kind), "")
 
@@ -96,7 +96,7 @@ def _publication(commit: Commit, properties: Mapping[str, str]) -> PublishedVers
 
 
 def _kind(commit: Commit) -> str:
-    """What of ours the commit did; empty where it carries nothing of ours."""
+    """Returns what of ours the commit did; empty where it carries nothing of ours."""
     return str(_carried(commit).get(_KIND, ""))
 
 

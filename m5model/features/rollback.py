@@ -17,7 +17,7 @@ from schemas.workspace import Workspace
 
 @dataclass(frozen=True, kw_only=True)
 class Rollback:
-    """What readers saw before, and what they see now."""
+    """Holds what readers saw before, and what they see now."""
 
     before: PublishedVersion
     now: PublishedVersion  # its ``restored`` says which version's rows these are

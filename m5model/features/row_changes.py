@@ -28,7 +28,7 @@ Batches = Iterable[pa.RecordBatch]
 
 @dataclass(kw_only=True)
 class RowChanges:
-    """What became of rows; samples are those with the smallest keys."""
+    """Holds what became of rows; samples are those with the smallest keys."""
 
     samples: int  # of each kind at most
     added: int = 0
@@ -154,7 +154,7 @@ def _key_of(row: Row, key: list[str]) -> tuple[str, ...]:
 
 
 def _differs(before: pa.ChunkedArray, after: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Which values differ; null is like null, NaN like NaN."""
+    """Says which values differ; null is like null, NaN like NaN."""
     if before.type != after.type:
         return np.ones(len(before), bool)
     if pa.types.is_nested(before.type):

@@ -1,4 +1,4 @@
-"""What catalogs and feature stores are told about a published view: plain names and texts."""
+"""Says what catalogs and feature stores are told about a published view: plain names and texts."""
 
 from m5model.features.lineage import trace
 from m5model.features.profiles import describe_key

@@ -74,7 +74,7 @@ def missing_files(path: str, version: int) -> list[str] | None:
 
 
 def list_readable(path: str, published: Sequence[PublishedVersion]) -> list[PublishedVersion]:
-    """Those of the versions whose log and files are all there."""
+    """Returns those of the versions whose log and files are all there."""
     return [one for one in published if missing_files(path, one.version) == []]
 
 

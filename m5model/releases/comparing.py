@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from m5model.distillation.gaps import LANGUAGE_OF
 from m5model.gates.intervals import Interval, bootstrap
 from m5model.partners.data import PartnerData
 from m5model.partners.evaluation.metric import Metric, find_metric
@@ -12,18 +13,16 @@ from m5model.partners.evaluation.scored import Scored
 from m5model.partners.vectors import Vectors
 from m5model.releases import probes
 from m5model.releases.reading import Reading
-from schemas.locales import LOCALES
 from schemas.partner import LANGUAGE
 from schemas.registry import list_members, load_member
 
 # A language with fewer entities says too little.
 FEWEST = 20
-_LANGUAGE_OF = {locale.code: locale.languages[0] for locale in LOCALES.values()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """What the champion has more than the bundle in one metric, on rows of one language or of all."""
+    """Holds what the champion has more than the bundle in one metric, on rows of one language or of all."""
 
     labels: str  # the label set's name
     metric: str
@@ -40,7 +39,7 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class Consumer:
-    """How what was learned from the champion's vectors fares on the bundle's."""
+    """Says how what was learned from the champion's vectors fares on the bundle's."""
 
     labels: str
     metric: str
@@ -53,13 +52,17 @@ def has_probe(kind: str) -> bool:
     return kind in list_members(probes)
 
 
-def compare_bundles(data: PartnerData, champion: Vectors, bundle: Vectors) -> list[Gap]:
-    """Overall first. A metric that says nothing of these rows has no gap."""
-    probe = _probe(data)
-    theirs, ours = (probe.probe(data, Reading.of(vectors)) for vectors in (champion, bundle))
+def probe_bundle(data: PartnerData, vectors: Vectors) -> Scored:
+    """What the vectors say of the split test."""
+    scored: Scored = _probe(data).probe(data, Reading.of(vectors))
+    return scored
+
+
+def compare_scores(data: PartnerData, theirs: Scored, ours: Scored) -> list[Gap]:
+    """The champion's scores beside the bundle's, overall first. A metric that says nothing of these rows has no gap."""
     languages = languages_of(data.select(data.rows_of("test")))
     found = []
-    for metric in map(find_metric, probe.METRICS):
+    for metric in map(find_metric, _probe(data).METRICS):
         for language in ("", *sorted(set(languages) - {""})):
             rows = np.flatnonzero(languages == language) if language else np.arange(len(languages))
             gap = _measure(data, metric, theirs.select(rows), ours.select(rows), language)
@@ -68,19 +71,17 @@ def compare_bundles(data: PartnerData, champion: Vectors, bundle: Vectors) -> li
     return found
 
 
-def state_bundle(data: PartnerData, bundle: Vectors) -> dict[str, float]:
+def state_scores(data: PartnerData, ours: Scored) -> dict[str, float]:
     """The figures of a bundle that is compared with none, by metric; those that are numbers."""
-    probe = _probe(data)
-    scored = probe.probe(data, Reading.of(bundle))
-    values = {metric.name: metric.measure(scored) for metric in map(find_metric, probe.METRICS)}
+    values = {metric.name: metric.measure(ours) for metric in map(find_metric, _probe(data).METRICS)}
     return {name: value for name, value in values.items() if np.isfinite(value)}
 
 
-def ask_consumer(data: PartnerData, champion: Vectors, bundle: Vectors) -> Consumer:
-    """A consumer of the champion's space, on the bundle's vectors."""
+def ask_consumer(data: PartnerData, ours: Scored, champion: Vectors, bundle: Vectors) -> Consumer:
+    """A consumer of the champion's space, on the bundle's vectors; ``ours`` is what the bundle's vectors say by themselves."""
     probe = _probe(data)
     metric = find_metric(probe.CONSUMED)
-    anew = metric.measure(probe.probe(data, Reading.of(bundle)))
+    anew = metric.measure(ours)
     carried = None
     if champion.dimensions == bundle.dimensions:
         carried = metric.measure(probe.probe(data, Reading(learned=champion, read=bundle)))
@@ -95,7 +96,7 @@ def languages_of(chosen: PartnerData) -> np.ndarray:
     stated = chosen.table.column(LANGUAGE).to_pylist()
     if "query_language" in chosen.table.column_names:
         stated = [own or other for own, other in zip(chosen.table.column("query_language").to_pylist(), stated, strict=True)]
-    return np.asarray([own or _LANGUAGE_OF.get(locale or "", "") for own, locale in zip(stated, locales, strict=True)])
+    return np.asarray([own or LANGUAGE_OF.get(locale or "", "") for own, locale in zip(stated, locales, strict=True)])
 
 
 def _probe(data: PartnerData):  # type: ignore[no-untyped-def]  # a module: see m5model/releases/probes

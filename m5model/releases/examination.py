@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from m5model.bundles.released import read_evidence
 from m5model.data.set_versions import list_label_sets
 from m5model.files import storage
-from m5model.files.manifests import from_json
 from m5model.gates.evidence import judge, state
 from m5model.gates.intervals import shown_above_zero
 from m5model.partners.data import PartnerData
@@ -21,7 +21,7 @@ from m5model.partners.identity import code_version
 from m5model.partners.reading import DataRequest, open_data
 from m5model.partners.registry import find_partner, list_partners
 from m5model.partners.vectors import Vectors, open_vectors
-from m5model.releases.comparing import Consumer, Gap, ask_consumer, compare_bundles, has_probe, state_bundle
+from m5model.releases.comparing import Consumer, Gap, ask_consumer, compare_scores, has_probe, probe_bundle, state_scores
 from m5model.releases.gate import ReleaseGate
 from m5model.training.progress import say
 from schemas.canonical import identify
@@ -83,7 +83,7 @@ def examine(
     path = workspace.release_evidence(evidence_id)
     if storage.exists(path):
         say(f"the evidence {evidence_id} was made before")
-        return from_json(ReleaseEvidence, storage.read_bytes(path), path)
+        return read_evidence(workspace, evidence_id)
     vectors, _ = open_vectors(workspace, bundle.bundle, threads=threads)
     theirs = None if champion is None else open_vectors(workspace, champion.bundle, threads=threads)[0]
     evidence = ReleaseEvidence(
@@ -120,18 +120,19 @@ def _measure(
         say(f"{partner.name}: {name}")
         data = some_entities(open_data(workspace, DataRequest(partner=partner, labels=name, allow_seen=True)), ROWS)
         where = f"{len(data.rows_of('test')):,} rows of {name}, test"
+        ours = probe_bundle(data, vectors)
         if champion is None:
-            found = state_bundle(data, vectors)
+            found = state_scores(data, ours)
             stated += [state(f"{manifest.name}_{metric}", value, where) for metric, value in found.items()]
             continue
-        compared = compare_bundles(data, champion, vectors)
+        compared = compare_scores(data, probe_bundle(data, champion), ours)
         gaps += compared
         for gap in compared:
             if not gap.language:
                 stated.append(state(f"{gap.labels}_{gap.metric}_champion", gap.champion, where))
                 stated.append(state(f"{gap.labels}_{gap.metric}", gap.bundle, where))
         if champion.space_id != vectors.space_id:
-            stated += _of_consumer(ask_consumer(data, champion, vectors))
+            stated += _of_consumer(ask_consumer(data, ours, champion, vectors))
     return [*judge_gaps(gaps, gate), *stated]
 
 

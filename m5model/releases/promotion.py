@@ -28,7 +28,7 @@ class ReleaseRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Released:
-    """What became of a request."""
+    """Says what became of a request."""
 
     record: ReleaseRecord  # that holds now
     evidence: ReleaseEvidence | None = None

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from m5model.bundles.find import find_bundle
-from m5model.bundles.released import newest_release
-from m5model.files import storage
-from m5model.files.manifests import from_json
+from m5model.bundles.released import newest_release, read_evidence
 from m5model.releases.tracking import alone_with, redact
 from m5model.releases.tracking_sqlite import SQLITE, copy_empty_database
-from schemas.release import ReleaseEvidence, ReleaseRecord
+from schemas.release import ReleaseRecord
 from schemas.workspace import Workspace
 
 MODEL = "m5-student"
@@ -59,13 +57,12 @@ def _follow(client: Any, workspace: Workspace, newest: ReleaseRecord, model: str
         client.create_registered_model(
             model, description="Students of M5; releases/ of the workspace says which alias names which."
         )
+    named = newest.aliases.named()
     for alias in ALIASES:
-        named = getattr(newest.aliases, alias)
-        if named is None:
-            if alias in client.get_registered_model(model).aliases:
-                client.delete_registered_model_alias(model, alias)
-            continue
-        client.set_registered_model_alias(model, alias, _version(client, workspace, newest, model, named.bundle))
+        if alias in named:
+            client.set_registered_model_alias(model, alias, _version(client, workspace, newest, model, named[alias].bundle))
+        elif alias in client.get_registered_model(model).aliases:
+            client.delete_registered_model_alias(model, alias)
 
 
 def _version(client: Any, workspace: Workspace, newest: ReleaseRecord, model: str, bundle: str) -> str:
@@ -98,8 +95,6 @@ def _experiment(client: Any, workspace: Workspace) -> str:
 def _log_evidence(client: Any, workspace: Workspace, newest: ReleaseRecord, run_id: str) -> None:
     if newest.evidence is None:
         return
-    path = workspace.release_evidence(newest.evidence)
-    evidence = from_json(ReleaseEvidence, storage.read_bytes(path), path)
-    for figure in evidence.figures:
+    for figure in read_evidence(workspace, newest.evidence).figures:
         if figure.value is not None:
             client.log_metric(run_id, figure.name, float(figure.value))

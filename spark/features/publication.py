@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from m5model.features.publications import PUBLISH, ROLLBACK, PublishedVersion, Values, describe_commit, read_publications
-from m5model.files import storage
+from m5model.features.versions import list_views
 from schemas.embedding import EMBEDDINGS
 from schemas.features import DECLARATION_PROPERTY, FOLDER, SETTINGS_PROPERTY, SOURCE_PROPERTY
 from schemas.listing import LISTINGS
@@ -110,7 +110,7 @@ def source_of(published: PublishedVersion) -> FeatureSource:
 
 def list_published(workspace: Workspace) -> list[str]:
     """Tables of the views that lie in the workspace, ``features/NAME``, whether or not there is still a recipe."""
-    return [f"{FOLDER}/{name}" for name in storage.list_folders(f"{workspace.root}/{FOLDER}")]
+    return [f"{FOLDER}/{name}" for name in list_views(workspace)]
 
 
 def view_path(workspace: Workspace, name: str) -> str:

@@ -104,12 +104,10 @@ def link(
 def _named_by(aliases: Aliases) -> dict[str, list[str]]:
     """Bundles that an alias names, and the spaces that readers have or may be moved back to."""
     users: dict[str, list[str]] = {}
-    for alias in ("champion", "previous", "candidate"):
-        named = getattr(aliases, alias)
-        if named is not None:
-            users.setdefault(f"bundles/{named.bundle}", []).append(f"the release's {alias}")
-            if alias != "candidate":
-                users.setdefault(f"spaces/{named.space_id}", []).append(f"bundles/{named.bundle}")
+    for alias, named in aliases.named().items():
+        users.setdefault(f"bundles/{named.bundle}", []).append(f"the release's {alias}")
+        if alias != "candidate":
+            users.setdefault(f"spaces/{named.space_id}", []).append(f"bundles/{named.bundle}")
     return users
 
 

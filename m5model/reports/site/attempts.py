@@ -26,13 +26,13 @@ class Attempts:
     broken: list[Broken] = field(default_factory=list)
 
     def each(self, page: str, names: Callable[[], Iterable[str]], read: Callable[[str], Value | None]) -> dict[str, Value]:
-        """What ``read`` gives for each name, without the names that it gives None for or fails at."""
+        """Returns what ``read`` gives for each name, without the names that it gives None for or fails at."""
         known = self.read(page, "the names of its parts", lambda: list(names())) or []
         found = {name: self.read(page, name, partial(read, name)) for name in known}
         return {name: value for name, value in found.items() if value is not None}
 
     def read(self, page: str, what: str, read: Callable[[], Value]) -> Value | None:
-        """What ``read`` gives; None where it fails, and then the failure is kept."""
+        """Returns what ``read`` gives; None where it fails, and then the failure is kept."""
         try:
             return read()
         except UNREADABLE as error:

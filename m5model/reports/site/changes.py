@@ -1,4 +1,4 @@
-"""What changed in a workspace since its last site: a site keeps a small file of facts beside its pages, the next one compares.
+"""Says what changed in a workspace since its last site: each keeps a small file of facts, the next one compares.
 
 A site that is made again of the same workspace keeps what it was compared with, so that it has the same bytes.
 """
@@ -54,7 +54,7 @@ def remember(facts: SiteFacts, last: Memory | None) -> Memory:
 
 
 def state_of(facts: SiteFacts) -> State:
-    """What of the facts is compared."""
+    """Returns what of the facts is compared."""
     tables = {one.name: f"version {one.version}, {_rows(one.rows)}" for one in facts.tables}
     locales = {name: _rows(rows) for one in facts.tables if one.name == "listings" for name, rows in one.rows_by_locale.items()}
     views = {one.name: _view(one) for one in facts.views}
@@ -77,9 +77,8 @@ def _aliases(facts: SiteFacts) -> Mapping[str, str]:
     """The bundle that each alias names."""
     if not facts.releases:
         return {}
-    aliases = facts.releases[0].record.aliases
-    named = {"candidate": aliases.candidate, "champion": aliases.champion, "previous": aliases.previous}
-    return {alias: f"{one.bundle}, space {one.space_id}" for alias, one in named.items() if one}
+    named = facts.releases[0].record.aliases.named()
+    return {alias: f"{one.bundle}, space {one.space_id}" for alias, one in named.items()}
 
 
 def _view(view: ViewFacts) -> str:

@@ -1,4 +1,4 @@
-"""Where a bundle came from and what was made with it, as steps that the pages link."""
+"""Says where a bundle came from and what was made with it, as steps that the pages link."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Step:
 
 
 def trace_back(facts: SiteFacts, bundle: BundleManifest) -> Sequence[Step]:
-    """What the bundle was made from, the first step first: listings, sets, starting weights, teachers."""
+    """Returns what the bundle was made from, the first step first: listings, sets, starting weights, teachers."""
     known = {one.id: one for one in facts.bundles}
     line = [bundle]
     while (parent := known.get(line[-1].parent or "")) and parent not in line:
@@ -30,7 +30,7 @@ def trace_back(facts: SiteFacts, bundle: BundleManifest) -> Sequence[Step]:
 
 
 def trace_forward(facts: SiteFacts, bundle: BundleManifest) -> Sequence[Step]:
-    """What was made with the bundle: students, vectors, views, experiments."""
+    """Returns what was made with the bundle: students, vectors, views, experiments."""
     students = [Step(what="student", name=one.id, page="models") for one in facts.bundles if one.parent == bundle.id]
     vectors = [
         Step(what="vectors", name=f"{one.rows:,} of space {one.space_id}", page="tables")

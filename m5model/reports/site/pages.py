@@ -63,7 +63,7 @@ def _open(page: str) -> Template:
 
 
 def _extras(page: str, facts: SiteFacts) -> dict[str, Any]:
-    """What a page shows beside the facts as they are."""
+    """Holds what a page shows beside the facts as they are."""
     if page == "models":
         shown = list(facts.bundles)[::-1][:SHOWN_BUNDLES]
         return {

@@ -55,7 +55,7 @@ def describe_view(workspace: Workspace, name: str) -> ViewFacts:
 def _profiles(
     workspace: Workspace, name: str, table_id: str, published: Sequence[PublishedVersion]
 ) -> tuple[StoredProfile | None, StoredProfile | None]:
-    """Those of the version before and of the newest one, where they are there and of this table."""
+    """Returns those of the version before and of the newest one, where they are there and of this table."""
     found = [read_profile(workspace, name, one.version) for one in published[-2:]]
     own = [one if one is not None and one.table_id == table_id else None for one in found]
     return (own[0] if len(own) > 1 else None), (own[-1] if own else None)
