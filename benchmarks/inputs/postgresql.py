@@ -26,14 +26,14 @@ def postgresql() -> Iterator[str]:
     folder = tempfile.mkdtemp(prefix="m5-postgresql-")
     if os.getuid() == 0:
         shutil.chown(folder, "postgres")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
     _as_server_user(f"{binaries}/initdb", "-D", f"{folder}/data", "-U", "m5", "--auth=trust", "-E", "UTF8")
     _as_server_user(f"{binaries}/pg_ctl", "-D", f"{folder}/data", "-w", "-l", f"{folder}/log", "-o", options, "start")
     try:
         _as_server_user(f"{binaries}/createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "m5", "m5")
         yield f"postgresql://m5:secret@127.0.0.1:{port}/m5"
     finally:
-        _as_server_user(f"{binaries}/pg_ctl", "-D", f"{folder}/data", "-m", "fast", "stop")
+        _as_server_user(f"{binaries}/pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -9,7 +9,7 @@ from benchmarks.inputs.listings import REAL_CATALOGUE
 from jobs import distill_student, embed_catalog, ingest_catalog, publish_features, sample_training_set, train_model
 
 FILES = sorted(REAL_CATALOGUE.glob("*.parquet"))
-ROWS_OF_EACH = 120
+ROWS_OF_EACH = 60
 
 pytestmark = pytest.mark.skipif(not FILES, reason="no real catalogues here; M5_REAL_CATALOGUE names their folder")
 

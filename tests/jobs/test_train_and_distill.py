@@ -43,7 +43,7 @@ def test_training_killed_at_a_checkpoint_and_run_again_gives_the_bundle_of_an_un
 ) -> None:
     other = Workspace(f"{workspace.root}-other")
     shutil.copytree(workspace.root, other.root)
-    arguments = [*QUICK, "--steps", "24", "--checkpoint-every", "4"]
+    arguments = [*QUICK, "--steps", "16", "--checkpoint-every", "4"]
     assert train_model.main(["--workspace", workspace.root, *arguments]) == 0
     undisturbed = _report(capsys)
     job = subprocess.Popen([sys.executable, "-m", "jobs.train_model", "--workspace", other.root, *arguments])
