@@ -42,6 +42,7 @@ class Outcome:
     rate: float
     seconds: float
     latency_ms: np.ndarray  # of answers with 200
+    late_ms: np.ndarray  # of all, how long after its time each was sent
     refused: int  # 429
     errors: int  # any other status, or no answer
 
@@ -62,6 +63,7 @@ class Outcome:
             "requests_per_s": round(len(self.latency_ms) / self.seconds, 1),
             "refused_share": round(self.refused / asked, 4),
             "errors": self.errors,
+            "sent_late_p99_ms": round(float(np.percentile(self.late_ms, 99)), 2),
         }
 
 
@@ -94,6 +96,7 @@ class Measured:
             rate=rate,
             seconds=seconds,
             latency_ms=latency_ms[good],
+            late_ms=np.array(found["late_ms"]),
             refused=refused,
             errors=int((~good).sum()) - refused,
         )
@@ -160,7 +163,7 @@ def _report(
 ) -> dict[str, object]:
     first = outcomes["m5"][0].as_json()
     report: dict[str, object] = {
-        **{name: first[name] for name in ("p50_ms", "p99_ms", "requests_per_s", "errors", "refused_share")},
+        **{name: first[name] for name in ("p50_ms", "p99_ms", "requests_per_s", "errors", "refused_share", "sent_late_p99_ms")},
         "rate": first["rate"],
         "highest_rate_at_p99_25_ms": {name: _highest(found) if found[0].holds else 0 for name, found in outcomes.items()},
         "p99_ms_by_rate": {

@@ -6,10 +6,12 @@ A request's latency counts from the time at which it was to be sent. So a servic
 that time, also for those that could not be sent (no coordinated omission). Arrivals are a Poisson process of a fixed seed.
 One thread sleeps and sends, one reads. Every request is on a connection that is free then; connections stay open.
 
-Prints one JSON object: ``sent_at_s``, ``latency_ms`` (null where no answer came) and ``status`` of every request.
+Prints one JSON object: ``sent_at_s``, ``latency_ms`` (null where no answer came) and ``status`` of every request, and
+``late_ms``: how long after its time each was sent. That is part of its latency, though it may be the generator's own doing.
 """
 
 import argparse
+import gc
 import json
 import random
 import selectors
@@ -32,6 +34,7 @@ class Asked:
 
     due: float  # on the clock of time.perf_counter
     content: bytes
+    late_s: float = 0.0  # from then to when it was sent
     latency_s: float | None = None
     status: int = 0
 
@@ -72,6 +75,7 @@ class OpenLoop:
         try:
             connection = self._free.pop() if self._free else self._connect()
             connection.asked = asked
+            asked.late_s = time.perf_counter() - asked.due
             connection.socket.sendall(asked.content)
         except OSError:
             self._left.release()
@@ -149,12 +153,14 @@ def main() -> int:
         text = texts[(arguments.first + len(requests)) % len(texts)]
         requests.append(Asked(start + due, _request(arguments.path, text)))
         due += draw.expovariate(arguments.rate)
+    gc.disable()  # nothing here is a cycle; a collection would make requests late
     OpenLoop(arguments.port).run(requests)
     print(
         json.dumps(
             {
                 "sent_at_s": [round(asked.due - start, 4) for asked in requests],
                 "latency_ms": [None if asked.latency_s is None else round(asked.latency_s * 1_000, 3) for asked in requests],
+                "late_ms": [round(asked.late_s * 1_000, 3) for asked in requests],
                 "status": [asked.status for asked in requests],
             }
         )

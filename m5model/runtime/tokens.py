@@ -74,9 +74,14 @@ def _first_characters(names: list[str], byte_fallback: bool) -> str:
     return "|".join([*starts, BYTE_TOKEN_START] if byte_fallback else starts)
 
 
-def tokenize(tokenizer: Tokenizer, texts: list[str], max_tokens: int) -> TokenizedTexts:
+def token_ids(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     """Every text's ids, special tokens included; the tokenizer must neither pad nor truncate."""
-    token_ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
-    counts_N = np.fromiter(map(len, token_ids), np.int64, len(token_ids))
-    ids = np.fromiter(chain.from_iterable(token_ids), np.int64, int(counts_N.sum()))
+    return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
+
+
+def tokenize(tokenizer: Tokenizer, texts: list[str], max_tokens: int) -> TokenizedTexts:
+    """``token_ids`` as one array."""
+    found = token_ids(tokenizer, texts)
+    counts_N = np.fromiter(map(len, found), np.int64, len(found))
+    ids = np.fromiter(chain.from_iterable(found), np.int64, int(counts_N.sum()))
     return TokenizedTexts(ids=ids, starts_N=np.cumsum(counts_N) - counts_N, full_counts_N=counts_N, max_tokens=max_tokens)

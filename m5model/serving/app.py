@@ -1,17 +1,19 @@
 """The HTTP side of the service: paths, what they take and answer, and what stands around them."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from fastapi import FastAPI
 from fastapi.responses import Response
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from m5model.serving.answers import card_of, require_dimensions, require_model, write_embeddings, write_queries
-from m5model.serving.around import Around
+from m5model.serving.around import SCRIPTS, Around
+from m5model.serving.direct import JSON, Direct, Endpoint, write_refusal
 from m5model.serving.keys import ApiKeys
 from m5model.serving.leaving import while_connected
 from m5model.serving.messages import EmbeddingsRequest, ModelList, QueriesRequest, State
@@ -22,9 +24,6 @@ from m5model.serving.served_model import ServedModel
 from m5model.serving.service import Service, Vectors
 from m5model.serving.texts import Item
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-JSON = "application/json"
 # Requests of so few texts are done before one could notice that the client has gone.
 FEW_TEXTS = 8
 SPACE_HEADER = "x-m5-space-id"
@@ -32,19 +31,26 @@ SPACE_HEADER = "x-m5-space-id"
 
 def build_app(service: Service, keys: ApiKeys) -> FastAPI:
     """The application around ``service``; who has none of ``keys`` is refused."""
-    app = FastAPI(title="M5 query encoder", openapi_url="/openapi.json", docs_url="/docs", redoc_url=None)
+    # /docs has its scripts from here: the service needs no internet, and neither do its readers.
+    app = FastAPIOffline(
+        title="M5 query encoder", openapi_url="/openapi.json", docs_url="/docs", redoc_url=None, static_url=SCRIPTS
+    )
     app.state.keys = keys
     app.openapi = lambda: describe(app.title)  # type: ignore[method-assign]
     for error in (Refusal, HTTPException, Exception):
         app.add_exception_handler(error, _write_error)
-    _add_vectors(app, service)
+    busy = _busy_paths(service)
+    for (method, path), endpoint in busy.items():
+        _route(app, method, path)(endpoint)
     _add_state(app, service)
+    app.add_middleware(Direct, endpoints=busy)
     app.add_middleware(Around, metrics=service.metrics, paths=PATHS, state=app.state)
     return app
 
 
-def _add_vectors(app: FastAPI, service: Service) -> None:
-    @_route(app, "POST", "/v1/queries:encode")
+def _busy_paths(service: Service) -> dict[tuple[str, str], Endpoint]:
+    """The endpoints that answer with vectors, by method and path."""
+
     async def encode_queries(request: Request) -> Response:
         asked = await read_body(request, QueriesRequest, service.limits)
         model, dimensions = _choose(service, asked)
@@ -52,7 +58,6 @@ def _add_vectors(app: FastAPI, service: Service) -> None:
         vectors = await _wait_for(work, request, len(asked.texts))
         return _answer(await write_queries(vectors, dimensions, asked.encoding_format), model.encoder.space_id)
 
-    @_route(app, "POST", "/v1/embeddings")
     async def embed(request: Request) -> Response:
         asked = await read_body(request, EmbeddingsRequest, service.limits)
         model, dimensions = _choose(service, asked)
@@ -60,6 +65,8 @@ def _add_vectors(app: FastAPI, service: Service) -> None:
         work = service.encode(model, items, field="input", may_truncate=asked.truncate)
         vectors = await _wait_for(work, request, len(items))
         return _answer(await write_embeddings(vectors, dimensions, asked.encoding_format), model.encoder.space_id)
+
+    return {("POST", "/v1/queries:encode"): encode_queries, ("POST", "/v1/embeddings"): embed}
 
 
 def _choose(service: Service, asked: QueriesRequest | EmbeddingsRequest) -> tuple[ServedModel, int]:
@@ -151,4 +158,4 @@ async def _write_error(request: Request, error: Exception) -> Response:
         )
     if not isinstance(error, Refusal):
         error = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "the service failed; its log says why")
-    return Response(msgspec.json.encode(error.as_json()), status_code=error.status, media_type=JSON, headers=error.headers)
+    return write_refusal(error)

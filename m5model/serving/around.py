@@ -4,16 +4,16 @@ import time
 from collections.abc import Collection
 from http import HTTPStatus
 
-import msgspec
 from starlette.datastructures import State
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from m5model.serving.direct import write_refusal
 from m5model.serving.metrics import Metrics
 from m5model.serving.refusals import Refusal
 
 # Paths that need no key: an orchestrator asks them, and they say nothing secret.
 OPEN_PATHS = frozenset({"/health", "/ready", "/openapi.json", "/docs"})
+SCRIPTS = "/docs-files"  # below it lie the scripts and styles of /docs
 OTHER = "other"  # what paths that are none are counted as
 
 
@@ -47,7 +47,8 @@ class Around:
             self._metrics.count_request(label, status, time.perf_counter() - began)
 
     def _may(self, scope: Scope) -> bool:
-        if scope["path"] in OPEN_PATHS or not self._state.keys.are_asked_for:
+        path = scope["path"]
+        if path in OPEN_PATHS or path.startswith(f"{SCRIPTS}/") or not self._state.keys.are_asked_for:
             return True
         return self._state.keys.accept(dict(scope["headers"]).get(b"authorization"))
 
@@ -60,7 +61,4 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         next_step="send the header Authorization: Bearer KEY",
         headers={"www-authenticate": "Bearer"},
     )
-    content = msgspec.json.encode(refusal.as_json())
-    await Response(content, status_code=refusal.status, media_type="application/json", headers=refusal.headers)(
-        scope, receive, send
-    )
+    await write_refusal(refusal)(scope, receive, send)

@@ -1,6 +1,7 @@
 """One process of the service: opens the model, answers until it is told to stop, takes a new model at SIGHUP."""
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -64,6 +65,7 @@ def serve(settings: Settings, listening: socket.socket) -> None:
     _allow_many_files()
     keys = ApiKeys.read(settings.keys_file)
     model = open_model(settings.reference, settings.limits.cache_mb)
+    _spare_collections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_answer(settings, keys, model, listening))
 
@@ -140,6 +142,12 @@ def _read_keys(settings: Settings, before: ApiKeys) -> ApiKeys:
     except M5Error as error:
         log.error("the API keys stay as they are: %s", error)
         return before
+
+
+def _spare_collections() -> None:
+    """Keep what was loaded out of garbage collections: one of everything takes tens of milliseconds, and finds nothing."""
+    gc.collect()
+    gc.freeze()
 
 
 def _allow_many_files() -> None:

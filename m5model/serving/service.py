@@ -169,18 +169,22 @@ class Service:
     async def _run(self, model: ServedModel, rows: list[Row]) -> Job:
         """Queue the rows and wait for their vectors; where the caller stops waiting, what is left of them is dropped."""
         loop = asyncio.get_running_loop()
-        done = asyncio.Event()
+        done: asyncio.Future[None] = loop.create_future()
 
         def finish() -> None:
-            loop.call_soon_threadsafe(done.set)
+            if not done.done():
+                done.set_result(None)
 
-        job = Job.of(model.encoder, len(rows), finish)
+        def finish_from_thread() -> None:
+            loop.call_soon_threadsafe(finish)
+
+        job = Job.of(model.encoder, len(rows), finish_from_thread)
         self._workers.submit(job, [row.ids_L for row in rows])
         try:
-            await done.wait()
-        finally:
-            if not done.is_set():
-                self._workers.drop(job)
+            await done
+        except asyncio.CancelledError:
+            self._workers.drop(job)
+            raise
         return job
 
 

@@ -50,19 +50,8 @@ def loses_characters(item: Item, encoder: Encoder) -> bool:
 
 def as_rows(keys: Sequence[Key], encoder: Encoder) -> list[Row]:
     """The rows of the model's input."""
-    texts = [key for key in keys if isinstance(key, str)]
-    tokens = encoder.tokenize(texts)
-    counts = tokens.counts_N
-    found = iter(range(len(texts)))
-    rows = []
-    for key in keys:
-        if isinstance(key, str):
-            place = next(found)
-            ids_L = tokens.cut_batch(np.array([place]), int(counts[place]))[0]
-            rows.append(Row(ids_L, bool(tokens.truncated_N[place])))
-        else:
-            rows.append(_cut(np.array(key, np.int64), encoder.max_tokens))
-    return rows
+    of_texts = iter(encoder.token_ids([key for key in keys if isinstance(key, str)]))
+    return [_cut(next(of_texts) if isinstance(key, str) else key, encoder.max_tokens) for key in keys]
 
 
 def _as_text(text: str, encoder: Encoder, where: str) -> str:
@@ -86,8 +75,8 @@ def _as_ids(ids: Sequence[int], vocabulary_size: int, where: str) -> tuple[int, 
     return tuple(ids)
 
 
-def _cut(ids_L: np.ndarray, max_tokens: int) -> Row:
-    """Ids that are too many are cut as those of a text: the closing token stays."""
-    if len(ids_L) <= max_tokens:
-        return Row(ids_L, False)
-    return Row(np.append(ids_L[: max_tokens - 1], ids_L[-1]), True)
+def _cut(ids: Sequence[int], max_tokens: int) -> Row:
+    """Of ids that are too many the first ones stay, and the closing token, as m5model.runtime.tokens cuts those of listings."""
+    if len(ids) <= max_tokens:
+        return Row(np.array(ids, np.int64), False)
+    return Row(np.array([*ids[: max_tokens - 1], ids[-1]], np.int64), True)

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
@@ -203,3 +204,17 @@ def test_keys_are_asked_for_where_there_are_any(start, trained, tmp_path_factory
     assert running.get("/metrics").status_code == 401 and running.get("/ready").status_code == 200
     with pytest.raises(openai.AuthenticationError, match="no such API key"):
         openai.OpenAI(base_url=f"{running.url}/v1", api_key="wrong", max_retries=0).embeddings.create(model="m5", input="a")
+
+
+def test_the_page_of_the_api_loads_everything_from_the_service_itself(service) -> None:
+    page = service.get("/docs").text
+    files = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert any(file.endswith(".js") for file in files) and any(file.endswith(".css") for file in files)
+    assert all(file.startswith("/") and service.get(file).status_code == 200 for file in files)
+    assert not re.search(r"https?://", page)
+
+
+def test_a_busy_path_answers_other_methods_and_spellings_as_every_path_does(service) -> None:
+    assert service.get(QUERIES).status_code == 405
+    assert service.post("/v1/queries%3Aencode", {"texts": ["ab"]}).status_code == 200
+    assert service.post(f"{QUERIES}/", {"texts": ["ab"]}).status_code in (307, 404)
