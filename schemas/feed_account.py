@@ -19,6 +19,9 @@ class Share:
     def __add__(self, other: "Share") -> "Share":
         return Share(records=self.records + other.records, size=self.size + other.size)
 
+    def __sub__(self, other: "Share") -> "Share":
+        return Share(records=self.records - other.records, size=self.size - other.size)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileAccount:

@@ -13,6 +13,7 @@ from schemas.reject import LISTING_REJECTS
 from schemas.tables import INSTANT, TEXT, Column, Table
 
 LISTING, TOMBSTONE, REJECT = "listing", "tombstone", "reject"
+KNOWN = "known"  # a listing that stands in ``listings`` as it is: its key, time and origin alone
 
 # What a reject brings to ``listing_rejects``.
 REJECT_COLUMNS = ("reasons", "detail", "raw", "raw_format", "source_file")
@@ -23,7 +24,7 @@ ORIGIN = ("source_file", "place", "size", "received_at")
 STAGED_RECORDS = Table(
     name="staging/ingest",
     columns=(
-        Column(name="state", type=TEXT, meaning="listing, tombstone or reject", nullable=False),
+        Column(name="state", type=TEXT, meaning="listing, known, tombstone or reject", nullable=False),
         *(dataclasses.replace(column, nullable=True) for column in LISTINGS.columns),
         Column(name="rejected_locale", type=TEXT, meaning="a reject's locale, which may be any text; ``locale`` is null then"),
         *(dataclasses.replace(column, nullable=True) for column in LISTING_REJECTS.columns if column.name in REJECT_COLUMNS),

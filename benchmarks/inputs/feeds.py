@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, MapType
+from pyspark.sql.types import ArrayType, MapType, StructType
 
 from inputs.catalogue import listing_rows
 from schemas.listing import FEED_COLUMNS, LISTINGS
@@ -26,6 +26,22 @@ def write_feed(spark: SparkSession, folder: Path, rows: int, *, declared: bool, 
         records.select(*columns).repartition(parts).write.parquet(path)
     for file in Path(path).glob("part-*"):
         file.rename(file.with_suffix(f".{form}"))
+    return path
+
+
+def write_reordered(spark: SparkSession, feed: str) -> str:
+    """The records of a feed of jsonl in other files and another order, and their fields in another: no file has the bytes of
+    one of the feed's."""
+    path = f"{feed}-reordered"
+    schema = spark_schema(LISTINGS)
+    fields = [schema[column.name] for column in reversed(FEED_COLUMNS)]
+    records = spark.read.schema(StructType(fields)).json(feed)
+    lines = records.select(F.to_json(F.struct(*records.columns)).alias("value"))
+    lines.repartitionByRange(len(list(Path(feed).glob("part-*"))) + 1, F.xxhash64("value")).sortWithinPartitions(
+        F.xxhash64("value")
+    ).write.text(path)
+    for file in Path(path).glob("part-*"):
+        file.rename(file.with_suffix(".jsonl"))
     return path
 
 

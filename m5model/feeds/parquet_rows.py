@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from m5model.feeds.blocks import ROWS, Block
 from m5model.feeds.compression import MAGIC_BYTES, cannot_read, find_codec
-from m5model.feeds.records import encode_record, is_known, name_columns
+from m5model.feeds.records import encode_columns, is_known, name_columns
 from m5model.files import storage
 from schemas.errors import BadDataError
 
@@ -94,14 +94,11 @@ def _encode(batch: pa.RecordBatch, columns: Sequence[_Column]) -> list[bytes]:
     values = [column.values(array) for column, array in zip(columns, batch.columns, strict=True)]
     if not values:
         return [b"{}"] * batch.num_rows
-    return [
-        encode_record({name: value for name, value in zip(names, row, strict=True) if value is not None})
-        for row in zip(*values, strict=True)
-    ]
+    return encode_columns(names, values, absent=None)
 
 
 def _convert(array: pa.Array, kind: pa.DataType, leaf: Callable[[Any, pa.DataType], Any]) -> list[Any]:
-    if _is_plain(kind) and leaf is _wrap:
+    if _is_plain(kind):
         values: list[Any] = array.to_pylist()
         return values
     if pa.types.is_dictionary(kind):

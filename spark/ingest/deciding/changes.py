@@ -5,8 +5,9 @@ Killed in between and run again, the outcome is the same: tombstones that are kn
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import reduce
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Row
@@ -35,11 +36,12 @@ from spark.ingest.staging.stage import Stage
 MADE_BY = "jobs/ingest_catalog.py"
 IDENTITY = (*LISTING_KEY, "content_hash")
 WRITTEN = ("inserted", "updated")  # the outcomes of which a row comes
+FEW_ENTRIES = 100_000  # whose keys every task can hold
 
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What becomes of the good records. ``entries`` is None where all of them are inserted."""
+    """What becomes of the good records. ``entries`` is None where nothing was compared: all are inserted, or all unchanged."""
 
     entries: DataFrame | None
     outcomes: Mapping[str, int]
@@ -76,34 +78,61 @@ def decide_changes(stage: Stage, workspace: Workspace, *, complete: Collection[s
         )
         return
     here = F.col("locale").isin(*locales)
-    listings = read_table(spark, listings_path, made_by=MADE_BY).where(here)
-    tombstones = read_table(spark, tombstones_path, made_by=MADE_BY).where(here) if has_tombstones else None
-    ranked = mark_single(stage.good) if stage.repeated is None else rank_entries(stage.good, stage.repeated)
-    entries = decide_outcomes(ranked, listings, tombstones).persist(StorageLevel.DISK_ONLY)
-    absent = None
-    try:
-        rows = _count_outcomes(entries)
+    listings = read_table(spark, listings_path, made_by=MADE_BY, version=stage.listings_version).where(here)
+    with ExitStack() as kept:
+        entries, rows = None, list[Row]()
+        if stage.undecided or stage.repeated is not None:
+            tombstones = read_table(spark, tombstones_path, made_by=MADE_BY).where(here) if has_tombstones else None
+            entries = kept.enter_context(_keep(_compare(stage, listings, tombstones)))
+            rows = _count_outcomes(entries)
+        absent = None
         if complete:
             candidates = listings.where(F.col("locale").isin(*sorted(complete)))
-            absent = find_absent(candidates, stage.keys).persist(StorageLevel.DISK_ONLY)
+            absent = kept.enter_context(_keep(find_absent(candidates, stage.keys)))
+        known = _count_known(stage, rows)
         yield Changes(
             entries=entries,
-            outcomes=_sum_by(rows, "outcome"),
+            outcomes=_sum_by(rows, "outcome", unchanged=sum(share.records for share in known.values())),
             languages=_sum_by([row for row in rows if row["outcome"] in WRITTEN], "language"),
-            by_file=_shares_by_file(rows),
+            by_file=_shares_by_file(rows, known),
             has_copies=any(row["has_copies"] for row in rows),
             new_tombstones=sum(row["new_tombstones"] for row in rows),
             absent=absent,
             absent_count=absent.count() if absent is not None else 0,
         )
+
+
+@contextmanager
+def _keep(rows: DataFrame) -> Iterator[DataFrame]:
+    kept = rows.persist(StorageLevel.DISK_ONLY)
+    try:
+        yield kept
     finally:
-        entries.unpersist()
-        if absent is not None:
-            absent.unpersist()
+        kept.unpersist()
+
+
+def _compare(stage: Stage, listings: DataFrame, tombstones: DataFrame | None) -> DataFrame:
+    """The entries with their outcomes. Beside few of them the tables are not sorted, only looked through."""
+    entries = stage.entries
+    ranked = mark_single(entries) if stage.repeated is None else rank_entries(entries, stage.repeated)
+    if stage.repeated is None and stage.undecided <= FEW_ENTRIES:
+        keys = F.broadcast(entries.select(*LISTING_KEY))
+        listings = listings.join(keys, list(LISTING_KEY), "left_semi")
+        tombstones = None if tombstones is None else tombstones.join(keys, list(LISTING_KEY), "left_semi")
+    return decide_outcomes(ranked, listings, tombstones)
+
+
+def _count_known(stage: Stage, rows: Sequence[Row]) -> dict[str, Share]:
+    """Known records by file that are unchanged without a comparison: those that are not among the entries."""
+    known = {file: tally.known_share for file, tally in stage.tallies.items() if tally.known}
+    for row in rows:
+        if row["is_known"]:
+            known[row["source_file"]] -= Share(records=row["rows"], size=row["size"])
+    return known
 
 
 def _count_outcomes(entries: DataFrame) -> list[Row]:
-    counted = entries.groupBy("outcome", "language", "source_file").agg(
+    counted = entries.groupBy("outcome", "language", "source_file", "is_known").agg(
         F.count(F.lit(1)).alias("rows"),
         F.sum("size").alias("size"),
         F.coalesce(F.bool_or("is_copied"), F.lit(False)).alias("has_copies"),
@@ -112,9 +141,9 @@ def _count_outcomes(entries: DataFrame) -> list[Row]:
     return counted.collect()
 
 
-def _shares_by_file(rows: Sequence[Row]) -> dict[str, dict[str, Share]]:
+def _shares_by_file(rows: Sequence[Row], unchanged: Mapping[str, Share]) -> dict[str, dict[str, Share]]:
     """Empty of rejects that are replayed: no file is read then."""
-    shares: dict[str, dict[str, Share]] = {}
+    shares = {file: {"unchanged": share} for file, share in unchanged.items()}
     for row in rows:
         if row["size"] is not None:
             of_file = shares.setdefault(row["source_file"], {})
@@ -123,8 +152,8 @@ def _shares_by_file(rows: Sequence[Row]) -> dict[str, dict[str, Share]]:
     return shares
 
 
-def _sum_by(rows: Sequence[Row], column: str) -> dict[str, int]:
-    sums = Counter[str]()
+def _sum_by(rows: Sequence[Row], column: str, **further: int) -> dict[str, int]:
+    sums = Counter[str]({name: count for name, count in further.items() if count})
     for row in rows:
         sums[row[column]] += row["rows"]
     return dict(sorted(sums.items()))
@@ -138,7 +167,7 @@ def write_changes(stage: Stage, changes: Changes, workspace: Workspace, run_id: 
     if not changes.upserted and not changes.removed:
         return
     lease.check()
-    if not changes.removed and changes.outcomes.get("inserted") == stage.tally.listings:
+    if not changes.removed and changes.outcomes.get("inserted") == stage.tally.listings - stage.tally.known:
         adopt_files(stage.path, path, LISTINGS, where={"state": LISTING})
         return
     rows = _select_changed(stage, changes).select(*LISTINGS.column_names)
@@ -151,7 +180,7 @@ def write_changes(stage: Stage, changes: Changes, workspace: Workspace, run_id: 
 
 def _select_changed(stage: Stage, changes: Changes) -> DataFrame:
     """The rows to be inserted or updated, found again by key and content, from the shorter list."""
-    others = sum(changes.outcomes.values()) - changes.upserted
+    others = stage.undecided - changes.upserted
     if changes.entries is None or (not others and not changes.has_copies):
         return stage.rows
     wanted = F.col("outcome").isin(*WRITTEN)
@@ -162,23 +191,21 @@ def _select_changed(stage: Stage, changes: Changes) -> DataFrame:
 
 
 def _deletions(changes: Changes) -> DataFrame:
-    if changes.entries is None:
-        raise ValueError("nothing was compared with the table, so nothing can be deleted")
-    keys = changes.entries.where(F.col("outcome") == "deleted").select(*LISTING_KEY)
-    if changes.absent is not None:
-        keys = keys.unionByName(changes.absent.select(*LISTING_KEY))
-    return keys.withColumn("_delete", F.lit(True))
+    deleted = [] if changes.entries is None else [changes.entries.where(F.col("outcome") == "deleted")]
+    frames = [rows.select(*LISTING_KEY) for rows in (*deleted, changes.absent) if rows is not None]
+    return reduce(DataFrame.unionByName, frames).withColumn("_delete", F.lit(True))
 
 
 def _write_tombstones(stage: Stage, changes: Changes, workspace: Workspace, run_id: str, lease: Lease) -> None:
     """A tombstone without a time is as of now; a listing that was absent takes its own time along."""
-    if changes.entries is None:
-        return
     recorded_at = F.lit(stage.started_at)
     deleted_at = F.coalesce("updated_at", "received_at", recorded_at).alias("deleted_at")
-    rows = changes.entries.where("is_new_tombstone").select(*LISTING_KEY, deleted_at)
+    frames = []
+    if changes.entries is not None:
+        frames.append(changes.entries.where("is_new_tombstone").select(*LISTING_KEY, deleted_at))
     if changes.absent is not None:
-        rows = rows.unionByName(changes.absent.withColumnRenamed("stored_at", "deleted_at"))
+        frames.append(changes.absent.withColumnRenamed("stored_at", "deleted_at"))
+    rows = reduce(DataFrame.unionByName, frames)
     lease.check()
     _add_tombstones(
         rows.withColumn("run_id", F.lit(run_id)).withColumn("recorded_at", recorded_at),

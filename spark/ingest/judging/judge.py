@@ -4,7 +4,7 @@ Everything is done column by column, for some thousand records at a time.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from schemas.listing import DECLARED, DETECTED, FEED_COLUMNS
@@ -28,6 +28,7 @@ class Judged:
     tombstones: set[int]
     repaired_fields: dict[int, list[str]] = field(default_factory=dict)  # position → FIELD:REPAIR
     damaged_fields: dict[int, list[str]] = field(default_factory=dict)  # position → FIELD:WARNING
+    known: frozenset[int] = frozenset()  # positions of listings that stand in the table as they are: no language is looked for
 
     @property
     def listings(self) -> list[int]:
@@ -43,6 +44,11 @@ class Judged:
 
 def judge_lines(lines: Lines, limits: Limits) -> Judged:
     """Judges lines. A pure function of each record: neither its place nor the other records matter."""
+    return add_languages(judge_contents(lines, limits))
+
+
+def judge_contents(lines: Lines, limits: Limits) -> Judged:
+    """Judges lines by what they say. Languages are as declared, and ``add_languages`` is to follow."""
     records = map_records(lines)
     columns = records.columns
     normalise_codes(columns)
@@ -51,19 +57,12 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
     verdicts = judge_records(Batch(records, updated_at, limits, repaired.lost))
     forget_odd_codes(columns, {i: verdict.reasons for i, verdict in verdicts.items()})
     tombstones = {i for i, deleted in enumerate(columns["deleted"]) if deleted and i not in verdicts}
-    declared = columns["language"]
-    columns["language"], confidences = fill_languages(
-        declared, columns["locale"], columns["title"], columns["category"], columns["description"], verdicts.keys()
-    )
     return Judged(
         columns={
             **{column.name: columns[column.name] for column in FEED_COLUMNS},
             "updated_at": updated_at,
-            "language_source": [DETECTED if language is None else DECLARED for language in declared],
-            "language_confidence": confidences,
-            "warnings": _add_damage(
-                find_warnings(columns["locale"], columns["language"], columns["title"], confidences), repaired
-            ),
+            "language_source": [DETECTED if language is None else DECLARED for language in columns["language"]],
+            "warnings": _name_warnings(repaired),
             "repairs": repaired.names,
             "lost_letters": _worst_shares(repaired),
         },
@@ -74,6 +73,25 @@ def judge_lines(lines: Lines, limits: Limits) -> Judged:
     )
 
 
+def add_languages(judged: Judged, known: frozenset[int] = frozenset()) -> Judged:
+    """Fills in languages that are not declared, and warns of odd ones; not of listings that are ``known``."""
+    columns = judged.columns
+    if len(known) == len(columns["locale"]):
+        return replace(judged, columns={**columns, "language_confidence": [None] * len(known)}, known=known)
+    languages, confidences = fill_languages(
+        columns["language"],
+        columns["locale"],
+        columns["title"],
+        columns["category"],
+        columns["description"],
+        judged.verdicts.keys() | known,
+    )
+    found = find_warnings(columns["locale"], languages, columns["title"], confidences)
+    warnings = [[*one, *two] if one and two else one or two for one, two in zip(found, columns["warnings"], strict=True)]
+    changed = {"language": languages, "language_confidence": confidences, "warnings": warnings}
+    return replace(judged, columns={**columns, **changed}, known=known)
+
+
 def _worst_shares(repaired: Repaired) -> list[float | None]:
     shares: list[float | None] = [None] * len(repaired.names)
     for i, lost in repaired.lost.items():
@@ -81,7 +99,8 @@ def _worst_shares(repaired: Repaired) -> list[float | None]:
     return shares
 
 
-def _add_damage(warnings: list[Sequence[str]], repaired: Repaired) -> list[Sequence[str]]:
+def _name_warnings(repaired: Repaired) -> list[Sequence[str]]:
+    warnings: list[Sequence[str]] = [()] * len(repaired.names)
     for i in repaired.damaged:
         warnings[i] = [*warnings[i], "text_damaged"]
     for i in repaired.lost:

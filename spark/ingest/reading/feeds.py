@@ -30,11 +30,13 @@ class Feed:
     tasks: Sequence[Sequence[Split]] = ()
     mapping: FeedMapping | None = None  # of the records of the tasks
     lines: DataFrame | None = None
+    size: int = 0  # bytes of the files as they are stored
 
 
 def read_feed(spark: SparkSession, files: FeedFiles, mapping: FeedMapping | None = None) -> Feed:
     """All records of all files. Raises BadDataError naming a file that cannot be read."""
-    return Feed(spark, plan_tasks(files.files, spark.sparkContext.defaultParallelism), mapping)
+    size = sum(file.size for file in files.files)
+    return Feed(spark, plan_tasks(files.files, spark.sparkContext.defaultParallelism), mapping, size=size)
 
 
 def read_rejects(rejects: DataFrame) -> Feed:

@@ -14,6 +14,7 @@ from spark.ingest.judging.judge import Judged
 from spark.ingest.reading.lines import Lines, Origin
 
 GOOD, REJECTED = "good", "rejected"
+COUNTERS = ("other", "records", "sizes", "known")
 
 
 @dataclass
@@ -26,18 +27,23 @@ class FileTally:
     records: Counter[str] = field(default_factory=Counter)  # by GOOD or REJECTED
     sizes: Counter[str] = field(default_factory=Counter)
     rejected_lines: int = 0
+    known: Counter[str] = field(default_factory=Counter)  # "records" and "size" of good ones that stand in ``listings``
 
     def add(self, other: "FileTally") -> None:
         """Add another's counts."""
         self.unit = other.unit if other.total else self.unit
         self.total += other.total
         self.rejected_lines += other.rejected_lines
-        for mine, theirs in ((self.other, other.other), (self.records, other.records), (self.sizes, other.sizes)):
-            mine.update(theirs)
+        for name in COUNTERS:
+            getattr(self, name).update(getattr(other, name))
 
     def share_of(self, name: str) -> Share:
         """Records that are GOOD, or REJECTED."""
         return Share(records=self.records[name], size=self.sizes[name])
+
+    @property
+    def known_share(self) -> Share:
+        return Share(**self.known)
 
     def as_account(self, file: str, outcomes: Mapping[str, Share] | None = None) -> FileAccount:
         """``outcomes`` of the good records, where they are known."""
@@ -77,11 +83,14 @@ class FileTallies(dict[str, FileTally]):
         tally.sizes.update({GOOD: size - size_rejected, REJECTED: size_rejected})
         tally.records.update({GOOD: len(origin.sizes) - len(rejected), REJECTED: len(rejected)})
         tally.rejected_lines += sum(lines.physical_lines.get(i, 1) - 1 for i in judged.verdicts)
+        if judged.known:
+            size_known = pc.sum(origin.sizes.take(pa.array(judged.known, pa.int64()))).as_py()
+            tally.known.update({"records": len(judged.known), "size": size_known})
 
     def add_json(self, values: Mapping[str, Mapping[str, Any]]) -> None:
         """Adds what ``as_json`` made."""
         for file, counts in values.items():
-            counters = {name: Counter(counts[name]) for name in ("other", "records", "sizes")}
+            counters = {name: Counter(counts[name]) for name in COUNTERS}
             self.of(file).add(FileTally(**{**counts, **counters}))
 
     def as_json(self) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from m5model.files import storage
 from schemas.errors import find_error
 from schemas.feed_account import verify_accounts
-from schemas.listing import LISTING_KEY
-from schemas.staging import LISTING, ORIGIN, REJECT, STAGED_RECORDS, TOMBSTONE
+from schemas.listing import LISTING_KEY, LISTINGS
+from schemas.staging import KNOWN, LISTING, ORIGIN, REJECT, STAGED_RECORDS, TOMBSTONE
 from schemas.workspace import Workspace
 from spark.delta.data_files import DataFile
 from spark.delta.files import found_table
@@ -30,9 +30,10 @@ from spark.delta.tables import read_table
 from spark.ingest.judging.rules import Limits
 from spark.ingest.reading.feeds import Feed
 from spark.ingest.staging.accounts import FileTallies
-from spark.ingest.staging.keys import find_repeated_keys
+from spark.ingest.staging.keys import find_repeated_keys, hash_key
 from spark.ingest.staging.tally import Tally
-from spark.ingest.staging.workers import TASK_ROWS, judge_batches, judge_rows, judge_splits
+from spark.ingest.staging.workers import TASK_ROWS, Judge, judge_batches, judge_rows, judge_splits
+from spark.ingest.staging.worth_knowing import list_content_files
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +50,16 @@ class Stage:
     repeated: DataFrame | None  # hashes of keys that occur more than once in the feed; None where there are none
     tally: Tally
     tallies: FileTallies  # where the bytes of each file went
+    listings_version: int | None = None  # of ``listings``, in which known records stand; None where none was looked at
 
     @property
     def rows_in(self) -> int:
         return self.tally.listings + self.tally.tombstones + self.tally.rejected
+
+    @property
+    def undecided(self) -> int:
+        """Good records that must be compared with the table."""
+        return self.tally.listings + self.tally.tombstones - self.tally.known
 
     @property
     def rows(self) -> DataFrame:
@@ -60,10 +67,19 @@ class Stage:
         return self.records.where(F.col("state") == LISTING)
 
     @property
-    def good(self) -> DataFrame:
-        """Entries of good records: what deciding.ranking needs to know of each."""
-        good = self.records.where(F.col("state").isin(LISTING, TOMBSTONE))
-        return good.select(*ENTRY, (F.col("state") == TOMBSTONE).alias("is_tombstone"))
+    def entries(self) -> DataFrame:
+        """Entries of good records that must be compared: what deciding.ranking needs to know of each. A known record is among
+        them where its key occurs more than once."""
+        good = self._entries_of(LISTING, TOMBSTONE)
+        if self.repeated is None or not self.tally.known:
+            return good
+        known = self._entries_of(KNOWN).withColumn("key_hash", hash_key())
+        return good.unionByName(known.join(F.broadcast(self.repeated), "key_hash", "left_semi").drop("key_hash"))
+
+    def _entries_of(self, *states: str) -> DataFrame:
+        good = self.records.where(F.col("state").isin(*states))
+        kinds = [(F.col("state") == state).alias(name) for name, state in (("is_tombstone", TOMBSTONE), ("is_known", KNOWN))]
+        return good.select(*ENTRY, *kinds)
 
     @property
     def bad(self) -> DataFrame:
@@ -79,10 +95,12 @@ class Stage:
 @contextmanager
 def stage_records(feed: Feed, workspace: Workspace, run_id: str, limits: Limits) -> Iterator[Stage]:
     """Judge, count and write a feed. The staging table lives until the context ends; one at a time (a lease)."""
+    contents = list_content_files(workspace.table(LISTINGS.name), feed.size) if feed.size else None
     storage.delete_folder(workspace.table(STAGED_RECORDS.name))  # a killed run's
     path = f"{workspace.table(STAGED_RECORDS.name)}/{uuid.uuid4().hex}"
     started_at = datetime.now(UTC)
-    task_rows = _judge_feed(feed, path, run_id, started_at, limits).persist(StorageLevel.DISK_ONLY)
+    judge = partial(judge_batches, path=path, run_id=run_id, ingested_at=started_at, limits=limits, stored_files=contents)
+    task_rows = _judge_feed(feed, judge).persist(StorageLevel.DISK_ONLY)
     try:
         files, tally, tallies = _collect_reports(task_rows)
         verify_accounts(tallies.as_accounts())
@@ -95,15 +113,15 @@ def stage_records(feed: Feed, workspace: Workspace, run_id: str, limits: Limits)
             repeated=find_repeated_keys(hashes, tally.listings + tally.tombstones),
             tally=tally,
             tallies=tallies,
+            listings_version=contents.version if contents else None,
         )
     finally:
         task_rows.unpersist()
         storage.delete_folder(path)
 
 
-def _judge_feed(feed: Feed, path: str, run_id: str, started_at: datetime, limits: Limits) -> DataFrame:
+def _judge_feed(feed: Feed, judge: Judge) -> DataFrame:
     """TASK_ROWS of all tasks. Lazy: the first action on it judges and writes the feed."""
-    judge = partial(judge_batches, path=path, run_id=run_id, ingested_at=started_at, limits=limits)
     rows = from_arrow_schema(TASK_ROWS)
     frames = [feed.spark.createDataFrame([], rows)]
     if feed.tasks:

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 
 from m5model.files import storage
 from schemas.listing import LISTINGS
-from schemas.staging import LISTING, ORIGIN, REJECT, STAGED_RECORDS, TOMBSTONE
+from schemas.staging import KNOWN, LISTING, ORIGIN, REJECT, TOMBSTONE
 from spark.delta.data_files import NO_VALUE, DataFile
 from spark.ingest.judging.judge import Judged
 from spark.ingest.reading.lines import Lines, Origin
-from spark.ingest.staging.arrow_columns import as_array, hex_array
-from spark.ingest.staging.hashing import hash_contents, hash_texts
+from spark.ingest.staging.arrow_columns import hex_array
+from spark.ingest.staging.contents import BROUGHT, SCHEMA, Contents, as_batch
+from spark.ingest.staging.hashing import hash_texts
 
 # Rows wait in memory for that many bytes, so that files are not small; then all of them are written.
 FILL_BYTES = 128 << 20
@@ -42,11 +43,16 @@ OF_FEW_VALUES = [
 BOUND_CHARACTERS = 32
 LAST_CHARACTER = "\U0010ffff"
 
-SCHEMA = STAGED_RECORDS.arrow_schema()
 _OF_RUN = ("ingested_at", "run_id")
 COLUMNS = {
     LISTING: [name for name in LISTINGS.column_names if name not in ("locale", *_OF_RUN)] + list(ORIGIN),
     TOMBSTONE: ["item_id", "updated_at", "content_hash", *ORIGIN],
+    KNOWN: ["item_id", "updated_at", "content_hash", *ORIGIN],
+}
+MADE = ("language", "language_confidence", "warnings", "repairs", "lost_letters")  # by judging; an undeclared language, too
+BROUGHT_BY = {
+    LISTING: [*BROUGHT, *ORIGIN],
+    **{state: ["locale", *(name for name in COLUMNS[state] if name != "content_hash")] for state in (TOMBSTONE, KNOWN)},
 }
 
 
@@ -58,18 +64,15 @@ class StagedFiles:
         self._waiting: dict[tuple[str, str | None], list[pa.RecordBatch]] = {}
         self._bytes = 0
 
-    def add(self, judged: Judged, lines: Lines, origin: Origin) -> Iterator[DataFile]:
-        """Takes judged records. Yields the files that were written meanwhile."""
-        unknown = [None] * len(lines.raw)
-        sizes, received_at = (unknown if known is None else known for known in (origin.sizes, origin.received_at))
-        records = _batch(judged.columns | dict(zip(ORIGIN, (origin.files, origin.places, sizes, received_at), strict=True)))
-        for state, rows in ((LISTING, judged.listings), (TOMBSTONE, judged.tombstones)):
-            if rows:
-                names = COLUMNS[state]
-                chosen = records.take(pa.array(sorted(rows, key=judged.columns["locale"].__getitem__)))
-                self._wait(_add_hashes(chosen, names).select(names), state, chosen.column("locale").to_pylist())
+    def add(self, judged: Judged, lines: Lines, contents: Contents) -> Iterator[DataFile]:
+        """Takes judged records, their languages filled in. Yields the files that were written meanwhile."""
+        if rows := _by_locale(set(judged.listings) - judged.known, judged):
+            self._wait(_complete(contents.take(rows, BROUGHT_BY[LISTING]), judged, rows), LISTING)
+        for state, positions in ((KNOWN, judged.known), (TOMBSTONE, judged.tombstones)):
+            if rows := _by_locale(positions, judged):
+                self._wait(contents.take(rows, BROUGHT_BY[state]), state)
         if judged.verdicts:
-            self._wait(_rejects(judged, lines, origin), REJECT, [None] * len(judged.verdicts))
+            self._wait(_rejects(judged, lines, contents.origin), REJECT)
         if self._bytes > FILL_BYTES:
             yield from self.write()
 
@@ -79,8 +82,11 @@ class StagedFiles:
             yield self._write_file(state, locale, pa.Table.from_batches(batches).combine_chunks())
         self._waiting, self._bytes = {}, 0
 
-    def _wait(self, batch: pa.RecordBatch, state: str, locales: Iterable[str | None]) -> None:
+    def _wait(self, records: pa.RecordBatch, state: str) -> None:
         """Rows in the order of their locales."""
+        rejected = state == REJECT
+        locales = [None] * records.num_rows if rejected else records.column("locale").to_pylist()
+        batch = records if rejected else records.select(COLUMNS[state])
         start = 0
         for locale, rows in Counter(locales).items():
             self._waiting.setdefault((state, locale), []).append(batch.slice(start, rows))
@@ -123,19 +129,24 @@ def _rejects(judged: Judged, lines: Lines, origin: Origin) -> pa.RecordBatch:
         "raw_format": [lines.formats[i] for i in rows],
         "source_file": origin.files.take(pa.array(rows)),
     }
-    return _batch(values)
+    return as_batch(values)
 
 
-def _batch(columns: dict[str, Any]) -> pa.RecordBatch:
-    fields = [SCHEMA.field(name) for name in columns]
-    return pa.record_batch(list(map(as_array, columns.values(), [field.type for field in fields])), schema=pa.schema(fields))
+def _by_locale(rows: Iterable[int], judged: Judged) -> list[int]:
+    return sorted(rows, key=judged.columns["locale"].__getitem__)
 
 
-def _add_hashes(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
-    for name, hashed in (("content_hash", hash_contents), ("text_hash", hash_texts)):
-        if name in names:
-            batch = batch.append_column(SCHEMA.field(name), hex_array(hashed(batch)))
-    return batch
+def _complete(listings: pa.RecordBatch, judged: Judged, rows: Sequence[int]) -> pa.RecordBatch:
+    """Listings with the columns that are made here."""
+    made = as_batch({name: [judged.columns[name][i] for i in rows] for name in MADE})
+    for name in MADE:
+        listings = _put(listings, name, made.column(name))
+    return _put(listings, "text_hash", hex_array(hash_texts(listings)))
+
+
+def _put(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.RecordBatch:
+    at = batch.schema.get_field_index(name)
+    return batch.append_column(SCHEMA.field(name), values) if at < 0 else batch.set_column(at, SCHEMA.field(name), values)
 
 
 def _stats(table: pa.Table) -> dict[str, object]:

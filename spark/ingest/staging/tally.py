@@ -17,11 +17,12 @@ class Tally:
     listings: int = 0
     tombstones: int = 0
     rejected: int = 0
+    known: int = 0  # of the listings, those whose content ``listings`` has
     reasons: Counter[str] = field(default_factory=Counter)
     repairs: Counter[str] = field(default_factory=Counter)  # good records, by repair
     repaired_fields: Counter[str] = field(default_factory=Counter)  # good records, by FIELD:REPAIR
     damaged_fields: Counter[str] = field(default_factory=Counter)  # good records, by FIELD:WARNING
-    languages: Counter[str] = field(default_factory=Counter)  # listings, by language
+    languages: Counter[str] = field(default_factory=Counter)  # listings that are not known, by language
     locales: set[str] = field(default_factory=set)  # known ones, of good records and of rejects whose locale could be read
     # Rejects whose key could not be made out, by the locale that they may be of: their own where it is a known one.
     unknown_keys: Counter[str] = field(default_factory=Counter)
@@ -32,6 +33,7 @@ class Tally:
         rows = len(columns["locale"])
         self.rejected += len(verdicts)
         self.tombstones += len(judged.tombstones)
+        self.known += len(judged.known)
         self.listings += rows - len(verdicts) - len(judged.tombstones)
         for i, verdict in verdicts.items():
             self.reasons.update(verdict.reasons)
@@ -49,7 +51,7 @@ class Tally:
         ):
             counted.update(name for i, names in found.items() if i not in verdicts for name in names)
         self.languages.update(columns["language"])
-        self.languages -= Counter(columns["language"][i] for i in judged.tombstones | verdicts.keys())
+        self.languages -= Counter(columns["language"][i] for i in judged.tombstones | verdicts.keys() | judged.known)
         self.locales |= set(columns["locale"]) & LOCALES.keys()
 
     def add(self, other: "Tally") -> None:
@@ -57,6 +59,7 @@ class Tally:
         self.listings += other.listings
         self.tombstones += other.tombstones
         self.rejected += other.rejected
+        self.known += other.known
         self.reasons += other.reasons
         self.repairs += other.repairs
         self.repaired_fields += other.repaired_fields

@@ -18,11 +18,13 @@ from m5model.feeds.records import add_constants
 from m5model.feeds.splits import Split, read_split
 from schemas.errors import M5Error
 from spark.delta.data_files import DataFile
-from spark.ingest.judging.judge import judge_lines
+from spark.ingest.judging.judge import add_languages, judge_contents
 from spark.ingest.judging.rules import Limits
 from spark.ingest.reading.lines import JSON, Lines, Origin
 from spark.ingest.staging.accounts import FileTallies
+from spark.ingest.staging.contents import hash_contents_of
 from spark.ingest.staging.keys import hash_keys
+from spark.ingest.staging.known_contents import ContentFiles, open_known_contents
 from spark.ingest.staging.staged_files import StagedFiles
 from spark.ingest.staging.tally import Tally
 
@@ -59,21 +61,27 @@ def judge_batches(
     ingested_at: datetime,
     limits: Limits,
     tallies: FileTallies | None = None,
+    stored_files: ContentFiles | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Judges, counts and writes batches to the staging table at ``path``. Returns TASK_ROWS.
 
+    Of listings whose content is in ``stored_files``, only key, time and origin are written.
+
     A file that cannot be read ends the task with a report of that alone: an exception would have Spark try it again.
     """
-    staged, tally, tallies = StagedFiles(path, run_id, ingested_at), Tally(), FileTallies() if tallies is None else tallies
+    tally, tallies = Tally(), FileTallies() if tallies is None else tallies
+    staged = StagedFiles(path, run_id, ingested_at)
+    stored = None if stored_files is None else open_known_contents(stored_files)
     files: list[DataFile] = []
     error = ""
     gc.disable()  # records hold no cycles, and looking for some takes a third of the time
     try:
         for lines, origin in batches:
-            judged = judge_lines(lines, limits)
+            contents = hash_contents_of(judge_contents(lines, limits), origin)
+            judged = add_languages(contents.judged, contents.find_known(stored))
             tally.count(judged)
             tallies.count_records(judged, lines, origin)
-            files += staged.add(judged, lines, origin)
+            files += staged.add(judged, lines, contents)
             hashes = hash_keys(judged.good("locale"), judged.good("item_id"))
             yield pa.record_batch([pa.nulls(len(hashes), pa.string()), hashes], schema=TASK_ROWS)
         files += staged.write()
