@@ -88,7 +88,7 @@ def add_languages(judged: Judged, known: frozenset[int] = frozenset()) -> Judged
     )
     found = find_warnings(columns["locale"], languages, columns["title"], confidences)
     warnings = [[*one, *two] if one and two else one or two for one, two in zip(found, columns["warnings"], strict=True)]
-    changed = {"language": languages, "language_confidence": confidences, "warnings": warnings}
+    changed: dict[str, list[Any]] = {"language": languages, "language_confidence": confidences, "warnings": warnings}
     return replace(judged, columns={**columns, **changed}, known=known)
 
 

@@ -1,7 +1,8 @@
 """The columns of a batch of judged records that a feed brings, as Arrow, and the hashes of the good ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -51,7 +52,7 @@ def hash_contents_of(judged: Judged, origin: Origin) -> Contents:
     return Contents(judged, columns, origin, hash_contents(columns))
 
 
-def as_batch(columns: dict[str, Sequence[object]]) -> pa.RecordBatch:
+def as_batch(columns: Mapping[str, Any]) -> pa.RecordBatch:
     """Columns of the staging table."""
     fields = [SCHEMA.field(name) for name in columns]
     return pa.record_batch(list(map(as_array, columns.values(), [field.type for field in fields])), schema=pa.schema(fields))
