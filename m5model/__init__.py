@@ -13,6 +13,7 @@ Importing it loads nothing heavy: numpy, onnxruntime and tokenizers come with th
 ``finetune``, ``distill`` and ``export``. Once it is imported, ``transformers.AutoModel`` opens teachers, too.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ __all__ = ["MadeBundle", "distill", "encode", "encode_async", "export", "finetun
 __version__ = "0.1.0"
 
 register_when_asked()
+# Must be set before onnxruntime is imported, which else keeps an id of the machine in the home folder and sends figures of its use.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:

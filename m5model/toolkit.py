@@ -14,6 +14,7 @@ import numpy as np
 from m5model.bundles.find import find_bundle, open_bundle
 from m5model.runtime.encoder import Encoder, read_model
 from schemas.bundle import BundleManifest, Precision
+from schemas.checks import is_whole, require
 from schemas.errors import ConfigurationError, ModelInputError
 from schemas.space import ComparableSpaces
 from schemas.workspace import Workspace
@@ -149,7 +150,8 @@ def finetune(
     names), or, without either, from the training set's own texts (masked language modelling). ``steps`` are optimiser steps,
     ``training_set`` is NAME or NAME/VERSION, else the newest. Killed and called again with the same arguments, it goes on.
 
-    Raises ConfigurationError for names that there are not, GateRefusedError where a task got no better on held-out rows.
+    Raises ConfigurationError for names that there are not and for less than one step or task, GateRefusedError where a task got
+    no better on held-out rows.
     """
     from m5model.bundles.sources import open_source
     from m5model.data.set_versions import find_training_set
@@ -161,6 +163,8 @@ def finetune(
         raise ConfigurationError(
             "pairs and tasks are both given", next_step="give one; the task duplicates learns from pairs, too"
         )
+    rules = {f"steps is {steps!r}, expected 1 or more": is_whole(steps, 1), "tasks is empty": tasks is None or bool(tasks)}
+    require("fine-tuning", rules)
     place = Workspace.resolve(workspace)
     source = open_source(place, os.fspath(bundle))
     found = open_training_set(find_training_set(place, training_set), source.rendering)

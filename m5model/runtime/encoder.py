@@ -23,6 +23,7 @@ from m5model.runtime.inputs import iterate_rows
 from m5model.runtime.rendering import Rendering, render
 from m5model.runtime.tokens import TokenizedTexts, open_tokenizer, token_ids, tokenize
 from schemas.bundle import EXECUTOR_GRAPHS, TOKENIZER_FILE, BundleManifest, Precision
+from schemas.checks import is_whole, require
 from schemas.errors import ConfigurationError, ModelInputError
 from schemas.space import ComparableSpaces, SameSpace
 
@@ -69,7 +70,8 @@ class Encoded:
 
 
 def read_model(folder: Path, manifest: BundleManifest, precision: Precision) -> ModelBytes:
-    """The files of an opened bundle that executors need."""
+    """The files of an opened bundle that executors need. Raises ConfigurationError for a precision that it lacks."""
+    require("the model", {f"precision is {precision!r}, expected {' or '.join(EXECUTOR_GRAPHS)}": precision in EXECUTOR_GRAPHS})
     graph = next((name for name in EXECUTOR_GRAPHS[precision] if name in manifest.files), None)
     if graph is None:
         raise ConfigurationError(
@@ -97,10 +99,13 @@ def require_comparable(model: ModelBytes, *space_ids: str) -> None:
 class Encoder:
     """One session, used by ``threads`` threads at once (onnxruntime lets go of the interpreter lock while it computes).
 
-    It may be used from several threads, after a fork, and where a pickle of it was sent.
+    It may be used from several threads, after a fork, and where a pickle of it was sent. Raises ConfigurationError for fewer
+    than one thread or token.
     """
 
     def __init__(self, model: ModelBytes, *, threads: int = 1, token_budget: int = DEFAULT_TOKEN_BUDGET) -> None:
+        numbers = {"threads": threads, "token_budget": token_budget}
+        require("the encoder", {f"{name} is {one!r}, expected 1 or more": is_whole(one, 1) for name, one in numbers.items()})
         self.space_id = model.space_id
         self.same_space = model.same_space
         self.dimensions = model.hidden_size
@@ -253,7 +258,7 @@ def _prepare_process() -> None:
 
     By default it grows by powers of two: with two threads that was 80 MB more for student-70m, and no faster.
     """
-    onnxruntime.disable_telemetry_events()  # nothing of what is encoded, or how often, leaves the machine
+    onnxruntime.disable_telemetry_events()  # m5model switches it off, but somebody may have imported onnxruntime before
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )

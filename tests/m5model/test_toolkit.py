@@ -91,6 +91,22 @@ def test_fine_tuning_learns_from_pairs_from_tasks_or_from_texts(trained) -> None
         m5model.finetune(trained.teacher.id, pairs="a", tasks={"brand": "b"}, steps=1, workspace=trained.workspace.root)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda folder: m5model.load(folder, "int4"), "precision is 'int4', expected int8 or fp32"),
+        (lambda folder: m5model.load(folder, threads=0), "threads is 0, expected 1 or more"),
+        (lambda folder: m5model.load(folder, threads=1.5), "threads is 1.5, expected 1 or more"),
+        (lambda folder: m5model.finetune(folder, steps=0), "steps is 0, expected 1 or more"),
+        (lambda folder: m5model.finetune(folder, tasks={}, steps=1), "tasks is empty"),
+        (lambda folder: m5model.finetune(folder, steps=1, device="tpu", workspace=str(folder.parents[1])), "device is 'tpu'"),
+    ],
+)
+def test_settings_that_there_are_not_are_named_before_anything_is_computed(trained, call, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        call(trained.student_folder)
+
+
 def test_the_folder_export_and_the_function_export_share_their_name() -> None:
     import m5model.export.parity
 

@@ -31,6 +31,8 @@ if child == 0:
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
+ENCODE = "import sys, m5model; m5model.load(sys.argv[1]).encode(['lamp'])"
+
 
 @pytest.fixture(scope="module")
 def encoder(trained) -> Encoder:
@@ -123,3 +125,11 @@ def test_a_table_gives_one_vector_a_row_and_an_empty_list_none(encoder: Encoder)
     vectors = encoder.encode(pa.table({"title": ["a", "b", "c"], "price": [1, 2, 3]}))
     assert np.array_equal(vectors, encoder.encode(["a", "b", "c"]))
     assert encoder.encode([]).shape == (0, encoder.dimensions)
+
+
+def test_encoding_leaves_nothing_in_the_home_folder(trained, tmp_path) -> None:
+    # Where CI is set, onnxruntime keeps nothing by itself.
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    command = [sys.executable, "-c", ENCODE, str(trained.student_folder)]
+    subprocess.run(command, check=True, timeout=LIMIT_S, env={**environment, "HOME": str(tmp_path)})
+    assert not list(tmp_path.rglob("*"))
