@@ -26,7 +26,7 @@ __all__ = ["MadeBundle", "distill", "encode", "encode_async", "export", "finetun
 __version__ = "0.1.0"
 
 register_when_asked()
-# Must be set before onnxruntime is imported: else it keeps an id of the machine in the home folder and sends figures of its use.
+# Before onnxruntime is imported: else it keeps an id of the machine in the home folder and sends figures of its use.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
