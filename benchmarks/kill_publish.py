@@ -32,7 +32,6 @@ from pyspark.sql import SparkSession
 from m5model.features.publications import read_publications
 from m5model.training.progress import say
 from schemas.workspace import Workspace
-from spark.delta.rewrite import STAGED
 from spark.features.registry import load_recipes
 from spark.features.settings import FeatureSettings
 from spark.setup.session import build_session
@@ -156,8 +155,8 @@ def leftovers(workspace: Workspace) -> list[str]:
         known = {
             Path(file).name for v in range(table.version() + 1) for file in DeltaTable(str(log.parent), version=v).file_uris()
         }
-        found += [str(file) for file in log.parent.glob("m5-*.parquet") if file.name not in known]
-        found += [str(folder) for folder in log.parent.glob(STAGED)]
+        found += [str(file) for file in log.parent.rglob("m5-*.parquet") if file.name not in known]
+        found += [str(file) for file in log.parent.rglob(".m5-*")]
     return found
 
 

@@ -3,7 +3,7 @@
 The log names the files of each version, so rows of the files that both have need not be looked at.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -16,6 +16,7 @@ from pyspark.sql.types import StructType
 
 from m5model.files import storage
 from m5model.files.delta import open_delta
+from spark.delta.data_files import DataFile
 
 # Look-ups wait for the storage, not for a core.
 LOOK_UPS_AT_ONCE = 16
@@ -24,37 +25,51 @@ UNREADABLE_FEATURES = {"deletionVectors", "columnMapping"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChangedFiles:
-    """Holds paths relative to the table."""
+class TwoVersions:
+    """Holds the data files of a table at an older and at a newer version."""
 
-    removed: tuple[str, ...]  # only in the older version
-    added: tuple[str, ...]  # only in the newer one
+    path: str
+    older: tuple[DataFile, ...]
+    newer: tuple[DataFile, ...]
+
+    @property
+    def removed(self) -> list[DataFile]:
+        """Files that only the older version has."""
+        return _without(self.older, self.newer)
+
+    @property
+    def added(self) -> list[DataFile]:
+        """Files that only the newer version has."""
+        return _without(self.newer, self.older)
 
 
-def find_changed_files(path: str, older: int, newer: int) -> ChangedFiles | None:
-    """The files that only one of the versions has; None where rows of the older one cannot be read any more."""
-    if older == newer:
-        return ChangedFiles(removed=(), added=())
+def compare_versions(path: str, older: int, newer: int) -> TwoVersions | None:
+    """The files of both versions; None where rows of the older one cannot be read any more."""
     tables = [_open_version(path, version) for version in (older, newer)]
     if any(table is None or not _holds_whole_rows(table) for table in tables):
         return None
-    before, after = ({*file_sizes(table)} for table in tables if table is not None)
-    changed = ChangedFiles(removed=tuple(sorted(before - after)), added=tuple(sorted(after - before)))
-    return changed if _all_exist(path, changed.removed) else None
+    before, after = (tuple(list_data_files(table)) for table in tables if table is not None)
+    found = TwoVersions(path=path, older=before, newer=after)
+    return found if _all_exist(path, [file.path for file in found.removed]) else None
+
+
+def _without(files: Sequence[DataFile], others: Sequence[DataFile]) -> list[DataFile]:
+    names = {file.path for file in others}
+    return sorted((file for file in files if file.path not in names), key=lambda file: file.path)
 
 
 def can_be_read(path: str, version: int) -> bool:
     """Whether the log knows the version and no file of it was deleted."""
     table = _open_version(path, version)
-    return table is not None and _holds_whole_rows(table) and _all_exist(path, file_sizes(table))
+    return table is not None and _holds_whole_rows(table) and _all_exist(path, [file.path for file in list_data_files(table)])
 
 
-def read_files(spark: SparkSession, path: str, files: Sequence[str], schema: StructType) -> DataFrame:
+def read_files(spark: SparkSession, path: str, files: Sequence[DataFile], schema: StructType) -> DataFrame:
     """The columns of ``schema``, of rows of data files of the table; a column that a file lacks is null."""
     if not files:
         return spark.createDataFrame([], schema)
     reader = spark.read.schema(schema).option("basePath", path)
-    return reader.parquet(*(f"{path}/{file}" for file in files))
+    return reader.parquet(*(f"{path}/{file.path}" for file in files))
 
 
 def _open_version(path: str, version: int) -> DeltaTable | None:
@@ -73,11 +88,19 @@ def _holds_whole_rows(table: DeltaTable) -> bool:
     return not (has_vectors or has_mapping) and not features & UNREADABLE_FEATURES
 
 
-def file_sizes(table: DeltaTable) -> dict[str, int]:
-    """Bytes of every file of the table, by its path relative to the table."""
+def list_data_files(table: DeltaTable) -> list[DataFile]:
+    """The files of the table at the version that it was opened at."""
     actions = pa.table(table.get_add_actions())
-    paths = map(unquote, actions.column("path").to_pylist())
-    return dict(zip(paths, actions.column("size_bytes").to_pylist(), strict=True))
+    partitions = actions["partition"].to_pylist() if "partition" in actions.column_names else [{}] * actions.num_rows
+    rows = zip(*(actions[name].to_pylist() for name in ("path", "size_bytes", "modification_time")), partitions, strict=True)
+    return [
+        DataFile(path=unquote(path), partition=_as_text(values), size=size, modified=modified, stats={})
+        for path, size, modified, values in rows
+    ]
+
+
+def _as_text(values: Mapping[str, object]) -> dict[str, str | None]:
+    return {name: None if value is None else str(value) for name, value in values.items()}
 
 
 def _all_exist(path: str, files: Collection[str]) -> bool:

@@ -2,12 +2,15 @@
 
 import json
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from m5model.files.delta import open_delta
 from m5model.files.delta_log import list_versions, read_commit
 from schemas.canonical import canonical_json
-from spark.delta.changed_files import can_be_read
+from spark.delta.changed_files import can_be_read, list_data_files
+from spark.delta.data_rows import write_rows
+from spark.delta.rewrite import add_action, clear_leftovers, commit_files, name_prefix
 from spark.delta.tables import replace_table
 
 # A week, as Delta keeps files by default. Of what is older, another version is made from scratch when it is wanted.
@@ -26,6 +29,16 @@ def write_named(rows: DataFrame, path: str, name: str) -> int:
     """Replace the table, and return the version that this makes."""
     replace_table(rows, path, {}, name)
     return list_versions(path)[-1]
+
+
+def rewrite_named(path: str, version: int, rows: pa.Table, name: str) -> int:
+    """Replace all rows of that version, and return the version that this makes."""
+    clear_leftovers(path, version + 1)
+    table = open_delta(path, version)
+    written = write_rows(path, name_prefix(version + 1), rows)
+    added = [add_action(written)] if written else []
+    commit_files(table, path, added, [file.path for file in list_data_files(table)], name)
+    return version + 1
 
 
 def drop_old_files(path: str) -> None:

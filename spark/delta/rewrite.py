@@ -6,27 +6,25 @@ table is by then. Here the commit is made only where the table is still at the v
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
-from uuid import uuid4
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql import SparkSession
 
 from m5model.files import storage
 from m5model.files.delta import open_delta
 from schemas.errors import ConfigurationError
-from spark.delta.changed_files import file_sizes, read_files
+from spark.delta.changed_files import list_data_files
+from spark.delta.data_files import DataFile
+from spark.delta.data_rows import WrittenFile, join_keys, run_tasks, write_rows
+from spark.delta.rewritten_files import Pieces, rewrite_files
 
-# A file below this size is written anew with the others, so that small changes leave no trail of small files.
+# Files below this size are written anew with others, so that small changes leave no trail of small files.
 SMALL_FILE = 8 << 20  # bytes
-STAGED = "_m5_rewrite"  # of the table's folder: readers and VACUUM pass by what begins so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,24 +33,46 @@ class Rewrite:
 
     path: str
     version: int  # of the table, that the change was worked out from
-    keys: DataFrame  # rows with one of these keys go
+    keys: pa.Table  # rows with one of these keys go
     on: tuple[tuple[str, ...], ...]  # columns of the table that the columns of ``keys`` are compared with, in turn
-    rows: DataFrame  # these come, with the columns of the table
+    rows: pa.Table  # these come, with the columns of the table
 
 
-def rewrite_rows(change: Rewrite, metadata: str) -> int:
+def rewrite_rows(spark: SparkSession, change: Rewrite, metadata: str) -> int:
     """Commit the change with the user metadata; returns the files written anew.
 
     Raises ConfigurationError where another writer changed the table meanwhile; nothing is committed then.
     """
-    table = open_delta(change.path, change.version)
-    sizes = file_sizes(table)
-    small = {file for file, size in sizes.items() if size < SMALL_FILE}
-    touched = sorted(small | _files_of_keys(change, list(sizes)))
-    _clear_leftovers(change)
-    commit_files(table, change.path, _write_files(change, touched), touched, metadata)
-    storage.delete_folder(f"{change.path}/{STAGED}")
-    return len(touched)
+    table, prefix = open_delta(change.path, change.version), name_prefix(change.version + 1)
+    clear_leftovers(change.path, change.version + 1)
+    groups = group_files(list_data_files(table))
+    keys = join_keys(change.keys, change.keys.column_names)
+    pieces = Pieces(path=change.path, prefix=prefix, schema=change.rows.schema, keys=keys, on=change.on)
+    outcomes = run_tasks(spark, groups, rewrite_files, pieces)
+    done = [(group, written) for group, (is_rewritten, written) in zip(groups, outcomes, strict=True) if is_rewritten]
+    new = write_rows(change.path, prefix, change.rows)
+    added = [add_action(file) for file in (new, *(written for _, written in done)) if file]
+    removed = [file.path for group, _ in done for file in group]
+    commit_files(table, change.path, added, removed, metadata)
+    return len(removed)
+
+
+def group_files(files: Sequence[DataFile]) -> list[tuple[DataFile, ...]]:
+    """Files that become one: small ones, as many as make no more than one small file."""
+    groups: list[tuple[DataFile, ...]] = []
+    for file in sorted(files, key=lambda file: (-file.size, file.path)):
+        sizes = (sum(one.size for one in group) for group in groups)
+        fitting = [place for place, size in enumerate(sizes) if size + file.size <= SMALL_FILE]
+        if fitting:
+            groups[fitting[0]] += (file,)
+        else:
+            groups.append((file,))
+    return groups
+
+
+def add_action(file: WrittenFile, partition: Mapping[str, str] | None = None) -> AddAction:
+    """What a commit says of a new file."""
+    return AddAction(file.path, file.size, dict(partition or {}), _now(), True, json.dumps({"numRecords": file.rows}))
 
 
 def commit_files(table: DeltaTable, path: str, added: Sequence[AddAction], removed: Sequence[str], metadata: str) -> None:
@@ -97,52 +117,13 @@ def _now() -> int:
     return int(time.time() * 1000)
 
 
-def _files_of_keys(change: Rewrite, files: Sequence[str]) -> set[str]:
-    """The files that hold a row with one of the keys: reads key columns alone."""
-    columns = {name for names in change.on for name in names}
-    schema = StructType([field for field in change.rows.schema.fields if field.name in columns])
-    rows = read_files(change.rows.sparkSession, change.path, files, schema)
-    rows = rows.select("*", F.col("_metadata.file_name").alias("file")) if files else rows.withColumn("file", F.lit(""))
-    found = [_matching(rows, change.keys, names, "left_semi").select("file").distinct().collect() for names in change.on]
-    names = {file.rpartition("/")[2]: file for file in files}
-    return {names[unquote(row["file"])] for rows_found in found for row in rows_found}
+def name_prefix(version: int) -> str:
+    """How names of files begin that the commit of that version adds."""
+    return f"m5-{version:020d}-"
 
 
-def _matching(rows: DataFrame, keys: DataFrame, names: tuple[str, ...], how: str) -> DataFrame:
-    return rows.join(F.broadcast(keys.toDF(*names)), list(names), how)
-
-
-def _write_files(change: Rewrite, touched: Sequence[str]) -> list[AddAction]:
-    """Write the touched files without the rows that go and with those that come."""
-    kept = read_files(change.rows.sparkSession, change.path, touched, change.rows.schema)
-    for names in change.on:
-        kept = _matching(kept, change.keys, names, "left_anti")
-    rows = kept.select(*change.rows.columns).unionByName(change.rows)
-    staged = f"{change.path}/{STAGED}"
-    rows.coalesce(max(1, len(touched))).write.mode("overwrite").parquet(staged)
-    return list(_adopt(change, [name for name in storage.list_files(staged) if name.endswith(".parquet")]))
-
-
-def _adopt(change: Rewrite, names: Sequence[str]) -> Iterator[AddAction]:
-    """Move the staged files that have rows among the table's."""
-    staged = [f"{change.path}/{STAGED}/{name}" for name in names]
-    for source, size in zip(staged, storage.file_sizes(staged), strict=True):
-        with storage.open_input(source) as file:
-            rows = pq.read_metadata(file).num_rows
-        if rows:
-            target = f"{_prefix(change)}{uuid4()}.snappy.parquet"
-            storage.move_file(source, f"{change.path}/{target}")
-            yield AddAction(target, size, {}, _now(), True, json.dumps({"numRecords": rows}))
-
-
-def _prefix(change: Rewrite) -> str:
-    """How names of files begin that the commit of the next version adds."""
-    return f"m5-{change.version + 1:020d}-"
-
-
-def _clear_leftovers(change: Rewrite) -> None:
-    """Delete what a run left that was killed before its commit: no version refers to it."""
-    storage.delete_folder(f"{change.path}/{STAGED}")
-    for name in storage.list_files(change.path):
-        if name.startswith(_prefix(change)):
-            storage.delete_file(f"{change.path}/{name}")
+def clear_leftovers(path: str, version: int) -> None:
+    """Delete what a run left that was killed before it committed that version: no version refers to it."""
+    for name in storage.list_files(path):
+        if name.rpartition("/")[2].lstrip(".").startswith(name_prefix(version)):
+            storage.delete_file(f"{path}/{name}")

@@ -105,7 +105,9 @@ def read_table(spark: SparkSession, path: str, *, made_by: str, version: int | N
     return reader.load(path)
 
 
-def replace_table(rows: DataFrame, path: str, properties: Mapping[str, str], metadata: str) -> None:
+def replace_table(
+    rows: DataFrame, path: str, properties: Mapping[str, str], metadata: str, *, partition_by: Sequence[str] = ()
+) -> None:
     """Replace rows, schema and properties of the table in one commit, with that user metadata.
 
     Readers see the old table or the new one, never rows under another's properties.
@@ -113,6 +115,8 @@ def replace_table(rows: DataFrame, path: str, properties: Mapping[str, str], met
     writer = rows.writeTo(_quote(path)).using("delta").option("userMetadata", metadata)
     for name, value in {**READABLE_EVERYWHERE, **properties}.items():
         writer = writer.tableProperty(name, value)
+    if partition_by:
+        writer = writer.partitionedBy(*map(F.col, partition_by))
     writer.createOrReplace()
 
 

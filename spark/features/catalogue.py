@@ -25,14 +25,14 @@ def read_source(spark: SparkSession, workspace: Workspace, source: FeatureSource
 
 
 def join_vectors(listings: DataFrame, embeddings: DataFrame, columns: Sequence[str], *, broadcast: bool = False) -> DataFrame:
-    """The listings that have a vector: locale, item_id, ``columns`` of the listing, space_id, vector.
+    """The listings that have a vector: locale, item_id, ``columns`` of the listing, space_id, vector, and
+    the bucket that it lies in, where the embeddings say it.
 
     ``broadcast``: every task gets the listings, where they are few enough, so that vectors need not be shuffled.
     """
+    vectors = [name for name in ("locale", "item_id", "space_id", "vector", "bucket") if name in embeddings.columns]
     described = listings.select("locale", "item_id", *columns)
-    return embeddings.select("locale", "item_id", "space_id", "vector").join(
-        F.broadcast(described) if broadcast else described, ["locale", "item_id"]
-    )
+    return embeddings.select(*vectors).join(F.broadcast(described) if broadcast else described, ["locale", "item_id"])
 
 
 def conform(rows: DataFrame, view: FeatureView) -> DataFrame:

@@ -1,13 +1,19 @@
 """Finds the listings by which two sources of feature views differ: inserted, changed, deleted.
 
-The tables' logs name the files that only one of the two versions has; rows of those alone are compared.
+The tables' logs name the files that only one of the two versions has; rows of those alone are compared. What changed is then
+held by the driver: MOST_KEYS bounds it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from itertools import chain
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import MapType, StructType
@@ -16,40 +22,56 @@ from schemas.embedding import EMBEDDINGS
 from schemas.listing import LISTINGS
 from schemas.tables import Table
 from schemas.workspace import Workspace
-from spark.delta.changed_files import ChangedFiles, find_changed_files, read_files
+from spark.delta.changed_files import TwoVersions, compare_versions, read_files
 from spark.delta.log import count_rows
 from spark.delta.tables import spark_schema
-from spark.features.catalogue import join_vectors, read_source
+from spark.features.changed_rows import NEWER, OLDER, catalogue_schemas, read_sides
 from spark.features.publication import FeatureSource
+from spark.vectors.columns import vectors_from_arrow
 
 KEY = ["locale", "item_id"]
 # Of all listings with a vector. Beyond it a view is built whole: by then that costs no more.
 LARGEST_SHARE = 0.2
+# The driver holds two rows of each, and every worker their vectors: 100,000 x 2 x 384 x 4 B = 300 MB.
+MOST_KEYS = 100_000
+# By contract a vector is a function of the text and the space. A row that was written again counts as changed, until its vector
+# says otherwise.
+WRITTEN = ("fingerprint", "embedded_at", "run_id")
+VECTOR = "vector"
+Mask = NDArray[np.bool_]
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListingChanges:
-    """Listings with a vector that differ between an older and a newer source, each once."""
+    """Listings with a vector that may differ between an older and a newer source, each once.
+
+    Shape suffix: K of them. Rows are those of a catalogue (see ``join_vectors``), with the bucket of their vector.
+    """
 
     source: FeatureSource  # the older one
-    rows: DataFrame  # locale, item_id, and ``older`` and ``newer``: its columns and vector there, null where it is not there
-    columns: tuple[str, ...]  # columns of listings that were compared
-    count: int
+    files: Mapping[str, TwoVersions]  # of the tables of listings and of embeddings
+    listings: pa.Table  # K keys: locale, item_id
+    older_rows: pa.Table
+    newer_rows: pa.Table
+    older_K: Places  # the row of each in ``older_rows``; -1 where it was not there
+    newer_K: Places
+    differs: Mapping[str, Mask]  # by column that was compared, ``vector`` too
 
-    def keys(self, columns: Sequence[str]) -> DataFrame:
+    def keys(self, columns: Sequence[str]) -> pa.Table:
         """Locale, item_id of the listings that differ in one of ``columns`` or in their vector."""
-        return self._of(columns).select(*KEY)
+        return self.listings.filter(pa.array(self._changed(columns)))
 
-    def newer(self, columns: Sequence[str]) -> DataFrame:
-        """The same listings as they are now, as rows of a catalogue; see ``join_vectors``."""
-        return _unpack(self._of(columns), "newer")
+    def newer(self, columns: Sequence[str]) -> pa.Table:
+        """The same listings as they are now."""
+        return _take(self.newer_rows, self.newer_K[self._changed(columns)], columns)
 
-    def older(self, columns: Sequence[str]) -> DataFrame:
+    def older(self, columns: Sequence[str]) -> pa.Table:
         """The same listings as they were."""
-        return _unpack(self._of(columns), "older")
+        return _take(self.older_rows, self.older_K[self._changed(columns)], columns)
 
-    def _of(self, columns: Sequence[str]) -> DataFrame:
-        return self.rows.where(~_is_same([*columns, "vector"], self.rows.schema))
+    def _changed(self, columns: Sequence[str]) -> Mask:
+        return reduce(np.logical_or, (self.differs[name] for name in (*columns, VECTOR)))
 
 
 def find_changes(
@@ -61,32 +83,34 @@ def find_changes(
     *,
     follow_from: int = 0,
 ) -> ListingChanges | str:
-    """The changes, held by the executors; or the reason why they cannot be found, or are not worth it.
+    """The changes; or the reason why they cannot be found, or are not worth it.
 
     Changes of a catalogue of fewer than ``follow_from`` listings are not.
     """
-    files = _changed_files(workspace, older, newer)
-    if isinstance(files, str):
-        return files
-    keys = _changed_keys(spark, workspace, newer.space_id, files, columns).localCheckpoint()
-    count, total = keys.count(), count_rows(workspace.table(EMBEDDINGS.name))
-    if count and total < follow_from:
+    versions = _compare_versions(workspace, older, newer)
+    if isinstance(versions, str):
+        return versions
+    total = count_rows(workspace.table(EMBEDDINGS.name))
+    if total < follow_from:
         return f"of {total} listings building whole takes no longer (--follow-from)"
-    if count > LARGEST_SHARE * total:
-        return f"{count} of {total} listings changed, which is more than {LARGEST_SHARE:.0%}"
-    before, after = (_read_side(spark, workspace, source, keys, columns) for source in (older, newer))
-    both = before.withColumnRenamed("row", "older").join(after.withColumnRenamed("row", "newer"), KEY, "full_outer")
-    return ListingChanges(source=older, rows=both.localCheckpoint(), columns=tuple(columns), count=count)
+    most = min(MOST_KEYS, int(LARGEST_SHARE * total))
+    keys = _changed_keys(spark, newer.space_id, versions, columns, WRITTEN)
+    if len(keys) > most:
+        keys = _changed_keys(spark, newer.space_id, versions, columns, (VECTOR,))
+    if len(keys) > most:
+        return f"{len(keys)} of {total} listings changed, which is more than {min(LARGEST_SHARE, most / total):.0%}"
+    sides = read_sides(spark, versions, catalogue_schemas(columns, vectors=True), keys, newer.space_id)
+    return _align(older, versions, keys, sides[OLDER], sides[NEWER], columns)
 
 
-def _changed_files(workspace: Workspace, older: FeatureSource, newer: FeatureSource) -> dict[str, ChangedFiles] | str:
+def _compare_versions(workspace: Workspace, older: FeatureSource, newer: FeatureSource) -> dict[str, TwoVersions] | str:
     versions = {
         LISTINGS.name: (older.listings_version, newer.listings_version),
         EMBEDDINGS.name: (older.embeddings_version, newer.embeddings_version),
     }
     found = {}
     for name, (before, after) in versions.items():
-        files = find_changed_files(workspace.table(name), before, after)
+        files = compare_versions(workspace.table(name), before, after)
         if files is None:
             return f"version {before} of {name} cannot be read any more"
         found[name] = files
@@ -94,25 +118,25 @@ def _changed_files(workspace: Workspace, older: FeatureSource, newer: FeatureSou
 
 
 def _changed_keys(
-    spark: SparkSession, workspace: Workspace, space_id: str, files: dict[str, ChangedFiles], columns: Sequence[str]
-) -> DataFrame:
+    spark: SparkSession, space_id: str, versions: Mapping[str, TwoVersions], columns: Sequence[str], written: Sequence[str]
+) -> pa.Table:
     """Keys whose row in one of the tables is not what it was, whether or not the other table has one for it."""
-    listings = _compare(spark, workspace, LISTINGS, files[LISTINGS.name], columns, F.lit(True))
-    in_space = F.col("space_id") == space_id
-    embeddings = _compare(spark, workspace, EMBEDDINGS, files[EMBEDDINGS.name], ["vector"], in_space)
-    return listings.unionByName(embeddings).distinct()
+    listings = _compare(spark, LISTINGS, versions[LISTINGS.name], columns, F.lit(True))
+    embeddings = _compare(spark, EMBEDDINGS, versions[EMBEDDINGS.name], written, F.col("space_id") == space_id)
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(lambda keys: keys.toArrow(), (listings, embeddings))
+        both = pa.concat_tables(found)
+    return both.group_by(KEY).aggregate([])
 
 
-def _compare(
-    spark: SparkSession, workspace: Workspace, table: Table, files: ChangedFiles, columns: Sequence[str], where: Column
-) -> DataFrame:
+def _compare(spark: SparkSession, table: Table, versions: TwoVersions, columns: Sequence[str], where: Column) -> DataFrame:
     """Keys whose row is in one side's files only, or is another there than here."""
     named = [*KEY, *columns, *(["space_id"] if table is EMBEDDINGS else [])]
     schema = StructType([field for field in spark_schema(table).fields if field.name in named])
     digest = _digest(columns, schema).alias("digest")
     sides = (
-        read_files(spark, workspace.table(table.name), paths, schema).where(where).select(*KEY, digest)
-        for paths in (files.removed, files.added)
+        read_files(spark, versions.path, files, schema).where(where).select(*KEY, digest)
+        for files in (versions.removed, versions.added)
     )
     rows = reduce(DataFrame.unionByName, sides).groupBy(*KEY)
     seen = rows.agg(F.count(F.lit(1)).alias("rows"), F.min("digest").alias("least"), F.max("digest").alias("greatest"))
@@ -125,26 +149,64 @@ def _digest(columns: Sequence[str], schema: StructType) -> Column:
     return F.xxhash64(F.lit(0), *chain.from_iterable(values))
 
 
-def _comparable(name: str, schema: StructType, prefix: str = "") -> Column:
-    """The column, as something that can be hashed and compared: a map as its JSON."""
-    column = F.col(f"{prefix}{name}")
+def _comparable(name: str, schema: StructType) -> Column:
+    """The column, as something that can be hashed: a map as its JSON."""
+    column = F.col(name)
     return F.to_json(column) if isinstance(schema[name].dataType, MapType) else column
 
 
-def _read_side(
-    spark: SparkSession, workspace: Workspace, source: FeatureSource, keys: DataFrame, columns: Sequence[str]
-) -> DataFrame:
-    """The catalogue's rows with these keys at a source, each as one struct called ``row``."""
-    listings, embeddings = (rows.join(F.broadcast(keys), KEY, "left_semi") for rows in read_source(spark, workspace, source))
-    joined = join_vectors(listings, embeddings, columns)
-    return joined.select(*KEY, F.struct(*columns, "space_id", "vector").alias("row"))
+def _align(
+    source: FeatureSource,
+    files: Mapping[str, TwoVersions],
+    keys: pa.Table,
+    older: pa.Table,
+    newer: pa.Table,
+    columns: Sequence[str],
+) -> ListingChanges:
+    older_K, newer_K = (_places(keys, rows) for rows in (older, newer))
+    is_there = (older_K >= 0) | (newer_K >= 0)  # not of listings that never had a vector
+    older_K, newer_K = older_K[is_there], newer_K[is_there]
+    both = (older_K >= 0) & (newer_K >= 0)
+    differs = {}
+    for name in (*columns, VECTOR):
+        differs[name] = ~both
+        differs[name][both] = _differ(older[name].take(pa.array(older_K[both])), newer[name].take(pa.array(newer_K[both])))
+    return ListingChanges(
+        source=source,
+        files=files,
+        listings=keys.filter(pa.array(is_there)),
+        older_rows=older,
+        newer_rows=newer,
+        older_K=older_K,
+        newer_K=newer_K,
+        differs=differs,
+    )
 
 
-def _is_same(columns: Sequence[str], schema: StructType) -> Column:
-    fields: StructType = schema["newer"].dataType  # type: ignore[assignment]
-    pairs = ((_comparable(name, fields, "older."), _comparable(name, fields, "newer.")) for name in columns)
-    return reduce(Column.__and__, (before.eqNullSafe(after) for before, after in pairs))
+def _places(keys: pa.Table, rows: pa.Table) -> Places:
+    """Where the row of each key is; -1 where there is none."""
+    place = {key: number for number, key in enumerate(_pairs(rows))}
+    return np.array([place.get(key, -1) for key in _pairs(keys)], np.int64)
 
 
-def _unpack(rows: DataFrame, name: str) -> DataFrame:
-    return rows.where(F.col(name).isNotNull()).select(*KEY, f"{name}.*")
+def _pairs(rows: pa.Table) -> list[tuple[str, str]]:
+    return list(zip(rows["locale"].to_pylist(), rows["item_id"].to_pylist(), strict=True))
+
+
+def _differ(before: pa.ChunkedArray, after: pa.ChunkedArray) -> Mask:
+    if pa.types.is_list(before.type) and pa.types.is_floating(before.type.value_type):
+        return _vectors_differ(before.combine_chunks(), after.combine_chunks())
+    pairs = zip(before.to_pylist(), after.to_pylist(), strict=True)
+    return np.array([one != other for one, other in pairs], bool)
+
+
+def _vectors_differ(before: pa.ListArray, after: pa.ListArray) -> Mask:
+    same_length = pc.equal(pc.list_value_length(before), pc.list_value_length(after)).to_numpy(zero_copy_only=False)
+    if not same_length.all():
+        return np.array([one != other for one, other in zip(before.to_pylist(), after.to_pylist(), strict=True)], bool)
+    return (vectors_from_arrow(before) != vectors_from_arrow(after)).any(axis=1) if len(before) else np.zeros(0, bool)
+
+
+def _take(rows: pa.Table, places_K: Places, columns: Sequence[str]) -> pa.Table:
+    named = list(dict.fromkeys([*KEY, *columns, "space_id", VECTOR, "bucket"]))
+    return rows.select(named).take(pa.array(places_K[places_K >= 0]))

@@ -6,22 +6,27 @@ newer version there already.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from m5model.files.delta import open_delta
 from m5model.files.delta_log import list_versions
+from schemas.embedding import EMBEDDINGS
 from schemas.workspace import Workspace
-from spark.features.catalogue import read_source
+from spark.delta.changed_files import list_data_files
+from spark.delta.data_rows import run_tasks, to_frame
 from spark.features.changes import KEY, ListingChanges
 from spark.features.publication import FeatureSource
 from spark.features.recipe import ViewInputs
 from spark.features.settings import FeatureSettings
 from spark.neighbours import SpaceRows
-from spark.neighbours.follow import ListSizes, Search, VectorChanges, follow_changes
-from spark.neighbours.kept import keep_cells, read_cells
+from spark.neighbours.follow import Search, VectorChanges, follow_changes
+from spark.neighbours.kept import KeptCells, keep_cells, read_cells
+from spark.neighbours.list_rows import ListSizes
+from spark.neighbours.list_scan import Touch, count_by_locale, find_touched
 from spark.neighbours.lists import NeighbourLists, describe_lists, drop_old_versions, find_lists, name_again, write_lists
 from spark.neighbours.search import find_candidates, rank_candidates
 
@@ -38,9 +43,13 @@ class Neighbourhood:
         """A row per neighbour, see spark.neighbours.find_neighbours."""
         return rank_candidates(self.lists.read(spark)).where(F.col("rank") <= self.seen)
 
-    def changed(self, spark: SparkSession) -> DataFrame:
-        """Locale, item_id of the listings whose neighbours are others now."""
-        return self.lists.read(spark).where(F.col("changed_in") > self.older_version).select(*KEY)
+    def touched(self, spark: SparkSession, listings: pa.Table) -> pa.Table:
+        """The lists that are others now, those of ``listings`` (locale, item_id), and those that one of them is in.
+
+        ROWS of spark.neighbours.list_rows, with ``is_moved``: the neighbours that views see are others now.
+        """
+        touch = Touch(path=self.lists.path, listings=listings, older_version=self.older_version, seen=self.seen)
+        return find_touched(spark, self.lists.files(), touch)
 
 
 def search_whole(
@@ -52,7 +61,7 @@ def search_whole(
     """
     spark, search = inputs.catalogue.sparkSession, settings.search
     folder = settings.state_folder(inputs.require_workspace(), source.space_id)
-    vectors = inputs.catalogue.select(*KEY, "space_id", "vector")
+    vectors = _with_bucket(inputs.catalogue).select(*KEY, "space_id", "vector", "bucket")
     cells = keep_cells(folder, vectors, space.by_locale, search)
     lists = find_lists(folder, asdict(source), cells.generation)
     if lists is None:
@@ -72,6 +81,11 @@ def search_again(inputs: ViewInputs, space: SpaceRows, source: FeatureSource, se
     return rank_candidates(found).where(F.col("rank") <= settings.seen)
 
 
+def _with_bucket(catalogue: DataFrame) -> DataFrame:
+    """Lists of vectors that lie in no table of buckets are kept, but cannot be followed."""
+    return catalogue if "bucket" in catalogue.columns else catalogue.withColumn("bucket", F.lit(0))
+
+
 def follow_neighbours(
     spark: SparkSession,
     workspace: Workspace,
@@ -80,7 +94,7 @@ def follow_neighbours(
     changes: ListingChanges,
 ) -> Neighbourhood | str:
     """The neighbours at the newer source; or why they must be searched whole."""
-    folder, search = settings.state_folder(workspace, newer.space_id), settings.search
+    folder = settings.state_folder(workspace, newer.space_id)
     cells = read_cells(folder)
     before = find_lists(folder, asdict(changes.source), settings.cells) if cells else None
     if cells is None or before is None:
@@ -89,10 +103,10 @@ def follow_neighbours(
     if after is None:
         if list_versions(before.path)[-1] != before.version:
             return "the kept neighbours are those of a later source than its own"
-        rows = _count_rows(before.read(spark), changes)
-        if cells.has_outgrown(rows, search):
-            return "a locale has outgrown the cells that its neighbours are searched in"
-        after = _follow(spark, workspace, settings, before, newer, changes, folder, rows)
+        followed = _follow(spark, workspace, settings, cells, before, newer, changes)
+        if isinstance(followed, str):
+            return followed
+        after = followed
         drop_old_versions(after)
     return Neighbourhood(lists=after, older_version=before.version, seen=settings.seen)
 
@@ -101,30 +115,43 @@ def _follow(
     spark: SparkSession,
     workspace: Workspace,
     settings: FeatureSettings,
+    cells: KeptCells,
     before: NeighbourLists,
     newer: FeatureSource,
     changes: ListingChanges,
-    folder: str,
-    rows: Mapping[str, int],
-) -> NeighbourLists:
-    search = settings.search
-    if changes.keys(()).isEmpty():
+) -> NeighbourLists | str:
+    search, folder = settings.search, settings.state_folder(workspace, newer.space_id)
+    if not len(changes.keys(())):
         return name_again(before, describe_lists(asdict(newer), settings.cells))
-    _, embeddings = read_source(spark, workspace, newer)
-    cells = keep_cells(folder, changes.newer(()), rows, search)
-    return follow_changes(
+    rows = _count_rows(spark, before, changes)
+    if cells.has_outgrown(rows, search):
+        return "a locale has outgrown the cells that its neighbours are searched in"
+    moved = changes.newer(())
+    if rows.keys() - cells.rows.keys():
+        cells = keep_cells(folder, to_frame(spark, moved), rows, search)
+    vectors_path = workspace.table(EMBEDDINGS.name)
+    after = follow_changes(
+        spark,
         before,
-        VectorChanges(older=changes.older(()), newer=changes.newer(())),
-        Search(embeddings=embeddings, cells=cells.cut(rows, search), settings=search),
+        VectorChanges(older=changes.older(()), newer=moved),
+        Search(
+            vectors_path=vectors_path,
+            vectors=list_data_files(open_delta(vectors_path, newer.embeddings_version)),
+            space_id=newer.space_id,
+            cells=cells.cut(rows, search),
+            settings=search,
+        ),
         ListSizes(kept=search.k, seen=settings.seen),
         describe_lists(asdict(newer), cells.generation),
     )
+    return after or "the kept neighbours are not those of the listings that have a vector"
 
 
-def _count_rows(before: DataFrame, changes: ListingChanges) -> dict[str, int]:
+def _count_rows(spark: SparkSession, before: NeighbourLists, changes: ListingChanges) -> dict[str, int]:
     """Listings with a vector by locale, as they are now."""
     counted: Counter[str] = Counter()
-    for rows, sign in ((before, 1), (changes.newer(()), 1), (changes.older(()), -1)):
-        for row in rows.groupBy("locale").count().collect():
-            counted[row["locale"]] += sign * row["count"]
+    for rows in run_tasks(spark, before.files(), count_by_locale, before.path):
+        counted.update(rows)
+    counted.update(changes.newer(())["locale"].to_pylist())
+    counted.subtract(changes.older(())["locale"].to_pylist())
     return {locale: count for locale, count in counted.items() if count > 0}

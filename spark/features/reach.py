@@ -4,83 +4,110 @@ A listing is reached that changed itself, whose neighbours changed or are among 
 changed one which the view groups listings by. More may be reached than need be, never fewer.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from pyspark.sql import DataFrame
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark.features.catalogue import join_vectors
+from schemas.listing import LISTINGS
+from spark.delta.data_rows import join_keys, to_frame
 from spark.features.changes import KEY, ListingChanges
+from spark.features.neighbourhood import Neighbourhood
 from spark.features.recipe import ViewRecipe
+from spark.features.sharing import find_sharing, read_values
+from spark.neighbours.list_scan import PairsAsked, explode_lists, find_pairs, is_among
+from spark.vectors.top_k import MICRO
 
 Recipe = ViewRecipe[Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Holds what the changes reach."""
+
+    listings: pa.Table  # locale, item_id of the listings reached, each once
+    neighbours: pa.Table  # PAIRS of spark.neighbours.list_scan that their rows follow from
+    catalogue: pa.Table  # locale, item_id of all listings that they are built from, each once
+
+
 def reach_listings(
-    recipe: Recipe, settings: Any, changes: ListingChanges, neighbours: DataFrame, moved: DataFrame, listings: DataFrame
-) -> DataFrame:
-    """Locale, item_id of the listings reached, each once.
+    spark: SparkSession,
+    recipe: Recipe,
+    settings: Any,
+    changes: ListingChanges,
+    neighbourhood: Neighbourhood,
+    touched: pa.Table,
+) -> Reach:
+    """``touched``: the lists that the changes touch, see Neighbourhood.touched."""
+    listings, columns = changes.files[LISTINGS.name], recipe.columns(settings)
+    changed, moved = changes.keys(columns), touched.filter(touched["is_moved"])
+    seen = _seen(recipe, settings, neighbourhood)
+    pairs = _of_seen(explode_lists(touched), seen)
+    beside = pairs.filter(is_among(pairs, ("locale", "neighbour_item_id"), changed))
+    parts = [changed, moved.select(KEY), beside.select(KEY)]
+    for name in recipe.shares:
+        values = [side(columns).select(["locale", name]) for side in (changes.older, changes.newer)]
+        parts.append(find_sharing(spark, listings.path, listings.newer, name, pa.concat_tables(values)))
+    reached = _distinct(parts)
+    if len(recipe.listings) == 1 and not recipe.shares:
+        neighbours = pairs.filter(is_among(pairs, KEY, reached))
+    else:
+        asked = PairsAsked(
+            path=neighbourhood.lists.path,
+            listings=reached,
+            both=len(recipe.listings) > 1,
+            most=seen.most,
+            farthest=seen.farthest,
+        )
+        neighbours = find_pairs(spark, neighbourhood.lists.files(), asked)
+    others = neighbours.select(["locale", "neighbour_item_id"]).rename_columns(KEY)
+    ends = [reached, neighbours.select(KEY), others]
+    for name in recipe.shares:
+        own = read_values(spark, listings.path, listings.newer, name, reached)
+        ends.append(find_sharing(spark, listings.path, listings.newer, name, own))
+    return Reach(listings=reached, neighbours=neighbours, catalogue=_distinct(ends))
 
-    ``neighbours``: those that the view sees, now; ``moved``: keys of the listings whose neighbours are others now.
-    """
-    columns = recipe.columns(settings)
-    changed = changes.keys(columns)
-    beside = neighbours.join(
-        F.broadcast(changed.toDF("locale", "neighbour_item_id")), ["locale", "neighbour_item_id"], "left_semi"
-    )
-    parts = [changed, moved, beside.select(*KEY)]
-    parts += [_sharing(name, columns, changes, listings) for name in recipe.shares]
-    return reduce(DataFrame.unionByName, parts).distinct()
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    most: int  # neighbours of a listing
+    farthest: int  # distance, rounded up
 
 
-def _sharing(name: str, columns: Sequence[str], changes: ListingChanges, listings: DataFrame) -> DataFrame:
-    """Keys of the listings that have a value in common with a changed one, as it was or as it is."""
-    values = (side.select("locale", name) for side in (changes.older(columns), changes.newer(columns)))
-    return _with_value(name, reduce(DataFrame.unionByName, values), listings)
+def _seen(recipe: Recipe, settings: Any, neighbourhood: Neighbourhood) -> _Seen:
+    """At least the neighbours that the view asks for."""
+    if recipe.search is None:
+        return _Seen(most=neighbourhood.seen, farthest=MICRO)
+    need = recipe.search(settings)
+    return _Seen(most=need.k, farthest=math.ceil(-need.min_cosine * MICRO) + 1)
 
 
-def _with_value(name: str, values: DataFrame, listings: DataFrame) -> DataFrame:
-    """Keys of the listings with one of the values (locale, ``name``)."""
-    return listings.select(*KEY, name).join(F.broadcast(values.distinct()), ["locale", name], "left_semi").select(*KEY)
+def _of_seen(pairs: pa.Table, seen: _Seen) -> pa.Table:
+    return pairs.filter(pc.and_(pc.less_equal(pairs["rank"], seen.most), pc.less_equal(pairs["distance"], seen.farthest)))
 
 
-def see_neighbours(recipe: Recipe, settings: Any, neighbours: DataFrame) -> DataFrame:
-    """The neighbours that the view asks for."""
+def _distinct(keys: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables([part.select(KEY) for part in keys]).group_by(KEY).aggregate([])
+
+
+def rank_pairs(spark: SparkSession, recipe: Recipe, settings: Any, pairs: pa.Table) -> DataFrame:
+    """The neighbours that the view asks for, as ``find_neighbours`` gives them."""
+    cosine = (-F.col("distance") / MICRO).alias("cosine")
+    neighbours = to_frame(spark, pairs).select(*KEY, "neighbour_item_id", cosine, "rank")
     if recipe.search is None:
         return neighbours
     need = recipe.search(settings)
     return neighbours.where((F.col("rank") <= need.k) & (F.col("cosine") >= need.min_cosine))
 
 
-def keep_reached(recipe: Recipe, rows: DataFrame, reached: DataFrame) -> DataFrame:
-    """The rows that name one of the listings reached. ``rows``: of the view, or neighbours under the names of its columns."""
-    marks = [f"m5_{number}" for number in range(len(recipe.listings))]
-    for mark, name in zip(marks, recipe.listings, strict=True):
-        keys = F.broadcast(reached.toDF("locale", name).withColumn(mark, F.lit(True)))
-        rows = rows.join(keys, ["locale", name], "left")
-    return rows.where(reduce(lambda one, other: one | other, (F.col(mark).isNotNull() for mark in marks))).drop(*marks)
-
-
-def part_neighbours(recipe: Recipe, neighbours: DataFrame, reached: DataFrame) -> DataFrame:
-    """The neighbours that rows of the listings reached follow from."""
-    if len(recipe.listings) == 1:
-        return neighbours.join(F.broadcast(reached), KEY, "left_semi")
-    mine = F.broadcast(reached.withColumn("mine", F.lit(True)))
-    theirs = F.broadcast(reached.toDF("locale", "neighbour_item_id").withColumn("theirs", F.lit(True)))
-    marked = neighbours.join(mine, KEY, "left").join(theirs, ["locale", "neighbour_item_id"], "left")
-    return marked.where("mine is not null or theirs is not null").select(*neighbours.columns)
-
-
-def part_catalogue(
-    recipe: Recipe, settings: Any, listings: DataFrame, embeddings: DataFrame, reached: DataFrame, neighbours: DataFrame
-) -> DataFrame:
-    """The listings reached, their neighbours, and all that share a value with a listing reached, as rows of a catalogue."""
-    ends = [reached, neighbours.select(*KEY), neighbours.select("locale", F.col("neighbour_item_id").alias("item_id"))]
-    for name in recipe.shares:
-        own = listings.join(F.broadcast(reached), KEY, "left_semi").select("locale", name)
-        ends.append(_with_value(name, own, listings))
-    keys = F.broadcast(reduce(DataFrame.unionByName, ends).distinct().localCheckpoint())
-    part, vectors = (table.join(keys, KEY, "left_semi") for table in (listings, embeddings))
-    return join_vectors(part, vectors, recipe.columns(settings))
+def keep_reached(recipe: Recipe, rows: pa.Table, reached: pa.Table) -> pa.Table:
+    """The rows of the view that name one of the listings reached."""
+    keys = join_keys(reached)
+    marks = [pc.is_in(join_keys(rows, ("locale", name)), keys) for name in recipe.listings]
+    return rows.filter(reduce(pc.or_, marks))

@@ -1,9 +1,10 @@
 """A view recipe: what partners can rely on, what a row depends on, and how the rows are made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from schemas.checks import require
@@ -71,19 +72,15 @@ class ViewInputs:
 class KeptSums:
     """Exact sums over listings, that a view is built from and that follow changes: what is new is added, what is old taken off.
 
-    ``sum_up`` makes ``key`` (text), rows, total of a catalogue, see spark.vectors.exact_sums.sum_vectors.
+    ``sum_up`` makes ``key`` (text), rows, total of a catalogue, see spark.vectors.exact_sums.sum_vectors. Every row of the
+    view follows from one listing and the sums: ``describe`` gives what it follows from of a listing, its vector aside;
+    ``make_rows`` gives, for sums and settings, what makes the view's columns of that and the vector, its space aside.
     """
 
     key: str
     sum_up: Callable[[DataFrame], DataFrame]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViewChange:
-    """Holds what a change of listings makes of a view."""
-
-    keys: DataFrame  # locale, item_id: all rows that name one of these listings go
-    rows: DataFrame  # come in their place, as the recipe builds them
+    describe: Callable[[DataFrame], DataFrame]
+    make_rows: Callable[[DataFrame, Any], Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +95,7 @@ class ViewRecipe(Generic[Settings]):
     search: Callable[[Settings], NeighbourNeed] | None = None  # where it depends on the neighbourhood
     reads_for: Callable[[Settings], tuple[str, ...]] | None = None  # further columns of listings, for some settings
     pin: Callable[[Settings, Workspace, str], Settings] | None = None  # settings that name "the newest", with what that is now
+    vectors: bool = True  # rows follow from vectors, beside what those decide of neighbours
     revision: int = 1  # raise it when the same source and settings would give other rows
     # How a change of listings reaches rows, see spark.features.update. Columns of the view that name listings of the row's
     # locale: a row changes only where one of them does.

@@ -7,16 +7,20 @@ killed between the commit of the sums and that of the view is simply repeated: t
 from dataclasses import asdict
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from m5model.files.delta import open_delta
 from schemas.canonical import canonical_json, identify
 from schemas.errors import ConfigurationError
 from schemas.workspace import Workspace
-from spark.delta.named_versions import drop_old_files, find_named, write_named
+from spark.delta.changed_files import list_data_files
+from spark.delta.data_rows import read_rows, to_frame
+from spark.delta.named_versions import drop_old_files, find_named, rewrite_named, write_named
 from spark.features.changes import ListingChanges
 from spark.features.publication import FeatureSource
 from spark.features.recipe import KeptSums, ViewInputs, ViewRecipe
-from spark.vectors.exact_sums import subtract_sums
+from spark.vectors.exact_sums import add_sums, sum_schema, take_off
 
 Recipe = ViewRecipe[Any]
 
@@ -40,13 +44,20 @@ def follow_sums(
         before = find_named(path, _name(changes.source))
         if before is None:
             return "the sums of what it was made from are not kept any more"
-        after = _write(_add_changes(_read(spark, path, before), _kept(recipe), recipe, changes), path, newer)
+        after = rewrite_named(path, before, _add_changes(spark, path, before, recipe, changes), _name(newer))
+        drop_old_files(path)
     return _read(spark, path, after)
 
 
-def _add_changes(before: DataFrame, kept: KeptSums, recipe: Recipe, changes: ListingChanges) -> DataFrame:
-    added, taken = (kept.sum_up(side(recipe.reads)) for side in (changes.newer, changes.older))
-    return subtract_sums(before.unionByName(added), taken, kept.key)
+def _add_changes(spark: SparkSession, path: str, version: int, recipe: Recipe, changes: ListingChanges) -> pa.Table:
+    kept = _kept(recipe)
+    schema = sum_schema(kept.key)
+    before = [rows for file in list_data_files(open_delta(path, version)) for rows in read_rows(path, file, schema)]
+    added, taken = (
+        kept.sum_up(to_frame(spark, side(recipe.reads))).toArrow().select(schema.names).cast(schema)
+        for side in (changes.newer, changes.older)
+    )
+    return add_sums(pa.concat_tables([*before, added, take_off(taken)]), kept.key)
 
 
 def _kept(recipe: Recipe) -> KeptSums:

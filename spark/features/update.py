@@ -10,22 +10,42 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
+from m5model.files.delta import open_delta
+from schemas.embedding import EMBEDDINGS
+from schemas.listing import LISTINGS
 from schemas.workspace import Workspace
+from spark.delta.changed_files import list_data_files
+from spark.delta.data_rows import to_frame
 from spark.delta.log import count_rows
-from spark.delta.rewrite import Rewrite, commit_properties, rewrite_rows
+from spark.delta.rewrite import (
+    Rewrite,
+    add_action,
+    clear_leftovers,
+    commit_files,
+    commit_properties,
+    name_prefix,
+    rewrite_rows,
+)
 from spark.delta.tables import replace_table
 from spark.features.catalogue import conform, join_vectors, read_source
-from spark.features.changes import ListingChanges, find_changes
+from spark.features.changed_rows import read_catalogue
+from spark.features.changes import KEY, ListingChanges, find_changes
 from spark.features.lanes import plan_lanes
 from spark.features.neighbourhood import Neighbourhood, follow_neighbours
 from spark.features.publication import FeatureSource, Publication, describe_commit_of, describe_table, source_of, view_path
 from spark.features.published import PublishedView
-from spark.features.reach import keep_reached, part_catalogue, part_neighbours, reach_listings, see_neighbours
-from spark.features.recipe import ViewChange, ViewInputs, ViewRecipe
+from spark.features.reach import keep_reached, rank_pairs, reach_listings
+from spark.features.recipe import ViewInputs, ViewRecipe
 from spark.features.registry import load_recipes
+from spark.features.scoring import Scored, write_scored
 from spark.features.sums import follow_sums
+
+MOST_DESCRIBED = 2_000_000  # listings whose columns, vectors aside, every worker holds: some 200 MB
+MOST_ROWS = 200_000  # listings that the driver holds for a view: some 300 MB with vectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +99,9 @@ def _update_lane(update: Update, lane: Sequence[str]) -> Lane:
     found = follow_neighbours(update.spark, update.workspace, settings, newer, update.changes)
     if isinstance(found, str):
         return [], dict.fromkeys(lane, found)
-    return [_update_view(update, name, found) for name in lane], {}
+    touched = found.touched(update.spark, update.changes.listings)
+    with ThreadPoolExecutor(len(lane), thread_name_prefix="m5-update") as pool:
+        return list(pool.map(lambda name: _update_view(update, name, (found, touched)), lane)), {}
 
 
 def _by_source(publication: Publication) -> dict[FeatureSource, list[str]]:
@@ -103,45 +125,86 @@ def _update_sums(update: Update, recipe: ViewRecipe[Any]) -> Lane:
         return [], {name: sums}
     settings = update.settings(name)
     columns = recipe.columns(settings)
-    if update.changes.keys(columns).isEmpty():
+    if not len(update.changes.keys(columns)):
         return [_update_view(update, name, None)], {}
-    listings, embeddings = read_source(update.spark, update.workspace, source)
-    catalogue = join_vectors(listings, embeddings, columns, broadcast=True)
-    rows = conform(recipe.build(replace(_inputs(update, catalogue, None), sums=sums), settings), recipe.view)
-    path, described = view_path(update.workspace, name), (source, update.publication.settings)
-    replace_table(rows, path, describe_table(name, *described), describe_commit_of(name, *described))
-    made = count_rows(path)
+    made = _rebuild(update, recipe, sums)
     return [PublishedView(name=name, rows_read=made, rows_made=made, unchanged=False, built="sums")], {}
 
 
-def _update_view(update: Update, name: str, neighbourhood: Neighbourhood | None) -> PublishedView:
+def _rebuild(update: Update, recipe: ViewRecipe[Any], sums: DataFrame) -> int:
+    """Write all rows of a view of sums anew; returns how many."""
+    name, publication, settings = recipe.view.name, update.publication, update.settings(recipe.view.name)
+    path, described = view_path(publication.target, name), (publication.source, publication.settings)
+    listings, embeddings = read_source(update.spark, update.workspace, publication.source)
+    if recipe.sums is None or count_rows(update.workspace.table(LISTINGS.name)) > MOST_DESCRIBED:
+        catalogue = join_vectors(listings, embeddings, recipe.columns(settings), broadcast=True)
+        rows = conform(recipe.build(replace(_inputs(update, catalogue, None), sums=sums), settings), recipe.view)
+        replace_table(rows, path, describe_table(name, *described), describe_commit_of(name, *described))
+        return count_rows(path)
+    table, prefix = open_delta(path, publication.versions[name]), name_prefix(publication.versions[name] + 1)
+    clear_leftovers(path, publication.versions[name] + 1)
+    vectors = update.changes.files[EMBEDDINGS.name]
+    scored = Scored(
+        vectors_path=vectors.path,
+        space_id=publication.source.space_id,
+        listings=recipe.sums.describe(listings).toArrow(),
+        path=path,
+        prefix=prefix,
+        schema=_plain_schema(recipe),
+    )
+    written = write_scored(update.spark, vectors.newer, recipe.sums.make_rows(sums, settings), scored)
+    removed = [file.path for file in list_data_files(table)]
+    commit_files(table, path, [add_action(file) for file in written], removed, describe_commit_of(name, *described))
+    return sum(file.rows for file in written)
+
+
+Neighbours = tuple[Neighbourhood, pa.Table]  # and the lists that the changes touch
+
+
+def _update_view(update: Update, name: str, neighbours: Neighbours | None) -> PublishedView:
     recipe: ViewRecipe[Any] = load_recipes()[name]
     columns = recipe.columns(update.settings(name))
-    if update.changes.keys(columns).isEmpty():
+    if not len(update.changes.keys(columns)):
         _commit_source(update, name)
         return PublishedView(name=name, rows_read=0, rows_made=0, unchanged=False, built="source")
-    change = _work_out(update, recipe, neighbourhood)
-    _commit_change(update, name, change)
-    return PublishedView(
-        name=name, rows_read=change.keys.count(), rows_made=change.rows.count(), unchanged=False, built="changed"
-    )
+    keys, rows = _work_out(update, recipe, neighbours)
+    _commit_change(update, name, keys, rows)
+    return PublishedView(name=name, rows_read=len(keys), rows_made=len(rows), unchanged=False, built="changed")
 
 
-def _work_out(update: Update, recipe: ViewRecipe[Any], neighbourhood: Neighbourhood | None) -> ViewChange:
-    """What becomes of the view, held by the executors."""
-    settings = update.settings(recipe.view.name)
+def _work_out(update: Update, recipe: ViewRecipe[Any], neighbours: Neighbours | None) -> tuple[pa.Table, pa.Table]:
+    """Locale, item_id of listings whose rows go, and the rows that come in their place."""
+    settings, changes = update.settings(recipe.view.name), update.changes
     columns = recipe.columns(settings)
-    if neighbourhood is None:
-        rows = recipe.build(_inputs(update, update.changes.newer(columns), None), settings)
-        return _held(recipe, update.changes.keys(columns), rows)
-    listings, embeddings = read_source(update.spark, update.workspace, update.publication.source)
-    neighbours = see_neighbours(recipe, settings, neighbourhood.ranked(update.spark))
-    moved = neighbourhood.changed(update.spark)
-    reached = reach_listings(recipe, settings, update.changes, neighbours, moved, listings).localCheckpoint()
-    part = part_neighbours(recipe, neighbours, reached).localCheckpoint()
-    catalogue = part_catalogue(recipe, settings, listings, embeddings, reached, part)
-    rows = recipe.build(_inputs(update, catalogue, part), settings)
-    return _held(recipe, reached, keep_reached(recipe, rows, reached))
+    if neighbours is None:
+        catalogue = to_frame(update.spark, changes.newer(columns))
+        return changes.keys(columns), _build(recipe, _inputs(update, catalogue, None), settings)
+    reach = reach_listings(update.spark, recipe, settings, changes, *neighbours)
+    catalogue = _part_catalogue(update, recipe, columns, reach.catalogue)
+    pairs = rank_pairs(update.spark, recipe, settings, reach.neighbours)
+    rows = _build(recipe, _inputs(update, catalogue, pairs), settings)
+    return reach.listings, keep_reached(recipe, rows, reach.listings)
+
+
+def _part_catalogue(update: Update, recipe: ViewRecipe[Any], columns: Sequence[str], keys: pa.Table) -> DataFrame:
+    """The rows of the catalogue with these keys: on the driver, unless they are many."""
+    spark, space_id = update.spark, update.publication.source.space_id
+    if len(keys) <= MOST_ROWS:
+        rows = read_catalogue(spark, update.changes.files, columns, keys, space_id, vectors=recipe.vectors)
+        return to_frame(spark, rows)
+    wanted = F.broadcast(to_frame(spark, keys))
+    listings, embeddings = read_source(spark, update.workspace, update.publication.source)
+    return join_vectors(listings.join(wanted, KEY, "left_semi"), embeddings.join(wanted, KEY, "left_semi"), columns)
+
+
+def _build(recipe: ViewRecipe[Any], inputs: ViewInputs, settings: Any) -> pa.Table:
+    rows, schema = conform(recipe.build(inputs, settings), recipe.view).toArrow(), _plain_schema(recipe)
+    return rows.select(schema.names).cast(schema)
+
+
+def _plain_schema(recipe: ViewRecipe[Any]) -> pa.Schema:
+    """The columns of the view, without what they mean."""
+    return pa.schema([pa.field(field.name, field.type) for field in recipe.view.table().arrow_schema()])
 
 
 def _inputs(update: Update, catalogue: DataFrame, neighbours: DataFrame | None) -> ViewInputs:
@@ -149,20 +212,16 @@ def _inputs(update: Update, catalogue: DataFrame, neighbours: DataFrame | None) 
     return ViewInputs(catalogue=catalogue, space_id=space_id, workspace=update.workspace, neighbours=neighbours)
 
 
-def _held(recipe: ViewRecipe[Any], keys: DataFrame, rows: DataFrame) -> ViewChange:
-    return ViewChange(keys=keys, rows=conform(rows, recipe.view).localCheckpoint())
-
-
-def _commit_change(update: Update, name: str, change: ViewChange) -> None:
+def _commit_change(update: Update, name: str, keys: pa.Table, rows: pa.Table) -> None:
     publication = update.publication
     rewrite = Rewrite(
         path=view_path(publication.target, name),
         version=publication.versions[name],
-        keys=change.keys,
+        keys=keys.select(KEY),
         on=tuple(("locale", column) for column in load_recipes()[name].listings),
-        rows=change.rows,
+        rows=rows,
     )
-    rewrite_rows(rewrite, describe_commit_of(name, publication.source, publication.settings))
+    rewrite_rows(update.spark, rewrite, describe_commit_of(name, publication.source, publication.settings))
 
 
 def _commit_source(update: Update, name: str) -> None:

@@ -4,189 +4,110 @@ A list loses the candidates that are gone and gains the changed listings that li
 where too few candidates are left. Everything is exact within the cells that a listing visits, as a whole search is.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from deltalake.transaction import AddAction
+from pyspark.sql import SparkSession
 
-from spark.delta.log import count_rows
-from spark.delta.rewrite import Rewrite, rewrite_rows
+from m5model.files.delta import open_delta
+from spark.delta.data_files import DataFile
+from spark.delta.data_rows import join_keys, reduce_tasks, write_rows
+from spark.delta.rewrite import add_action, clear_leftovers, commit_files, name_prefix
+from spark.neighbours.bucket_pass import Bucket, Found, Pass, look_at_bucket
 from spark.neighbours.cells import LocaleCells
-from spark.neighbours.lists import CANDIDATE, KEY, NeighbourLists, bound_of
-from spark.neighbours.locales import split_by_locale
-from spark.neighbours.near_changes import place_sought, search_near
-from spark.neighbours.search import CANDIDATES
+from spark.neighbours.list_rows import ListSizes, make_lists
+from spark.neighbours.lists import NeighbourLists
+from spark.neighbours.near_changes import place_sought
 from spark.neighbours.settings import NeighbourSettings
-from spark.vectors.top_k import MICRO
 
-Batches = Iterator[pa.RecordBatch]
-Found = tuple[int, str]  # distance, id
-FOLLOWED = (
-    f"locale string, item_id string, candidates array<{CANDIDATE}>, bound {CANDIDATE}, changed_in bigint, "
-    "is_short boolean, is_seen boolean"
-)
-_CANDIDATE = CANDIDATES.value_type
-FOLLOWED_ROWS = pa.schema(
-    [
-        pa.field("locale", pa.string()),
-        pa.field("item_id", pa.string()),
-        pa.field("candidates", CANDIDATES),
-        pa.field("bound", _CANDIDATE),
-        pa.field("changed_in", pa.int64()),
-        pa.field("is_short", pa.bool_()),
-        pa.field("is_seen", pa.bool_()),
-    ]
-)
-FARTHEST = MICRO  # of distances, which are negative millionths of a cosine
-# Listings whose keys every task can hold: some 200 MB. Beyond, vectors are shuffled to them.
-BROADCAST_ROWS = 2_000_000
+NO_VALUE = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VectorChanges:
     """Listings whose vector is another now, that are new, or that are gone."""
 
-    older: DataFrame  # locale, item_id of those that were there
-    newer: DataFrame  # locale, item_id, vector of those that are there
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListSizes:
-    """How long lists are."""
-
-    kept: int  # candidates of a list, at most
-    seen: int  # of those that views see; a list that falls short of them is searched anew
+    older: pa.Table  # locale, item_id of those that were there
+    newer: pa.Table  # locale, item_id, vector, bucket of those that are there
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """Holds what the search of changed listings works with."""
 
-    embeddings: DataFrame  # locale, item_id, vector of at least the listings that there are
+    vectors_path: str  # of the table of vectors, in buckets
+    vectors: Sequence[DataFile]  # its files as they are now
+    space_id: str
     cells: Mapping[str, LocaleCells]
     settings: NeighbourSettings  # its k: as many as a list keeps
 
 
 def follow_changes(
-    lists: NeighbourLists, changes: VectorChanges, search: Search, sizes: ListSizes, metadata: str
-) -> NeighbourLists:
-    """Commit the next version of the table."""
-    before = lists.read(search.embeddings.sparkSession)
-    present = _present(before, changes, count_rows(lists.path))
-    near = _search(changes.newer, present, search, offered=True).localCheckpoint()
-    followed = _follow(before, near, changes, sizes).localCheckpoint()
-    new = changes.newer.select(*KEY).join(near, KEY, "left")
-    again = _search_short(followed, present, search)
+    spark: SparkSession, lists: NeighbourLists, changes: VectorChanges, search: Search, sizes: ListSizes, metadata: str
+) -> NeighbourLists | None:
+    """Commit the next version of the table; None where lists and vectors are not of the same listings."""
     version = lists.version + 1
-    rows = _followed_rows(followed, version)
-    for searched in (new, again):
-        rows = rows.unionByName(_searched_rows(searched, search.settings.k, version))
-    rows = rows.localCheckpoint()
-    keys = rows.select(*KEY).unionByName(changes.older.select(*KEY)).distinct()
-    rewrite_rows(Rewrite(path=lists.path, version=lists.version, keys=keys, on=(tuple(KEY),), rows=rows), metadata)
+    clear_leftovers(lists.path, version)
+    sought = place_sought(changes.newer, search.cells, search.settings, offered=True)
+    common = Pass(
+        lists_path=lists.path,
+        vectors_path=search.vectors_path,
+        space_id=search.space_id,
+        cells=search.cells,
+        settings=search.settings,
+        sizes=sizes,
+        gone=changes.older.select(["locale", "item_id"]),
+        new=join_keys(changes.newer),
+        sought=sought,
+        writes=name_prefix(version),
+        version=version,
+    )
+    buckets = _pair_buckets(lists.files(), search.vectors)
+    found = reduce_tasks(spark, buckets, look_at_bucket, common, Found.plus)
+    if found is None or found.matched != found.expected + len(changes.newer):
+        return None
+    rows = _searched_rows(changes.newer, found, search, version)
+    if len(found.short):
+        again = replace(common, sought=place_sought(found.short, search.cells, search.settings, offered=False), writes="")
+        searched = reduce_tasks(spark, buckets, look_at_bucket, again, Found.plus)
+        if searched is not None:
+            rows = pa.concat_tables([rows, _searched_rows(found.short, searched, search, version)])
+    _commit(lists, found, rows, version, metadata)
     return NeighbourLists(path=lists.path, version=version)
 
 
-def _present(before: DataFrame, changes: VectorChanges, rows: int) -> DataFrame:
-    """Locale, item_id, worst: the listings that there are, and how far a new neighbour of theirs may be."""
-    known = before.join(F.broadcast(changes.older.select(*KEY)), KEY, "left_anti")
-    worst = F.coalesce("bound.distance", F.lit(FARTHEST)).cast("int").alias("worst")
-    unknown = changes.newer.select(*KEY, F.lit(FARTHEST).cast("int").alias("worst"))
-    present = known.select(*KEY, worst).unionByName(unknown)
-    return F.broadcast(present) if rows <= BROADCAST_ROWS else present
+def _pair_buckets(lists: Sequence[DataFile], vectors: Sequence[DataFile]) -> list[Bucket]:
+    names = sorted({file.partition["bucket"] or NO_VALUE for file in (*lists, *vectors)})
+    return [
+        Bucket(
+            bucket=name,
+            lists=tuple(file for file in lists if file.partition["bucket"] == name),
+            vectors=tuple(file for file in vectors if file.partition["bucket"] == name),
+        )
+        for name in names
+    ]
 
 
-def _search(wanted: DataFrame, present: DataFrame, search: Search, *, offered: bool) -> DataFrame:
-    sought = place_sought(wanted.select(*KEY, "vector").toArrow(), search.cells, search.settings, offered=offered)
-    vectors = search.embeddings.select(*KEY, "vector").join(present, KEY)
-    return search_near(vectors, sought, search.cells, search.settings)
+def _searched_rows(sought: pa.Table, found: Found, search: Search, version: int) -> pa.Table:
+    """Lists of listings that were sought, with the bucket that they belong to."""
+    rows = make_lists(sought, found.hits, search.settings.k, version)
+    place = pc.index_in(join_keys(rows), join_keys(sought))
+    return rows.append_column("bucket", sought["bucket"].take(place))
 
 
-def _follow(before: DataFrame, near: DataFrame, changes: VectorChanges, sizes: ListSizes) -> DataFrame:
-    """Rows of FOLLOWED: the lists of unchanged listings that are not what they were."""
-    touched = changes.older.select(*KEY).unionByName(changes.newer.select(*KEY)).distinct()
-    others = before.join(F.broadcast(touched), KEY, "left_anti")
-    with_near = others.join(near.withColumnRenamed("candidates", "near"), KEY, "left")
-    return with_near.mapInArrow(_follower(_ids_by_locale(changes.older), sizes), FOLLOWED)
-
-
-def _search_short(followed: DataFrame, present: DataFrame, search: Search) -> DataFrame:
-    """Locale, item_id, candidates of lists of which too little is left."""
-    short = followed.where("is_short").select(*KEY)
-    if short.isEmpty():
-        return short.withColumn("candidates", F.lit(None).cast(f"array<{CANDIDATE}>"))
-    wanted = search.embeddings.join(F.broadcast(short), KEY, "left_semi")
-    return short.join(_search(wanted, present, search, offered=False), KEY, "left")
-
-
-def _followed_rows(followed: DataFrame, version: int) -> DataFrame:
-    changed_in = F.when(F.col("is_seen"), F.lit(version)).otherwise(F.col("changed_in")).cast("long").alias("changed_in")
-    return followed.where("not is_short").select(*KEY, "candidates", "bound", changed_in)
-
-
-def _searched_rows(searched: DataFrame, k: int, version: int) -> DataFrame:
-    filled = searched.withColumn("candidates", F.coalesce("candidates", F.array().cast(f"array<{CANDIDATE}>")))
-    return filled.select(*KEY, "candidates", bound_of("candidates", k), F.lit(version).cast("long").alias("changed_in"))
-
-
-def _ids_by_locale(keys: DataFrame) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
-    rows = keys.select(*KEY).toArrow()
-    for locale, item_id in zip(rows["locale"].to_pylist(), rows["item_id"].to_pylist(), strict=True):
-        found.setdefault(locale, set()).add(item_id)
-    return {locale: frozenset(ids) for locale, ids in found.items()}
-
-
-def _follower(gone: dict[str, frozenset[str]], sizes: ListSizes) -> Callable[[Batches], Batches]:
-    def follow(batches: Batches) -> Batches:
-        for batch in batches:
-            for locale, part in split_by_locale(batch):
-                ids = gone.get(locale, frozenset())
-                touched = part.filter(pa.array(_loses(part["candidates"], ids) | part["near"].is_valid().to_numpy(False)))
-                rows = [row for old in touched.to_pylist() if (row := follow_row(old, ids, sizes))]
-                if rows:
-                    yield pa.RecordBatch.from_pylist(rows, FOLLOWED_ROWS)
-
-    return follow
-
-
-def _loses(candidates: pa.ListArray, gone: frozenset[str]) -> np.ndarray:
-    """Which lists have a candidate that is gone."""
-    is_gone = pc.is_in(candidates.flatten().field("neighbour_item_id"), pa.array(sorted(gone), pa.string()))
-    counts = np.concatenate([[0], np.cumsum(is_gone.to_numpy(zero_copy_only=False))])
-    offsets = candidates.offsets.to_numpy()
-    return counts[offsets[1:] - offsets[0]] > counts[offsets[:-1] - offsets[0]]
-
-
-def follow_row(row: dict[str, Any], gone: frozenset[str], sizes: ListSizes) -> dict[str, Any] | None:
-    """The list without what is gone and with the near ones within its bound; None where that leaves it as it was."""
-    before, near = ([_pair(found) for found in row[name] or ()] for name in ("candidates", "near"))
-    bound = None if row["bound"] is None else _pair(row["bound"])
-    after = sorted([pair for pair in before if pair[1] not in gone] + [pair for pair in near if bound is None or pair <= bound])
-    if after == before:
-        return None
-    if len(after) > sizes.kept:
-        after = after[: sizes.kept]
-        bound = after[-1]
-    return {
-        "locale": row["locale"],
-        "item_id": row["item_id"],
-        "candidates": [_candidate(pair) for pair in after],
-        "bound": None if bound is None else _candidate(bound),
-        "changed_in": row["changed_in"],
-        "is_short": bound is not None and len(after) < sizes.seen,
-        "is_seen": after[: sizes.seen] != before[: sizes.seen],
-    }
-
-
-def _pair(found: dict[str, Any]) -> Found:
-    return found["distance"], found["neighbour_item_id"]
-
-
-def _candidate(pair: Found) -> dict[str, Any]:
-    return {"distance": pair[0], "neighbour_item_id": pair[1]}
+def _commit(lists: NeighbourLists, found: Found, rows: pa.Table, version: int, metadata: str) -> None:
+    added: list[AddAction] = []
+    removed: list[str] = []
+    for outcome in found.lists:
+        removed += outcome.files
+        if outcome.written:
+            added.append(add_action(outcome.written, {"bucket": outcome.bucket}))
+    for bucket in pc.unique(rows["bucket"]).to_pylist():
+        part = rows.filter(pc.equal(rows["bucket"], bucket)).drop_columns(["bucket"])
+        written = write_rows(lists.path, f"bucket={bucket}/{name_prefix(version)}", part)
+        if written:
+            added.append(add_action(written, {"bucket": str(bucket)}))
+    commit_files(open_delta(lists.path, lists.version), lists.path, added, removed, metadata)

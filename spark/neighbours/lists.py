@@ -13,28 +13,30 @@ from m5model.files.delta import open_delta
 from m5model.files.delta_log import list_versions
 from schemas.canonical import canonical_json
 from schemas.report import JsonValue
+from spark.delta.changed_files import list_data_files
+from spark.delta.data_files import DataFile
 from spark.delta.named_versions import drop_old_files, find_named
 from spark.delta.rewrite import commit_files
 from spark.delta.tables import replace_table
 
 TABLE = "neighbours"
+LAYOUT = 2  # raise it when versions of before cannot be followed any more
 KEY = ["locale", "item_id"]
 CANDIDATE = "struct<distance: int, neighbour_item_id: string>"
-# ``bound``: every neighbour up to it, in the order of (distance, id), is among the candidates; null: every neighbour there is.
-# ``changed_in``: the version of this table that changed the neighbours which views see.
-LISTS = f"locale string, item_id string, candidates array<{CANDIDATE}>, bound {CANDIDATE}, changed_in bigint"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NeighbourLists:
-    """The table at one version."""
+    """The table at one version: spark.neighbours.list_rows.ROWS, in the buckets of the vectors."""
 
     path: str
     version: int
 
     def read(self, spark: SparkSession) -> DataFrame:
-        """Columns of LISTS."""
         return spark.read.format("delta").option("versionAsOf", self.version).load(self.path)
+
+    def files(self) -> list[DataFile]:
+        return list_data_files(open_delta(self.path, self.version))
 
 
 def find_lists(folder: str, source: Mapping[str, JsonValue], generation: str) -> NeighbourLists | None:
@@ -45,14 +47,18 @@ def find_lists(folder: str, source: Mapping[str, JsonValue], generation: str) ->
 
 
 def write_lists(listings: DataFrame, candidates: DataFrame, folder: str, k: int, metadata: str) -> NeighbourLists:
-    """Replace the table: a list for each of ``listings``; ``candidates`` as ``find_candidates`` gives them, for ``k``."""
+    """Replace the table: a list for each of ``listings`` (locale, item_id, bucket); ``candidates`` as ``find_candidates`` gives
+    them, for ``k``.
+    """
     path = f"{folder}/{TABLE}"
     versions = list_versions(path)
     version = versions[-1] + 1 if versions else 0
-    every = listings.select(*KEY).join(candidates, KEY, "left")
+    every = listings.select(*KEY, "bucket").join(candidates, KEY, "left")
     filled = every.withColumn("candidates", F.coalesce("candidates", F.array().cast(f"array<{CANDIDATE}>")))
-    rows = filled.select(*KEY, "candidates", bound_of("candidates", k), F.lit(version).cast("long").alias("changed_in"))
-    replace_table(rows, path, {}, metadata)
+    rows = filled.select(
+        *KEY, "candidates", bound_of("candidates", k), F.lit(version).cast("long").alias("changed_in"), "bucket"
+    )
+    replace_table(rows, path, {}, metadata, partition_by=("bucket",))
     return NeighbourLists(path=path, version=version)
 
 
@@ -69,7 +75,7 @@ def drop_old_versions(lists: NeighbourLists) -> None:
 
 def describe_lists(source: Mapping[str, JsonValue], generation: str) -> str:
     """The user metadata of a commit to the table."""
-    return canonical_json({"m5": TABLE, "source": source, "cells": generation})
+    return canonical_json({"m5": TABLE, "layout": LAYOUT, "source": source, "cells": generation})
 
 
 def bound_of(candidates: str, k: int) -> Column:

@@ -1,29 +1,27 @@
-"""Finds, in one pass over all vectors, what changed listings mean to the others, and the others to them.
+"""Finds what changed listings mean to others, and others to them. Plain numpy, without Spark.
 
 Both directions of one score: a listing that visits the cell of a changed one may have it as a neighbour; a changed one that
-visits a listing's cell may have that. Shape suffixes: N vectors of a batch, M changed ones, D dimensions, P probes.
+visits a listing's cell may have that. Shape suffixes: N vectors of a block, M changed ones, D dimensions, P probes, C cells.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
 
 from spark.neighbours.cells import LocaleCells
 from spark.neighbours.locales import split_by_locale
-from spark.neighbours.search import CANDIDATES, FOUND, merge_candidates
 from spark.neighbours.settings import NeighbourSettings
 from spark.vectors.columns import Vectors, vectors_from_arrow
 from spark.vectors.top_k import MICRO, best_columns
 
-Batches = Iterator[pa.RecordBatch]
 Whole = NDArray[np.int64]
 Text = NDArray[np.object_]
-Hits = tuple[Text, Text, Whole]  # who has a candidate, the candidate, its distance
+Hits = tuple[Whole, Whole, Whole]  # row of the block, one of the sought, distance
+# Scores that a product of matrices and its masks take as long for as one cell's own small product takes to begin.
+SCORES_FOR_A_CELL = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,46 +54,6 @@ def place_sought(
     return placed
 
 
-def search_near(
-    vectors: DataFrame, sought: Mapping[str, Sought], cells: Mapping[str, LocaleCells], settings: NeighbourSettings
-) -> DataFrame:
-    """Locale, item_id, candidates: of those that are sought, all their neighbours; of other listings, the offered ones.
-
-    ``vectors`` holds locale, item_id, vector of every listing, and ``worst``, the greatest distance at which an offered one
-    matters to it. The sought travel in the function.
-    """
-    chosen = vectors.select("locale", "item_id", "vector", "worst")
-    found = chosen.mapInArrow(_searcher(dict(sought), dict(cells), settings), FOUND)
-    return merge_candidates(found, settings.k)
-
-
-def _searcher(
-    sought: dict[str, Sought], cells: dict[str, LocaleCells], settings: NeighbourSettings
-) -> Callable[[Batches], Batches]:
-    lowest = float(np.rint(settings.min_cosine * MICRO))
-
-    def search(batches: Batches) -> Batches:
-        for batch in batches:
-            for locale, part in split_by_locale(batch):
-                if locale in sought:
-                    yield from search_locale(locale, part.sort_by("item_id"))  # so that equal distances come in order of ids
-
-    def search_locale(locale: str, part: pa.RecordBatch) -> Batches:
-        vectors_ND, ids = vectors_from_arrow(part["vector"]), np.array(part["item_id"].to_pylist(), object)
-        rows = Searched(
-            ids=ids,
-            vectors_ND=vectors_ND.astype(np.float64),
-            visits_NP=cells[locale].visits(vectors_ND, settings.probes),
-            worst_N=part["worst"].to_numpy(),
-        )
-        hits = [*seek(rows, sought[locale], settings.k, lowest), *offer(rows, sought[locale], lowest)]
-        if hits:
-            owners, others, distances = (np.concatenate(column) for column in zip(*hits, strict=True))
-            yield _candidates_of(locale, owners, others, distances, settings.k)
-
-    return search
-
-
 @dataclass(frozen=True, kw_only=True)
 class Searched:
     """Listings of one locale in ascending order of their ids."""
@@ -106,12 +64,57 @@ class Searched:
     worst_N: Whole
 
 
-def seek(rows: Searched, sought: Sought, k: int, lowest: float) -> Iterator[Hits]:
+def find_near(rows: Searched, sought: Sought, k: int, lowest: float) -> tuple[Hits, Hits]:
+    """What the sought listings find among the rows, and which of them the rows find: both in the cells that each visits.
+
+    Of the first, the nearest ``k`` for each; of the second, what is near enough to a row that is not sought itself.
+    """
+    cells = 1 + int(max(rows.visits_NP.max(initial=0), sought.visits_MP.max(initial=0)))
+    if len(rows.ids) * len(sought.ids) <= SCORES_FOR_A_CELL * cells:
+        return _find_in_all(rows, sought, k, lowest, cells)
+    return _join(seek_by_cell(rows, sought, k, lowest)), _join(offer_by_cell(rows, sought, lowest))
+
+
+def _find_in_all(rows: Searched, sought: Sought, k: int, lowest: float, cells: int) -> tuple[Hits, Hits]:
+    """Scores of all pairs, of which those count whose cells meet."""
+    scores_NM = rows.vectors_ND @ sought.vectors_MD.astype(np.float64).T
+    visits_MC, visits_NC = (_mark_visits(visits, cells) for visits in (sought.visits_MP, rows.visits_NP))
+    seeks_NM = visits_MC.T[rows.visits_NP[:, 0]] & (_own_rows(rows, sought)[None, :] != np.arange(len(rows.ids))[:, None])
+    columns_MK, micro_MK = best_columns(np.where(seeks_NM, scores_NM, -np.inf).T, k)
+    seeker, column = np.nonzero(micro_MK >= lowest)
+    seeking = columns_MK[seeker, column], seeker, -micro_MK[seeker, column].astype(np.int64)
+    if not sought.offered:
+        return seeking, _join(())
+    micro_NM = np.rint(np.minimum(scores_NM, 1.0) * MICRO)
+    is_near_NM = (micro_NM >= lowest) & (-micro_NM <= rows.worst_N[:, None]) & visits_NC[:, sought.visits_MP[:, 0]]
+    row, other = np.nonzero(is_near_NM & ~_is_sought(rows, sought)[:, None])
+    return seeking, (row, other, -micro_NM[row, other].astype(np.int64))
+
+
+def _mark_visits(visits_NP: Whole, cells: int) -> NDArray[np.bool_]:
+    marked = np.zeros((len(visits_NP), cells), bool)
+    np.put_along_axis(marked, visits_NP, True, axis=1)
+    return marked
+
+
+def _own_rows(rows: Searched, sought: Sought) -> Whole:
+    """Where each of the sought lies among the rows, -1 where it does not."""
+    place = {item: position for position, item in enumerate(rows.ids.tolist())}
+    return np.array([place.get(item, -1) for item in sought.ids.tolist()], np.int64)
+
+
+def _is_sought(rows: Searched, sought: Sought) -> NDArray[np.bool_]:
+    marked = np.zeros(len(rows.ids), bool)
+    own = _own_rows(rows, sought)
+    marked[own[own >= 0]] = True
+    return marked
+
+
+def seek_by_cell(rows: Searched, sought: Sought, k: int, lowest: float) -> Iterator[Hits]:
     """The nearest ``k`` rows in each cell that a sought listing visits."""
     lying = _rows_by_cell(rows.visits_NP[:, :1])
     wide_MD = sought.vectors_MD.astype(np.float64)
-    place = {item: position for position, item in enumerate(rows.ids.tolist())}
-    own_M = np.array([place.get(item, -1) for item in sought.ids.tolist()], np.int64)
+    own_M = _own_rows(rows, sought)
     for cell in np.unique(sought.visits_MP).tolist():
         if cell not in lying:
             continue
@@ -120,14 +123,14 @@ def seek(rows: Searched, sought: Sought, k: int, lowest: float) -> Iterator[Hits
         scores[own_M[seekers][:, None] == here] = -np.inf  # a listing is no neighbour of its own
         columns, micro = best_columns(scores, k)
         seeker, column = np.nonzero(micro >= lowest)
-        yield sought.ids[seekers[seeker]], rows.ids[here[columns[seeker, column]]], -micro[seeker, column].astype(np.int64)
+        yield here[columns[seeker, column]], seekers[seeker], -micro[seeker, column].astype(np.int64)
 
 
-def offer(rows: Searched, sought: Sought, lowest: float) -> Iterator[Hits]:
+def offer_by_cell(rows: Searched, sought: Sought, lowest: float) -> Iterator[Hits]:
     """The offered listings that are near enough to rows which visit their cell; those sought seek for themselves."""
     if not sought.offered:
         return
-    visiting, is_sought_N = _rows_by_cell(rows.visits_NP), np.isin(rows.ids, sought.ids)
+    visiting, is_sought_N = _rows_by_cell(rows.visits_NP), _is_sought(rows, sought)
     wide_MD = sought.vectors_MD.astype(np.float64)
     for cell in np.unique(sought.visits_MP[:, 0]).tolist():
         if cell not in visiting:
@@ -135,7 +138,13 @@ def offer(rows: Searched, sought: Sought, lowest: float) -> Iterator[Hits]:
         here, offered = visiting[cell][~is_sought_N[visiting[cell]]], sought.in_cell(cell)
         micro = np.rint(np.minimum(rows.vectors_ND[here] @ wide_MD[offered].T, 1.0) * MICRO)
         row, other = np.nonzero((micro >= lowest) & (-micro <= rows.worst_N[here][:, None]))
-        yield rows.ids[here[row]], sought.ids[offered[other]], -micro[row, other].astype(np.int64)
+        yield here[row], offered[other], -micro[row, other].astype(np.int64)
+
+
+def _join(hits: "Iterator[Hits] | tuple[Hits, ...]") -> Hits:
+    none = np.zeros(0, np.int64)
+    rows, sought, distances = (np.concatenate(column) for column in zip((none, none, none), *hits, strict=True))
+    return rows, sought, distances
 
 
 def _rows_by_cell(cells_NP: Whole) -> dict[int, Whole]:
@@ -144,18 +153,3 @@ def _rows_by_cell(cells_NP: Whole) -> dict[int, Whole]:
     order = np.argsort(flat, kind="stable")
     used, starts = np.unique(flat[order], return_index=True)
     return dict(zip(used.tolist(), np.split(order // width, starts[1:]), strict=True))
-
-
-def _candidates_of(locale: str, owners: Text, others: Text, distances: Whole, k: int) -> pa.RecordBatch:
-    """The nearest ``k`` candidates of each owner."""
-    lists: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for owner, other, distance in zip(owners.tolist(), others.tolist(), distances.tolist(), strict=True):
-        lists[owner].append((distance, other))
-    return lists_to_arrow(locale, {owner: sorted(found)[:k] for owner, found in lists.items()})
-
-
-def lists_to_arrow(locale: str, lists: Mapping[str, Sequence[tuple[int, str]]]) -> pa.RecordBatch:
-    """Rows of FOUND."""
-    structs = [[{"distance": distance, "neighbour_item_id": other} for distance, other in found] for found in lists.values()]
-    columns = {"locale": pa.array([locale] * len(lists), pa.string()), "item_id": pa.array(list(lists), pa.string())}
-    return pa.RecordBatch.from_pydict(columns | {"candidates": pa.array(structs, CANDIDATES)})

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from spark.vectors.columns import vectors_from_arrow
 
@@ -30,14 +29,40 @@ def sum_vectors(frame: DataFrame, key: str) -> DataFrame:
     """
     schema = f"`{key}` string, rows bigint, total array<bigint>"
     partial = frame.select(key, "vector").mapInArrow(_partial_summer(key), schema)
-    return partial.groupBy(key).applyInArrow(_final_summer(key), schema)
+    return partial.repartition(key).mapInArrow(_final_summer(key), schema)
 
 
-def subtract_sums(more: DataFrame, less: DataFrame, key: str) -> DataFrame:
-    """What is left of sums, as ``sum_vectors`` gives them, when others are taken off; keys of no rows are left out."""
-    negative = less.select(key, (-F.col("rows")).alias("rows"), F.transform("total", lambda value: -value).alias("total"))
-    schema = f"`{key}` string, rows bigint, total array<bigint>"
-    return more.select(key, "rows", "total").unionByName(negative).groupBy(key).applyInArrow(_final_summer(key), schema)
+def add_sums(sums: pa.Table, key: str) -> pa.Table:
+    """Adds up the sums of each key, as ``sum_vectors`` gives them; keys of no rows are left out."""
+    if not len(sums):
+        return sums
+    encoded = pc.dictionary_encode(sums[key].combine_chunks())
+    key_S = encoded.indices.to_numpy()
+    order_S = np.argsort(key_S, kind="stable")
+    _, starts = np.unique(key_S[order_S], return_index=True)
+    total_SD = sums["total"].combine_chunks().flatten().to_numpy().reshape(len(sums), -1)
+    rows = np.add.reduceat(sums["rows"].to_numpy()[order_S], starts)
+    total_KD = np.add.reduceat(total_SD[order_S], starts, axis=0)[rows != 0]
+    offsets = pa.array(np.arange(len(total_KD) + 1, dtype=np.int32) * np.int32(total_SD.shape[1]))
+    columns = [
+        encoded.dictionary.filter(pa.array(rows != 0)),
+        rows[rows != 0],
+        pa.ListArray.from_arrays(offsets, total_KD.ravel()),
+    ]
+    return pa.table(columns, names=[key, "rows", "total"]).cast(sum_schema(key))
+
+
+def take_off(sums: pa.Table) -> pa.Table:
+    """The same sums with the opposite sign: adding them takes them off."""
+    total = sums["total"].combine_chunks()
+    negative = pa.ListArray.from_arrays(total.offsets, pc.negate(total.values))
+    place = sums.column_names.index("total")
+    taken = sums.set_column(place, sums.schema.field(place), negative)
+    return taken.set_column(1, sums.schema.field(1), pc.negate(sums["rows"]))
+
+
+def sum_schema(key: str) -> pa.Schema:
+    return pa.schema([(key, pa.string()), ("rows", pa.int64()), ("total", pa.list_(pa.int64()))])
 
 
 def sum_by_key(keys: pa.Array, vectors_ND: NDArray[np.float32]) -> dict[str, Whole]:
@@ -75,12 +100,9 @@ def _partial_summer(key: str) -> Callable[[Batches], Batches]:
     return add_up
 
 
-def _final_summer(key: str) -> Callable[[tuple[pa.Scalar, ...], pa.Table], pa.Table]:
-    def add_up(group: tuple[pa.Scalar, ...], partial: pa.Table) -> pa.Table:
-        rows = pc.sum(partial["rows"]).as_py()
-        flat = partial["total"].combine_chunks().flatten().to_numpy()
-        total_D = flat.reshape(partial.num_rows, -1).sum(axis=0)
-        sums = pa.table({key: pa.repeat(group[0], 1), "rows": pa.array([rows], pa.int64()), "total": pa.array([total_D])})
-        return sums if rows else sums.slice(0, 0)
+def _final_summer(key: str) -> Callable[[Batches], Batches]:
+    def add_up(batches: Batches) -> Batches:
+        partial = pa.Table.from_batches(batches, sum_schema(key))
+        yield from add_sums(partial, key).to_batches()
 
     return add_up

@@ -6,7 +6,7 @@ Scores are computed in float64 and compared as whole millionths; of equal scores
 a product differently in another shape of matrix (by some 1e-16), so this is what makes results the same for any partitioning.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ from spark.vectors.columns import Vectors
 
 MICRO = 1_000_000  # a cosine of 1 in millionths
 FEW = 2
+# Of an inner product of unit vectors of up to 1,024 dimensions in float32: dimensions times 2^-24 (Higham, "Accuracy and
+# Stability of Numerical Algorithms", 2002).
+ROUGH_ERROR = 6.2e-5
+CLEAR = 2 * ROUGH_ERROR + 2 / MICRO  # scores further apart have the same order when they are exact and rounded to millionths
 SCORES_PER_BLOCK = 4_000_000  # float64 scores held at once: 32 MB
 
 Scores = NDArray[np.float64]
@@ -44,7 +48,33 @@ def best_columns(scores_QN: Scores, k: int) -> tuple[NDArray[np.int64], Scores]:
     return columns_QK, _micro(scores_QN, columns_QK)
 
 
-def _largest(keys_QN: Scores, kept: int) -> NDArray[np.int64]:
+def best_of_rough(
+    rough_QN: Vectors, exact: Callable[[NDArray[np.int64], NDArray[np.int64]], Scores], k: int
+) -> tuple[NDArray[np.int64], Scores]:
+    """What ``best_columns`` makes of exact scores, by way of float32 ones that are at most ROUGH_ERROR away from them.
+
+    ``exact`` gives the float64 scores of pairs (row, column). It is asked for the columns that may be among the best ``k``
+    alone: for a few of many this is several times quicker.
+    """
+    kept = min(k, rough_QN.shape[1])
+    least_Q = _least_of_best(rough_QN, kept)
+    row_P, column_P = np.nonzero(rough_QN >= least_Q[:, None] - CLEAR)
+    micro_P = np.rint(np.minimum(exact(row_P, column_P), 1.0) * MICRO)
+    order_P = np.lexsort((column_P, -micro_P, row_P))
+    first_Q = np.searchsorted(row_P, np.arange(len(rough_QN)))
+    best_QK = order_P[first_Q[:, None] + np.arange(kept)]
+    return column_P[best_QK], micro_P[best_QK]
+
+
+def _least_of_best(rough_QN: Vectors, kept: int) -> Vectors:
+    """The score of the last of the best ``kept`` columns."""
+    if kept > FEW:
+        return np.partition(rough_QN, rough_QN.shape[1] - kept, axis=1)[:, rough_QN.shape[1] - kept]
+    columns_QK = _largest(rough_QN.copy(), kept)
+    return np.take_along_axis(rough_QN, columns_QK, axis=1).min(axis=1, initial=np.inf)
+
+
+def _largest(keys_QN: NDArray[np.floating], kept: int) -> NDArray[np.int64]:
     """The columns of the largest keys, largest first. For a few, looking for each is quicker than a partition."""
     columns_QK = np.zeros((len(keys_QN), kept), np.int64)
     rows_Q = np.arange(len(keys_QN))

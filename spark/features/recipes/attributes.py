@@ -133,5 +133,6 @@ RECIPE = ViewRecipe(
     reads=("attributes",),
     settings=AttributeSettings(),
     build=build_attributes,
+    vectors=False,
     search=_need,
 )

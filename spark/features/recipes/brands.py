@@ -20,7 +20,7 @@ from schemas.tables import Column as TableColumn
 from spark.features.recipe import KeptSums, ViewInputs, ViewRecipe, flag
 from spark.vectors.columns import to_unit_length, vectors_from_arrow
 from spark.vectors.exact_sums import FIXED_POINT, sum_vectors
-from spark.vectors.top_k import MICRO, Scores, best_columns, row_blocks
+from spark.vectors.top_k import MICRO, Scores, best_of_rough, row_blocks
 
 SCORED = "locale string, item_id string, brand string, nearest_brand string, score float, margin float"
 Batches = Iterator[pa.RecordBatch]
@@ -75,12 +75,19 @@ class BrandCentroids:
         ``own_N`` is the brand that the listing itself belongs to, or -1: that centroid is taken without the listing, so
         that its score does not profit from its own vector (leave one out).
         """
-        wide_ND = vectors_ND.astype(np.float64)
-        scores_NB = wide_ND @ to_unit_length(self.totals_BD).T
+        wide_ND, unit_BD = vectors_ND.astype(np.float64), to_unit_length(self.totals_BD)
         rows = np.flatnonzero(own_N >= 0)
         others_ND = to_unit_length(self.totals_BD[own_N[rows]] - wide_ND[rows])
-        scores_NB[rows, own_N[rows]] = np.einsum("nd,nd->n", others_ND, wide_ND[rows])
-        return best_columns(scores_NB, 2)
+        own_score_N = np.full(len(wide_ND), np.nan)
+        own_score_N[rows] = np.einsum("nd,nd->n", others_ND, wide_ND[rows])
+        rough_NB = vectors_ND @ unit_BD.astype(np.float32).T
+        rough_NB[rows, own_N[rows]] = own_score_N[rows]
+
+        def score(row: NDArray[np.int64], brand: NDArray[np.int64]) -> Scores:
+            scores = np.einsum("pd,pd->p", wide_ND[row], unit_BD[brand])
+            return np.where(own_N[row] == brand, own_score_N[row], scores)
+
+        return best_of_rough(rough_NB, score, 2)
 
 
 def build_brands(inputs: ViewInputs, settings: BrandSettings) -> DataFrame:
@@ -89,10 +96,20 @@ def build_brands(inputs: ViewInputs, settings: BrandSettings) -> DataFrame:
     Brands span locales, as the space does. Collects at most ``max_brands`` centroids, by a Spark job of its own. The margin
     of the only brand is its score + 1: as if the second best had the lowest cosine there is.
     """
-    described = inputs.catalogue.select("locale", "item_id", "brand", "vector")
-    listings = described.withColumn("brand_key", brand_key(F.col("brand")))
-    centroids = collect_centroids(inputs.require_sums(), settings)
-    return score_listings(listings, centroids).withColumn("space_id", F.lit(inputs.space_id))
+    listings = describe_listings(inputs.catalogue, "vector")
+    rows = listings.mapInArrow(make_brand_rows(inputs.require_sums(), settings), SCORED)
+    return rows.withColumn("space_id", F.lit(inputs.space_id))
+
+
+def describe_listings(listings: DataFrame, *further: str) -> DataFrame:
+    """What a row follows from: locale, item_id, brand, brand_key, and the ``further`` columns."""
+    described = listings.select("locale", "item_id", "brand", *further)
+    return described.select("locale", "item_id", "brand", brand_key(F.col("brand")).alias("brand_key"), *further)
+
+
+def make_brand_rows(sums: DataFrame, settings: BrandSettings) -> Callable[[Batches], Batches]:
+    """Makes rows of SCORED of what ``describe_listings`` gives and the vector. The centroids travel in the function."""
+    return _scorer(collect_centroids(sums, settings))
 
 
 def sum_spellings(catalogue: DataFrame) -> DataFrame:
@@ -136,11 +153,6 @@ def collect_centroids(sums: DataFrame, settings: BrandSettings) -> BrandCentroid
     )
 
 
-def score_listings(listings: DataFrame, centroids: BrandCentroids) -> DataFrame:
-    """locale, item_id, brand, nearest_brand, score, margin. The centroids travel in the function (Spark broadcasts it)."""
-    return listings.select("locale", "item_id", "brand", "brand_key", "vector").mapInArrow(_scorer(centroids), SCORED)
-
-
 def _scorer(centroids: BrandCentroids) -> Callable[[Batches], Batches]:
     def score(batches: Batches) -> Batches:
         position = {key: row for row, key in enumerate(centroids.keys)}
@@ -169,5 +181,5 @@ RECIPE = ViewRecipe(
     reads=("brand",),
     settings=BrandSettings(),
     build=build_brands,
-    sums=KeptSums(key="spelling", sum_up=sum_spellings),
+    sums=KeptSums(key="spelling", sum_up=sum_spellings, describe=describe_listings, make_rows=make_brand_rows),
 )

@@ -133,7 +133,7 @@ def test_views_that_follow_changes_are_what_building_them_whole_gives_even_after
     catalogue.change()
     with monkeypatch.context() as patch:  # what is kept beside the views is committed, the views are not
         patch.setattr("spark.features.update._work_out", _die)
-        patch.setattr("spark.features.update.join_vectors", _die)
+        patch.setattr("spark.features.update.write_scored", _die)
         with pytest.raises(InterruptedError):
             publish(catalogue)
     assert publish(catalogue) == FOLLOWED

@@ -7,9 +7,9 @@ from pyspark.sql import SparkSession
 
 from schemas.errors import BadDataError
 from spark.vectors.columns import to_unit_length, vectors_from_arrow, vectors_to_bytes, vectors_to_lists
-from spark.vectors.exact_sums import FIXED_POINT, subtract_sums, sum_by_key, sum_vectors
+from spark.vectors.exact_sums import FIXED_POINT, add_sums, sum_by_key, sum_vectors, take_off
 from spark.vectors.projection import projection_matrix
-from spark.vectors.top_k import best_columns, search_blocks
+from spark.vectors.top_k import best_columns, best_of_rough, search_blocks
 
 
 def test_lists_and_bytes_give_back_the_vectors_to_the_bit() -> None:
@@ -79,6 +79,19 @@ def test_sums_from_which_rows_are_taken_off_are_those_of_the_rows_that_stay(spar
     vectors = np.random.default_rng(6).normal(size=(60, 4)).astype(np.float32) / 8
     frame = spark.createDataFrame([(f"k{i % 4}", v.tolist()) for i, v in enumerate(vectors)], "key string, vector array<float>")
     gone = frame.where("key = 'k0'").unionByName(frame.where("key = 'k1'").limit(3))
-    left = subtract_sums(sum_vectors(frame, "key"), sum_vectors(gone, "key"), "key").orderBy("key").collect()
-    assert left == sum_vectors(frame.exceptAll(gone), "key").orderBy("key").collect()
-    assert [(row.key, row.rows) for row in left] == [("k1", 12), ("k2", 15), ("k3", 15)]
+    all_sums, of_gone, of_rest = (sum_vectors(one, "key").toArrow() for one in (frame, gone, frame.exceptAll(gone)))
+    left = add_sums(pa.concat_tables([all_sums, take_off(of_gone)]), "key")
+    left = left.sort_by("key")
+    assert left.to_pylist() == of_rest.sort_by("key").to_pylist()
+    assert list(zip(left["key"].to_pylist(), left["rows"].to_pylist(), strict=True)) == [("k1", 12), ("k2", 15), ("k3", 15)]
+
+
+def test_rough_scores_lead_to_the_columns_that_exact_ones_do_where_many_are_equal() -> None:
+    rng = np.random.default_rng(5)
+    vectors, others = (to_unit_length(rng.normal(size=(rows, 16))) for rows in (60, 9))
+    others[3:6] = others[:3]
+    others[6] = others[0] + 1e-7
+    scores = vectors @ others.T
+    for k in (1, 2, 4):
+        found = best_of_rough(scores.astype(np.float32), lambda row, column: scores[row, column], k)
+        assert all((one == other).all() for one, other in zip(found, best_columns(scores, k), strict=True))

@@ -1,0 +1,171 @@
+"""Reads and writes data files of Delta tables with pyarrow: the body of tasks, which need neither the JVM nor delta-rs for it.
+
+Vectors pass through the JVM element by element; here they are read as they lie in the file.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+
+from m5model.files import storage
+from spark.delta.data_files import DataFile
+
+Input = TypeVar("Input")
+Output = TypeVar("Output")
+Shared = TypeVar("Shared")
+KEY = ("locale", "item_id")
+FEW = 32  # outcomes that the driver adds up itself
+
+
+def run_tasks(
+    spark: SparkSession, inputs: Sequence[Input], work: Callable[[Input, Shared], Output], shared: Shared
+) -> list[Output]:
+    """Returns what ``work`` makes of each input, in a task of its own, in their order. ``shared`` reaches a worker once."""
+    if not inputs:
+        return []
+    context = spark.sparkContext
+    sent = context.broadcast(shared)
+    try:
+        return context.parallelize(inputs, len(inputs)).map(lambda one: work(one, sent.value)).collect()
+    finally:
+        sent.unpersist()
+
+
+def reduce_tasks(
+    spark: SparkSession,
+    inputs: Sequence[Input],
+    work: Callable[[Input, Shared], Output],
+    shared: Shared,
+    plus: Callable[[Output, Output], Output],
+) -> Output | None:
+    """Returns the sum of what ``work`` makes of the inputs; None where there is none. Many are added up by tasks, too."""
+    if len(inputs) <= FEW:
+        found = run_tasks(spark, inputs, work, shared)
+        return reduce(plus, found) if found else None
+    context = spark.sparkContext
+    sent = context.broadcast(shared)
+    try:
+        return context.parallelize(inputs, len(inputs)).map(lambda one: work(one, sent.value)).treeReduce(plus)
+    finally:
+        sent.unpersist()
+
+
+def to_frame(spark: SparkSession, rows: pa.Table) -> DataFrame:
+    """The rows as a data frame. In one batch: Spark 4.2 loses all rows that come after two empty ones."""
+    return spark.createDataFrame(rows.combine_chunks())
+
+
+def read_rows(path: str, file: DataFile, schema: pa.Schema, keys: pa.Array | None = None) -> Iterator[pa.Table]:
+    """The columns of ``schema``, row group by row group; a column that the file lacks is null.
+
+    ``keys``, as ``join_keys`` gives them, are those of the rows that are wanted; the other columns of row groups that hold none
+    are not read.
+    """
+    filesystem, inner = storage.open_filesystem(f"{path}/{file.path}")
+    with filesystem.open_input_file(inner) as source:
+        parquet = pq.ParquetFile(source)
+        for group in range(parquet.num_row_groups):
+            if keys is None:
+                yield _read_group(parquet, group, file, schema)
+                continue
+            is_wanted = pc.is_in(join_keys(_read_group(parquet, group, file, key_schema(schema))), keys)
+            if pc.any(is_wanted).as_py():
+                yield _read_group(parquet, group, file, schema).filter(is_wanted)
+
+
+def _read_group(parquet: pq.ParquetFile, group: int, file: DataFile, schema: pa.Schema) -> pa.Table:
+    present = [name for name in schema.names if name in parquet.schema_arrow.names]
+    rows = parquet.read_row_group(group, columns=present, use_threads=False)
+    return pa.table([_column(rows, field, file) for field in schema], schema)
+
+
+def _column(rows: pa.Table, field: pa.Field, file: DataFile) -> pa.ChunkedArray | pa.Array:
+    if field.name in rows.column_names:
+        return rows[field.name].cast(field.type)
+    return pa.repeat(pa.scalar(file.partition.get(field.name)).cast(field.type), rows.num_rows)
+
+
+def key_schema(schema: pa.Schema, names: Sequence[str] = KEY) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in names])
+
+
+def join_keys(rows: pa.Table | pa.RecordBatch, names: Sequence[str] = KEY) -> pa.Array:
+    """One text for each row, of the columns that make up its key. No locale holds the sign between them."""
+    joined = pc.binary_join_element_wise(*(rows[name] for name in names), "\n")
+    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenFile:
+    """A data file that no commit names yet."""
+
+    path: str  # relative to the table
+    size: int  # bytes
+    rows: int
+
+
+class FileWriter:
+    """Writes one data file of a table, piece by piece; none where no row comes.
+
+    ``prefix`` is what its name, relative to the table, begins with.
+    """
+
+    def __init__(self, path: str, prefix: str, schema: pa.Schema) -> None:
+        self._path, self._name, self._schema = path, f"{prefix}{uuid4()}.parquet", schema
+        self._stream: Any = None
+        self._writer: pq.ParquetWriter | None = None
+        self._rows = 0
+
+    def add(self, rows: pa.Table) -> None:
+        if not rows.num_rows:
+            return
+        if self._writer is None:
+            self._stream = storage.open_output(f"{self._path}/{self._name}")
+            self._writer = pq.ParquetWriter(self._stream.__enter__(), self._schema, **_options(self._schema))
+        self._writer.write_table(rows)
+        self._rows += rows.num_rows
+
+    def close(self) -> WrittenFile | None:
+        if self._writer is None:
+            return None
+        self._writer.close()
+        self._stream.__exit__(None, None, None)
+        size = storage.file_sizes([f"{self._path}/{self._name}"])[0]
+        return WrittenFile(path=self._name, size=size, rows=self._rows)
+
+
+def write_rows(path: str, prefix: str, rows: pa.Table) -> WrittenFile | None:
+    """Write the rows as one data file."""
+    writer = FileWriter(path, prefix, rows.schema)
+    writer.add(rows)
+    return writer.close()
+
+
+def _options(schema: pa.Schema) -> dict[str, Any]:
+    """Numbers of vectors hardly repeat: neither a dictionary nor compression makes them smaller."""
+    plain = [field.name for field in schema if _is_vector(field.type)]
+    leaves = pq.ParquetFile(_empty(schema)).schema
+    paths = [leaves.column(number).path for number in range(len(leaves.names))]
+    others = [path for path in paths if path.split(".")[0] not in plain]
+    return {
+        "use_dictionary": others,
+        "compression": {path: "NONE" if path.split(".")[0] in plain else "SNAPPY" for path in paths},
+        "write_statistics": others,
+    }
+
+
+def _empty(schema: pa.Schema) -> pa.BufferReader:
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink)
+    return pa.BufferReader(sink.getvalue())
+
+
+def _is_vector(kind: pa.DataType) -> bool:
+    return (pa.types.is_list(kind) and pa.types.is_floating(kind.value_type)) or pa.types.is_binary(kind)

@@ -1,0 +1,193 @@
+"""Looks once at every vector of a bucket, beside the lists of its listings: the body of a task.
+
+Lists lie in the same buckets as vectors, so that a task has both and writes the lists that change. What the changed listings
+themselves find lies in all buckets; that is merged, see Found.plus.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark.delta.data_files import DataFile
+from spark.delta.data_rows import WrittenFile, join_keys, read_rows, write_rows
+from spark.neighbours.cells import LocaleCells
+from spark.neighbours.list_rows import HITS, ROWS, Gained, ListSizes, find_gone, follow_lists, keep_nearest
+from spark.neighbours.locales import split_by_locale
+from spark.neighbours.near_changes import Searched, Sought, find_near
+from spark.neighbours.settings import NeighbourSettings
+from spark.vectors.columns import vectors_from_arrow
+from spark.vectors.top_k import MICRO
+
+FARTHEST = MICRO  # of distances, which are negative millionths of a cosine
+BLOCK_ROWS = 8_192  # vectors that are looked at together: 25 MB at 384 dimensions, as float64
+VECTORS = pa.schema(
+    [
+        pa.field("locale", pa.string()),
+        pa.field("item_id", pa.string()),
+        pa.field("space_id", pa.string()),
+        pa.field("vector", pa.list_(pa.float32())),
+    ]
+)
+KEYS = VECTORS.field(0), VECTORS.field(1)
+SHORT = pa.schema([*KEYS, pa.field("vector", pa.list_(pa.float32())), pa.field("bucket", pa.int32())])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """The files of one bucket."""
+
+    bucket: str
+    lists: tuple[DataFile, ...]
+    vectors: tuple[DataFile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """Holds what the tasks of one pass have in common."""
+
+    lists_path: str
+    vectors_path: str
+    space_id: str
+    cells: Mapping[str, LocaleCells]
+    settings: NeighbourSettings
+    sizes: ListSizes
+    gone: pa.Table  # locale, item_id of listings whose lists there were, and which are gone or have another vector
+    new: pa.Array  # keys of listings that are new or have another vector, see join_keys
+    sought: Mapping[str, Sought]
+    writes: str  # what names of new files begin with; empty where lists are only read
+    version: int  # that the lists will have
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketLists:
+    """Says what became of the lists of a bucket."""
+
+    bucket: str
+    files: tuple[str, ...]  # that held them; empty where they stay as they are
+    written: WrittenFile | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Holds what a pass found, of one bucket or of several."""
+
+    hits: pa.Table  # HITS of those that were sought
+    short: pa.Table  # SHORT: lists of which too little is left
+    lists: tuple[BucketLists, ...]
+    matched: int  # vectors that belong to a list or to a new listing
+    expected: int  # lists that were not gone
+    kept: int  # neighbours of a listing
+
+    def plus(self, other: "Found") -> "Found":
+        return Found(
+            hits=keep_nearest(pa.concat_tables([self.hits, other.hits]), self.kept),
+            short=pa.concat_tables([self.short, other.short]),
+            lists=(*self.lists, *other.lists),
+            matched=self.matched + other.matched,
+            expected=self.expected + other.expected,
+            kept=self.kept,
+        )
+
+
+def look_at_bucket(bucket: Bucket, shared: Pass) -> Found:
+    """Search the sought among the bucket's listings; where lists are written, offer them to the lists, too."""
+    everything = _concat(ROWS, (rows for file in bucket.lists for rows in read_rows(shared.lists_path, file, ROWS)))
+    is_gone = pc.is_in(join_keys(everything), join_keys(shared.gone))
+    lists = everything.filter(pc.invert(is_gone))
+    near = _Near(lists=lists, shared=shared)
+    for file in bucket.vectors:
+        for rows in read_rows(shared.vectors_path, file, VECTORS):
+            near.look_at(rows.filter(pc.equal(rows["space_id"], shared.space_id)))
+    hits = keep_nearest(_concat(HITS, near.hits), shared.sizes.kept)
+    short, outcome = SHORT.empty_table(), BucketLists(bucket=bucket.bucket, files=(), written=None)
+    if shared.writes:
+        short, outcome = _write_lists(bucket, shared, lists, near.gained(), is_same=len(lists) == len(everything))
+    return Found(hits=hits, short=short, lists=(outcome,), matched=near.matched, expected=len(lists), kept=shared.sizes.kept)
+
+
+class _Near:
+    """Collects what blocks of vectors bring."""
+
+    def __init__(self, lists: pa.Table, shared: Pass) -> None:
+        self._shared, self._keys = shared, join_keys(lists)
+        worst = pc.fill_null(pc.struct_field(lists["bound"].combine_chunks(), "distance"), FARTHEST)
+        self._worst_N = worst.to_numpy(zero_copy_only=False)
+        self._lowest = float(np.rint(shared.settings.min_cosine * MICRO))
+        self._gained: list[Gained] = []
+        self.hits: list[pa.Table] = []
+        self.matched = 0
+
+    def look_at(self, rows: pa.Table) -> None:
+        keys = join_keys(rows)
+        place = pc.index_in(keys, self._keys)
+        is_listing = pc.or_(place.is_valid(), pc.is_in(keys, self._shared.new))
+        rows = rows.append_column("place", pc.fill_null(place, -1)).filter(is_listing)
+        self.matched += len(rows)
+        for locale, part in split_by_locale(rows):
+            if locale in self._shared.sought:
+                ordered = part.sort_by("item_id")  # so that equal distances come in the order of ids
+                for start in range(0, len(ordered), BLOCK_ROWS):
+                    self._look_at_block(locale, ordered.slice(start, BLOCK_ROWS))
+
+    def _look_at_block(self, locale: str, block: pa.Table) -> None:
+        shared, sought = self._shared, self._shared.sought[locale]
+        vectors_ND, place_N = vectors_from_arrow(block["vector"].combine_chunks()), block["place"].to_numpy()
+        rows = Searched(
+            ids=np.array(block["item_id"].to_pylist(), object),
+            vectors_ND=vectors_ND.astype(np.float64),
+            visits_NP=shared.cells[locale].visits(vectors_ND, shared.settings.probes),
+            worst_N=np.where(place_N >= 0, self._worst_N[place_N] if len(self._worst_N) else 0, FARTHEST),
+        )
+        (found, seeker, distance), (row, other, offered) = find_near(rows, sought, shared.settings.k, self._lowest)
+        self.hits.append(
+            pa.table(
+                [pa.repeat(locale, len(found)), *map(_texts, (sought.ids[seeker],)), distance, _texts(rows.ids[found])],
+                schema=HITS,
+            )
+        )
+        self._gained.append(Gained(list_G=place_N[row], distance_G=offered, ids_G=_texts(sought.ids[other])))
+
+    def gained(self) -> Gained:
+        none = Gained(list_G=np.zeros(0, np.int64), distance_G=np.zeros(0, np.int64), ids_G=_texts([]))
+        every = [none, *self._gained]
+        return Gained(
+            list_G=np.concatenate([one.list_G for one in every]),
+            distance_G=np.concatenate([one.distance_G for one in every]),
+            ids_G=pa.concat_arrays([one.ids_G for one in every]),
+        )
+
+
+def _write_lists(
+    bucket: Bucket, shared: Pass, lists: pa.Table, gained: Gained, *, is_same: bool
+) -> tuple[pa.Table, BucketLists]:
+    """The lists of which too little is left, with their vectors; and the file of the others, where one changed."""
+    followed = follow_lists(lists, find_gone(lists, shared.gone), gained, shared.sizes, shared.version)
+    if is_same and not len(followed.changed_T):
+        return SHORT.empty_table(), BucketLists(bucket=bucket.bucket, files=(), written=None)
+    is_kept = np.ones(len(lists), bool)
+    is_kept[followed.changed_T] = False
+    enough = followed.rows.filter(pa.array(~followed.is_short_T))
+    rows = pa.concat_tables([lists.filter(pa.array(is_kept)), enough])
+    written = write_rows(shared.lists_path, f"bucket={bucket.bucket}/{shared.writes}", rows)
+    outcome = BucketLists(bucket=bucket.bucket, files=tuple(file.path for file in bucket.lists), written=written)
+    return _read_short(bucket, shared, followed.rows.filter(pa.array(followed.is_short_T))), outcome
+
+
+def _read_short(bucket: Bucket, shared: Pass, short: pa.Table) -> pa.Table:
+    if not len(short):
+        return SHORT.empty_table()
+    keys = join_keys(short)
+    found = _concat(VECTORS, (rows for file in bucket.vectors for rows in read_rows(shared.vectors_path, file, VECTORS, keys)))
+    found = found.filter(pc.equal(found["space_id"], shared.space_id)).select(["locale", "item_id", "vector"])
+    return found.append_column(SHORT.field("bucket"), pa.repeat(int(bucket.bucket), len(found)).cast(pa.int32()))
+
+
+def _concat(schema: pa.Schema, tables: "Iterator[pa.Table] | list[pa.Table]") -> pa.Table:
+    return pa.concat_tables([schema.empty_table(), *tables])
+
+
+def _texts(values: "np.ndarray | list[str]") -> pa.Array:
+    return pa.array(values, pa.string())
