@@ -14,7 +14,7 @@ MAX_DAYS = 36_500  # a hundred years; Spark and Python count no further back tha
 MAX_VERSIONS = 1_000
 _EXAMPLE = 'write e.g. {"listings.history": 14}'
 
-Subject = Literal["history", "rows", "space", "training_set", "label_set", "bundle"]
+Subject = Literal["history", "rows", "space", "training_set", "label_set", "bundle", "view_state"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,13 @@ RETENTION = (
         keep_versions=5,
         meaning="files of the feature views that only older versions of them need: a reader's time to finish; beside them the "
         "newest published versions, which m5 features rollback can go back to",
+    ),
+    RetentionPolicy(
+        name="view_state",
+        subject="view_state",
+        keep_days=7,
+        meaning="neighbours and sums that publishing keeps to follow changes, once no published view can follow by them; "
+        "publishing makes them again",
     ),
     RetentionPolicy(
         name="listing_rejects.rows",

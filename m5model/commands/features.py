@@ -83,14 +83,15 @@ def _add_read(commands: "Commands") -> None:
 
 def _list(workspace: Workspace, arguments: argparse.Namespace) -> None:
     from m5model.features.facts import gather_view
+    from m5model.features.states import list_states
     from m5model.features.versions import list_views
-    from m5model.reports.feature_listing import views_as_table
+    from m5model.reports.feature_listing import states_as_text, views_as_table
 
     views = [gather_view(workspace, name, datetime.now(UTC), last=1) for name in list_views(workspace)]
     if arguments.json:
         sys.stdout.writelines(_as_line(view.as_json()) for view in views)
     else:
-        sys.stdout.write(views_as_table(views))
+        sys.stdout.write(views_as_table(views) + states_as_text(list_states(workspace)))
 
 
 def _show(workspace: Workspace, arguments: argparse.Namespace) -> None:

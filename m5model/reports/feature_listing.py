@@ -7,6 +7,7 @@ from m5model.features.difference import VersionDifference, shorten
 from m5model.features.facts import VersionFacts, ViewFacts
 from m5model.features.holds import explain_hold
 from m5model.features.row_changes import Row
+from m5model.features.states import ViewState
 from m5model.reports.set_listing import align
 from schemas.figure import Figure
 
@@ -21,6 +22,18 @@ def views_as_table(views: Sequence[ViewFacts]) -> str:
     head = ("view", "version", "published", "rows", "covers", "space", "listings", "embeddings", "freshness")
     lines = [head, *(_view_line(view) for view in views)]
     return align(lines) + "".join(f"{line}\n" for view in views for line in _warnings(view))
+
+
+def states_as_text(states: Sequence[ViewState]) -> str:
+    """One line for each table that publishing keeps to follow changes."""
+    if not states:
+        return ""
+    lines = [("kept to follow changes", "rows", "MB", "space", "written", "for")]
+    for one in states:
+        views = ", ".join(view.removeprefix("features/") for view in one.used_by) or "no published view"
+        counts = f"{one.rows:,}", f"{one.size / 1e6:,.1f}"
+        lines.append((f"view_state/{one.name}", *counts, one.space_id, f"{one.committed_at:%Y-%m-%d %H:%M}", views))
+    return "\n" + align(lines)
 
 
 def _view_line(view: ViewFacts) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ def _apply(spark: SparkSession, workspace: Workspace, drop: Drop) -> None:
             # The manifest first: without it nothing takes the folder for a bundle or a set, even if deleting stops half-way.
             storage.delete_file(f"{folder}/manifest.json")
             storage.delete_folder(folder)
+        case "view_state":
+            storage.delete_folder(workspace.view_state(drop.what.removeprefix("view_state/")))
         case "space":
             space = drop.what.removeprefix("spaces/")
             delete_where(spark, workspace.table("embeddings"), f"space_id = '{space}'")

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from m5model.bundles.find import list_bundle_ids, list_bundles
 from m5model.data.set_versions import Named, list_label_sets, list_training_sets, version_names
 from m5model.features import history
+from m5model.features.states import list_states
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.features import FOLDER
 from schemas.report import JsonValue
@@ -75,6 +76,7 @@ def plan_retention(
         "bundle": _bundles,
         "rows": _rows,
         "history": _history,
+        "view_state": _view_states,
     }
     return [drop for policy in policies for drop in finders[policy.subject](spark, workspace, policy, references, clock)]
 
@@ -227,6 +229,18 @@ def _view_history(workspace: Workspace, policy: RetentionPolicy, view: str, cloc
     if kept:
         chain = (f"{view}@{versions[0]}", newest)
         yield replace(drop, reason="m5 features rollback can go back to them", files=kept, kept_by=chain)
+
+
+def _view_states(
+    spark: SparkSession, workspace: Workspace, policy: RetentionPolicy, references: References, clock: Clock
+) -> Iterator[Drop]:
+    """Folders that were not written to for a while and that no published view follows changes by."""
+    for state in list_states(workspace):
+        if state.committed_at < clock.limit(policy):
+            reason = f"last written {clock.days(state.committed_at):.0f} days ago"
+            what = f"view_state/{state.name}"
+            kept_by = (what, *state.used_by[:1]) if state.used_by else ()
+            yield Drop(what=what, subject="view_state", policy=policy.name, reason=reason, rows=state.rows, kept_by=kept_by)
 
 
 def _needed_hours(

@@ -1,17 +1,21 @@
 """Retention: what is old goes, what is live stays with its chain named, and nothing goes unless it is applied."""
 
+import json
 import os
 import shutil
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from pyspark.sql import functions as F
 
 from m5model.features.publications import read_publications
+from m5model.features.states import list_states
 from m5model.features.versions import list_readable
+from m5model.reports.feature_listing import states_as_text
 from schemas.bundle import BundleManifest
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.labels import LabelSetManifest
@@ -242,6 +246,27 @@ def test_published_versions_that_the_policy_counts_stay_readable_and_the_others_
     assert [found.version for found in list_readable(path, read_publications(path))] == [3, 4, 5]
     assert DeltaTable(path, version=3).to_pyarrow_table()["item_id"].to_pylist() == ["D"]
     assert find_references(workspace, 3).users[f"spaces/{SPACE}"][0] == "features/brands"
+
+
+def test_what_is_kept_to_follow_changes_goes_once_no_published_view_can_follow_by_it(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    publish_view(workspace, [brand_row("A")], listings=2)
+    for name, version in (("brands-now", 2), ("brands-before", 1), ("duplicates-now", 2)):
+        source = {"space_id": SPACE, "listings_version": version, "embeddings_version": version}
+        metadata = CommitProperties(custom_metadata={"userMetadata": json.dumps({"m5": "sums", "source": source})})
+        write_deltalake(f"{workspace.view_state(name)}/sums", pa.table({"rows": [1]}), commit_properties=metadata)
+    (policy,) = (one for one in RETENTION if one.subject == "view_state")
+    young = plan_retention(None, workspace, [policy], References(), datetime.now(UTC))  # type: ignore[arg-type]
+    drops = plan_retention(None, workspace, [policy], References(), datetime.now(UTC) + timedelta(days=8))  # type: ignore[arg-type]
+    assert young == []
+    assert [(drop.what, drop.kept_by) for drop in drops] == [
+        ("view_state/brands-before", ()),
+        ("view_state/brands-now", ("view_state/brands-now", "features/brands")),
+        ("view_state/duplicates-now", ()),
+    ]
+    apply_drops(None, workspace, drops)  # type: ignore[arg-type]
+    assert [(state.name, state.used_by) for state in list_states(workspace)] == [("brands-now", ("features/brands",))]
+    assert "view_state/brands-now" in states_as_text(list_states(workspace))
 
 
 def test_rejects_older_than_their_policy_go_and_newer_ones_stay(spark, tmp_path: Path) -> None:
