@@ -96,8 +96,6 @@ def run(arguments: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     settings = _settings(arguments)
     listening = processes.listen(arguments.host, arguments.port)
-    host, port = listening.getsockname()[:2]
-    logging.getLogger(__name__).warning("listening on http://%s:%s", f"[{host}]" if ":" in host else host, port)
     if arguments.processes == 1:
         server.serve(settings, listening)
     else:

@@ -30,7 +30,7 @@ class Reference:
 
     def find(self) -> str:
         """The path, behind symlinks, so that all its files are of one bundle."""
-        path = find_bundle(Workspace.resolve(self.workspace), self.bundle, "student").rstrip("/")
+        path = find_bundle(Workspace.resolve(self.workspace), self.bundle, "student", "its path").rstrip("/")
         return path if storage.is_remote(path) else os.path.realpath(path)
 
 

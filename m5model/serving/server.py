@@ -93,6 +93,8 @@ async def _answer(settings: Settings, keys: ApiKeys, model: ServedModel, listeni
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: tasks.add(asyncio.create_task(reload())))
     if settings.watch_s:
         tasks.add(asyncio.create_task(_watch(service, settings.watch_s)))
+    host, port = listening.getsockname()[:2]
+    log.warning("listening on http://%s:%s", f"[{host}]" if ":" in host else host, port)
     log.warning("serving %s, space %s", model.manifest.id, model.encoder.space_id)
     try:
         await server.serve(sockets=[listening])
