@@ -39,6 +39,8 @@ def ingest(argv: Sequence[str] | None) -> JobReport:
             max_reject_share=arguments.max_reject_share,
             full=arguments.full,
             mapping=mapping,
+            encoding=arguments.encoding,
+            changes_only=arguments.changes_only,
         )
     empty = ("the feed holds no records",) if not result.accounting.rows_in else ()
     return run.report(
@@ -78,6 +80,16 @@ def _parser() -> argparse.ArgumentParser:
         "--full",
         action="store_true",
         help="the feed is complete for the locales it contains: listings of theirs that it is sure to lack are deleted",
+    )
+    parser.add_argument(
+        "--changes-only",
+        action="store_true",
+        help="of tables of Delta, read what their change feed says since they were ingested last; what was deleted is deleted",
+    )
+    parser.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="character set of files of text that are not UTF-8 or UTF-16, e.g. cp1252, cp1254, cp1256, shift-jis, euc-jp",
     )
     parser.add_argument(
         "--mapping",

@@ -29,6 +29,7 @@ class FileAccount:
 
     file: str
     unit: str = "bytes"
+    read_as: str = ""  # its character set and where its records lie, where that is not plain
     total: int = 0  # as they came out of the file
     records: Mapping[str, Share] = field(default_factory=dict)  # by outcome
     other: Mapping[str, int] = field(default_factory=dict)  # header, separators, blank
@@ -44,6 +45,7 @@ class FileAccount:
             "file": self.file,
             "unit": self.unit,
             "total": self.total,
+            **({"read_as": self.read_as} if self.read_as else {}),
             **{name: size for name, size in sorted(self.other.items()) if size},
             "records": {name: {"records": share.records, "size": share.size} for name, share in sorted(self.records.items())},
             "unaccounted": self.unaccounted,

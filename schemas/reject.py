@@ -16,7 +16,8 @@ UNREADABLE = {
 RULES = {
     "wrong_type": "a field holds another type than its column's, e.g. a list as title",
     "missing_item_id": "item_id is absent or empty",
-    "invalid_item_id": "item_id holds a control character, half of a surrogate pair or U+FFFD: two items could have it",
+    "invalid_item_id": "item_id holds a control character, half of a surrogate pair or U+FFFD, or is a number that a "
+    "spreadsheet rounded (4.00712E+12): two items could have it",
     "missing_locale": "locale is absent or empty",
     "unknown_locale": "locale is not one of the 15, in none of the spellings that schemas.locales knows",
     "unknown_language": "the declared language is not one of the 10",

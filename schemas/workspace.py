@@ -95,6 +95,14 @@ class Workspace:
         """Names the folder of leases on tables that one run at a time writes to, a file per holder, see m5model.files.lease."""
         return f"{self.root}/leases/{require_name('table', table)}"
 
+    def feed_position(self, table_hash: str) -> str:
+        """Names the file of the version up to which a table of Delta was ingested as a feed."""
+        return f"{self.root}/feed_positions/{require_name('table', table_hash)}.json"
+
+    def feed_changes(self, run_id: str) -> str:
+        """Names the folder of the changes of such tables while a run reads them."""
+        return f"{self.root}/staging/changes/{require_name('run id', run_id)}"
+
     def view_state(self, name: str) -> str:
         """Names the folder of what publishing keeps to follow changes: cells, neighbours, sums. It can be made again."""
         return f"{self.root}/view_state/{require_name('view state', name)}"

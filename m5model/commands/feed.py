@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inspect.add_argument("file", metavar="FILE", help=".jsonl, .json, .csv, .tsv, .xml or .parquet, plain or compressed")
     inspect.add_argument("--mapping", metavar="NAME-OR-FILE", help="a ready mapping or a file; the one that fits otherwise")
     inspect.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE", help="for records without it, e.g. locale=DE")
+    inspect.add_argument("--encoding", metavar="NAME", help="its character set, where it is not UTF-8 or UTF-16")
     inspect.add_argument("--json", action="store_true", help="print one JSON object")
     commands.add_parser("mappings", help="the ready mappings", description="the ready mappings", allow_abbrev=False)
 
@@ -33,13 +34,15 @@ def run(arguments: argparse.Namespace) -> None:
         return
     from dataclasses import asdict
 
+    from m5model.feeds.charsets import find_codec_of
     from m5model.feeds.inspection import inspect_file
     from m5model.feeds.sources import find_feed_files
     from schemas.errors import ConfigurationError
 
     constants = read_constants(arguments.set)
     mapping = read_mapping(arguments.mapping) if arguments.mapping else None
-    files = find_feed_files([arguments.file]).files
+    encoding = find_codec_of(arguments.encoding) if arguments.encoding else ""
+    files = find_feed_files([arguments.file], encoding=encoding).files
     if not files:
         raise ConfigurationError(f"there is nothing to read in {arguments.file}", next_step="give a file of a feed")
     found = inspect_file(files[0], mapping, constants)

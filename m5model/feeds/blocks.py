@@ -24,6 +24,7 @@ class Block:
     other: Mapping[str, int] = field(default_factory=dict)  # HEADER, SEPARATORS, BLANK → bytes
     total: int = 0  # bytes that came out of the file, counted where they did; may come in any of a file's blocks
     unit: str = BYTES
+    read_as: str = ""  # what the account is to say of how the file is read; comes with its total
 
 
 def merge_counts(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:

@@ -14,6 +14,8 @@ from schemas.errors import BadDataError
 DELIMITERS = (b",", b";", b"\t", b"|")
 ANNOUNCEMENT = b"sep="  # as Excel says its delimiter, in a line of its own
 SAMPLE_LINES = 500
+PREAMBLE_LINES = 20  # above a header
+MIN_COLUMNS = 2  # of a feed: an id and a title
 HEADER_LINES = 100  # of one header at most
 
 
@@ -23,6 +25,7 @@ class CsvForm:
 
     profile: Profile
     names: tuple[str, ...]  # of the columns
+    header: tuple[str, ...]  # as it is written
     body: int  # where the first row begins: bytes of the text before it
     blank: int  # of these, bytes of blank lines
 
@@ -64,8 +67,9 @@ def find_csv_form(head: bytes, path: str) -> CsvForm | None:
     start = len(UTF_8_MARK) if head.startswith(UTF_8_MARK) else 0
     lines = head[start:].split(line_end)
     announced, start = _read_announcement(lines, start)
-    candidates = [Dialect(delimiter=sign, quote=quote, line_end=line_end) for sign in announced for quote in _quotes(lines)]
-    headers = [found for dialect in candidates if (found := _read_header(lines, dialect, start)) is not None]
+    headers = _read_headers(lines, announced, line_end, start)
+    if headers and all(len(header.cells) == 1 for header in headers):
+        headers = _read_headers_below(lines, announced, line_end, start) or headers
     if not any(line.strip(b" \r") for line in lines):
         return None
     if not headers:
@@ -78,7 +82,23 @@ def find_csv_form(head: bytes, path: str) -> CsvForm | None:
     lexer = Lexer(Profile(dialect=best.dialect), len(names))
     rows = [row.text for row in (*lexer.take(best.lines), *lexer.finish()) if not row.damage]
     profile = learn_profile(best.dialect, rows, len(names))
-    return CsvForm(profile=profile, names=names, body=best.body, blank=best.blank)
+    return CsvForm(profile=profile, names=names, header=tuple(best.cells), body=best.body, blank=best.blank)
+
+
+def _read_headers(lines: list[bytes], delimiters: Sequence[bytes], line_end: bytes, start: int) -> list[_Header]:
+    """The header under each dialect that is possible."""
+    dialects = [Dialect(delimiter=sign, quote=quote, line_end=line_end) for sign in delimiters for quote in _quotes(lines)]
+    return [header for dialect in dialects if (header := _read_header(lines, dialect, start)) is not None]
+
+
+def _read_headers_below(lines: list[bytes], delimiters: Sequence[bytes], line_end: bytes, start: int) -> list[_Header]:
+    """Those below lines of one cell, a title or a date: the first of several cells that has rows of as many below it."""
+    for skipped in range(1, min(PREAMBLE_LINES, len(lines) - 1) + 1):
+        above = sum(len(line) + 1 for line in lines[:skipped])
+        headers = _read_headers(lines[skipped:], delimiters, line_end, start + above)
+        if found := [header for header in headers if len(header.cells) >= MIN_COLUMNS and header.rank[1]]:
+            return found
+    return []
 
 
 def _read_announcement(lines: list[bytes], start: int) -> tuple[Sequence[bytes], int]:

@@ -4,6 +4,9 @@ A row of several lines is kept where its cells close as RFC 4180 says and are as
 damaged region, which ends before the next line that looks like a row (csv_profiles), or is one by itself: where text stands
 behind a closed quote, where the file ends within a cell, where a row of several lines has another number of cells, is longer
 than a row may be, or where its quotes close in what is better read as other rows.
+
+Files with tabs are often written without any quoting: a line in which text stands behind a quote that closes, and that has as
+many tabs as a row, is a row as it stands (``"quoted" text``).
 """
 
 from collections import deque
@@ -15,6 +18,7 @@ from m5model.feeds.csv_profiles import Profile
 from schemas.reject import MAX_RECORD_BYTES
 
 BROKEN_QUOTES = "broken_quotes"
+TAB = b"\t"
 MAX_ROW_LINES = 1_000  # within one row; more are no cell
 
 
@@ -25,6 +29,7 @@ class Row:
     text: bytes
     lines: int = 1
     damage: str | None = None
+    is_literal: bool = False  # its quotes mean nothing
 
 
 class Lexer:
@@ -66,6 +71,8 @@ class Lexer:
             rows.append(Row(line))
         elif self._dialect.open_row.fullmatch(line):
             self._open, self.open_bytes = [line], len(line) + 1
+        elif self._dialect.delimiter == TAB and line.count(TAB) + 1 == self._columns:
+            rows.append(Row(line, is_literal=True))
         else:
             rows.append(Row(line, damage=BROKEN_QUOTES))
 

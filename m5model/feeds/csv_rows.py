@@ -20,6 +20,7 @@ from m5model.feeds.physical_lines import LineBlock, changed_size, read_range, sp
 from m5model.feeds.records import encode_cells
 
 CSV = "csv"
+MARK = "\ufeff"
 
 
 def read_csv_text(text: TextFile) -> Iterator[Block]:
@@ -140,7 +141,12 @@ class _Reader:
             return None
         lines = [line for line in block.lines if line.strip(b" \r")]
         rows = self._read_rows(lines)
-        if rows is None or len(rows) != len(lines) or not {self._columns}.issuperset(map(len, rows)):
+        if (
+            rows is None
+            or any(map(self._is_header, rows))
+            or len(rows) != len(lines)
+            or not {self._columns}.issuperset(map(len, rows))
+        ):
             return None
         blank = (
             0 if len(lines) == len(block.lines) else sum(self._measure(line) for line in block.lines if not line.strip(b" \r"))
@@ -165,8 +171,12 @@ class _Reader:
             return None
 
     def _make_block(self, found: Sequence[Row], place: int) -> Block:
-        rows = [row for row in found if row.text.strip(b" \r")]
-        cells = self._read_cells(rows)
+        filled = [row for row in found if row.text.strip(b" \r")]
+        read = list(zip(filled, self._read_cells(filled), strict=True))
+        headers = [row for row, cells in read if self._is_header(cells)]
+        rows, cells = (
+            zip(*((row, cells) for row, cells in read if not self._is_header(cells)), strict=True) if read else ((), ())
+        )
         damage = {i: reason for i, row in enumerate(rows) if (reason := self._find_damage(row, cells[i]))}
         good = [self._trim(row) for i, row in enumerate(cells) if i not in damage and row is not None]
         encoded = iter(encode_cells(self._form.names, good))
@@ -179,24 +189,37 @@ class _Reader:
             raw_form=CSV,
             other={
                 SEPARATORS: len(found) * self._measure(b"\n"),
+                HEADER: sum(self._measure(row.text) for row in headers),
                 BLANK: sum(self._measure(row.text) for row in found if not row.text.strip(b" \r")),
             },
         )
 
     def _read_cells(self, rows: Sequence[Row]) -> list[list[str] | None]:
         """The cells of each row; None of one that is damaged, or no UTF-8."""
-        whole = [row.text.removesuffix(b"\r") for row in rows if not row.damage]
+        quoted = [row.text.removesuffix(b"\r") for row in rows if not row.damage and not row.is_literal]
         try:
             # That parser takes several CR for one line end.
             found = (
-                None if any(text.endswith(b"\r") for text in whole) else self._dialect.read_rows(list(map(bytes.decode, whole)))
+                None
+                if any(text.endswith(b"\r") for text in quoted)
+                else self._dialect.read_rows(list(map(bytes.decode, quoted)))
             )
         except (UnicodeDecodeError, csv.Error):
             found = None
-        if found is not None and len(found) == len(whole):
-            cells = iter(found)
-            return [None if row.damage else next(cells) for row in rows]
-        return [None if row.damage else self._dialect.read_cells(row.text) for row in rows]
+        is_read = found is not None and len(found) == len(quoted)
+        cells = iter(found if is_read and found is not None else map(self._dialect.read_cells, quoted))
+        return [None if row.damage else self._read_literally(row) if row.is_literal else next(cells) for row in rows]
+
+    def _read_literally(self, row: Row) -> list[str] | None:
+        try:
+            return row.text.removesuffix(b"\r").decode().split(self._dialect.delimiter.decode())
+        except UnicodeDecodeError:
+            return None
+
+    def _is_header(self, cells: Sequence[str] | None) -> bool:
+        """Is a row the header once more, as where files were put one behind the other?"""
+        header = self._form.header
+        return bool(cells) and cells is not None and cells[0].lstrip(MARK) == header[0] and tuple(cells[1:]) == header[1:]
 
     def _find_damage(self, row: Row, cells: list[str] | None) -> str | None:
         if row.damage:

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from m5model.feeds.csv_form import find_csv_form
+from m5model.feeds.json_wrappers import find_wrapper
 from m5model.feeds.mapping import FeedMapping
 from m5model.feeds.mapping_files import read_mapping, ready_names
 from m5model.feeds.opening import open_text
 from m5model.feeds.records import add_constants
-from m5model.feeds.sources import CSV, PARQUET, FeedFile
+from m5model.feeds.sources import CSV, JSON, PARQUET, XML, FeedFile
 from m5model.feeds.splits import Split, read_split
 from schemas.listing import DELETED, FEED_FIELDS
 from schemas.locales import find_locale
@@ -115,10 +116,11 @@ def _open(line: bytes) -> dict[str, Any] | None:
 def _describe(file: FeedFile) -> str:
     if file.kind == PARQUET:
         return "Parquet"
-    with open_text(file.path) as text:
+    with open_text(file.path, file.encoding, sniff=file.kind != XML) as text:
         unit = "" if text.unit == "bytes" else ", compressed"
+        wrapper = find_wrapper(text.head, file.path) if file.kind == JSON else None
         if file.kind != CSV:
-            return f"{file.kind.upper()} in {text.encoding}{unit}"
+            return f"{file.kind.upper()} in {text.encoding}{unit}{f', records in {wrapper.name}' if wrapper else ''}"
         form = find_csv_form(text.head, file.path)
         if form is None:
             return f"an empty CSV{unit}"

@@ -1,4 +1,4 @@
-"""Reads JSON that is no JSON Lines: an array of objects, objects one behind the other, or over several lines each.
+"""Reads JSON that is no JSON Lines: an array of objects, objects one behind the other, over several lines each, or wrapped.
 
 An object that is no JSON is a damaged region. It ends before the next object that has names which the ones before have.
 """
@@ -11,30 +11,21 @@ import msgspec
 
 from m5model.feeds.blocks import HEADER, SEPARATORS, Block
 from m5model.feeds.compression import BLOCK_BYTES
-from m5model.feeds.opening import UTF_8_MARK, TextFile
+from m5model.feeds.json_patterns import OBJECT
+from m5model.feeds.json_wrappers import Wrapper, find_wrapper
+from m5model.feeds.opening import HEAD_BYTES, UTF_8_MARK, TextFile
 from m5model.feeds.windows import Window
 from schemas.listing import FEED_FIELDS
 from schemas.reject import MAX_RECORD_BYTES
 
-DEPTH = 8  # levels of objects and lists in a record
 # A record is taken into memory up to here; one of more than MAX_RECORD_BYTES is kept, but not parsed.
 MAX_OBJECT_BYTES = 16 * MAX_RECORD_BYTES
 BLOCK_RECORDS = 2_000
 DAMAGED, CUT = "invalid_record", "truncated_record"
 
-SEPARATOR = re.compile(rb"[\s,\[\]\x1e]*+")
+SEPARATOR, COMMAS = re.compile(rb"[\s,\[\]\x1e]*+"), re.compile(rb"[\s,\x1e]*+")
+MAX_TAIL_BYTES = 1 << 20  # of an object behind its records
 NEXT_OBJECT = re.compile(rb'\{\s*"')
-
-
-def _object_pattern() -> re.Pattern[bytes]:
-    text = rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"'
-    inside = rb'(?:[^{}\[\]"]++|' + text + rb")*+"
-    for _ in range(DEPTH):
-        inside = rb'(?:[^{}\[\]"]++|' + text + rb"|[{\[]" + inside + rb"[}\]])*+"
-    return re.compile(rb"\{" + inside + rb"\}")
-
-
-OBJECT = _object_pattern()
 
 
 @dataclass(frozen=True)
@@ -47,30 +38,87 @@ class _Found:
 
 def read_json_values(text: TextFile) -> Iterator[Block]:
     """All objects of an open file."""
-    window, known = Window(text), frozenset(FEED_FIELDS)
-    if text.head.startswith(UTF_8_MARK):
-        window.fill()
-        yield Block(other={HEADER: text.measure(window.take(len(UTF_8_MARK)))})
-    is_done, is_cut, depth = False, False, 0
-    while not is_done:
-        place, separators, found = window.place + window.at, 0, list[_Found]()
-        while len(found) < BLOCK_RECORDS and not is_done:
-            between = _take_separators(window)
-            separators += text.measure(between)
-            depth += between.count(b"[") - between.count(b"]")
-            if window.size == 0:
-                is_done = True
+    reader = _Reader(text)
+    while not reader.is_done:
+        yield reader.read_block()
+
+
+class _Reader:
+    """Reads a file's objects, within wrappers (json_wrappers) where it has some."""
+
+    def __init__(self, text: TextFile) -> None:
+        self._text, self._window, self._known = text, Window(text), frozenset(FEED_FIELDS)
+        self._window.fill()
+        self._mark = self._window.take(len(UTF_8_MARK) if text.head.startswith(UTF_8_MARK) else 0)
+        self._wrapper: Wrapper | None = None
+        self._depth = 0  # of arrays that are open
+        self._is_cut = False
+        self.is_done = False
+
+    def read_block(self) -> Block:
+        place, separators, header, found = self._window.place + self._window.at, 0, self._take_mark(), list[_Found]()
+        header += self._open_wrapper()
+        while len(found) < BLOCK_RECORDS and not self.is_done:
+            separators += self._take_between()
+            if self._is_at_end_of_list():
+                header += self._close_wrapper()
+            elif self._window.size == 0 and not self._window.fill():
+                self.is_done = True
                 # An array without an end was cut, maybe between two objects.
-                found += [_Found(b"", CUT)] if depth > 0 and not is_cut else []
+                found += [_Found(b"", CUT)] if self._depth > 0 and not self._is_cut else []
             else:
-                found.append(_take_object(window, known))
-                is_cut = found[-1].damage == CUT
-                if found[-1].damage is None and (names := _names_of(found[-1].text)):
-                    known = names
-        yield _make_block(text, found, place, separators)
+                found.append(self._take_object())
+        return _make_block(self._text, found, place, separators, header)
+
+    def _take_mark(self) -> int:
+        mark, self._mark = self._mark, b""
+        return self._text.measure(mark)
+
+    def _open_wrapper(self) -> int:
+        """Bytes before the list of records, where one lies in an object that begins here."""
+        if self._wrapper is not None or self._depth > 0:
+            return 0
+        window = self._window
+        while window.size < HEAD_BYTES and window.fill():
+            pass
+        self._wrapper = find_wrapper(window.data[window.at :], self._text.path)
+        if self._wrapper is None:
+            return 0
+        self._depth += 1
+        self._text.note(f"records in {self._wrapper.name}")
+        blank = len(window.data) - window.at - len(window.data[window.at :].lstrip())
+        return self._text.measure(window.take(window.at + blank + len(self._wrapper.head)))
+
+    def _close_wrapper(self) -> int:
+        """Bytes behind the list of records, where it ends here, and before the next."""
+        wrapper, window = self._wrapper, self._window
+        self._wrapper = None
+        if wrapper is None:
+            return 0
+        while (end := wrapper.find_end(window.data, window.at, self._text.path)) is None:
+            if window.size > MAX_TAIL_BYTES or not window.fill():
+                return 0  # a bracket that damage has made
+        self._depth = 0
+        return self._text.measure(window.take(end)) + self._open_wrapper()
+
+    def _take_between(self) -> int:
+        """Bytes of separators; those of lists only where no wrapper's list may end."""
+        between = _take_separators(self._window, SEPARATOR if self._wrapper is None else COMMAS)
+        self._depth += between.count(b"[") - between.count(b"]")
+        return self._text.measure(between)
+
+    def _is_at_end_of_list(self) -> bool:
+        return self._wrapper is not None and self._window.data[self._window.at : self._window.at + 1] == b"]"
+
+    def _take_object(self) -> _Found:
+        found = _take_object(self._window, self._known)
+        self._is_cut = found.damage == CUT
+        if found.damage is None and (names := _names_of(found.text)):
+            self._known = names
+        return found
 
 
-def _make_block(text: TextFile, found: list[_Found], place: int, separators: int) -> Block:
+def _make_block(text: TextFile, found: list[_Found], place: int, separators: int, header: int) -> Block:
     damage = {i: record.damage for i, record in enumerate(found) if record.damage}
     return Block(
         records=[text.restore(record.text) if record.damage else record.text for record in found],
@@ -78,14 +126,14 @@ def _make_block(text: TextFile, found: list[_Found], place: int, separators: int
         place=place,
         damage=damage,
         lines={i: lines for i in damage if (lines := found[i].text.count(b"\n") + 1) > 1},
-        other={SEPARATORS: separators},
+        other={SEPARATORS: separators, HEADER: header},
     )
 
 
-def _take_separators(window: Window) -> bytes:
+def _take_separators(window: Window, pattern: re.Pattern[bytes]) -> bytes:
     parts = []
     while window.size or window.fill():
-        found = SEPARATOR.match(window.data, window.at)
+        found = pattern.match(window.data, window.at)
         parts.append(window.take(found.end() if found else window.at))
         if window.size:
             break

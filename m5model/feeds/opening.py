@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from m5model.feeds.blocks import BYTES, DECOMPRESSED
+from m5model.feeds.charsets import CHARSETS, Finding, sniff_charset
 from m5model.feeds.compression import BLOCK_BYTES, ByteStream, cannot_read, open_stream
 from m5model.files import storage
 from schemas.errors import BadDataError
@@ -17,14 +18,21 @@ UTF_8_MARK = codecs.BOM_UTF8
 class TextFile:
     """A file's text from its first byte on, as UTF-8. Bytes that are no UTF-8 stay as they are."""
 
-    def __init__(self, stream: ByteStream, path: str, *, unit: str) -> None:
+    def __init__(self, stream: ByteStream, path: str, *, unit: str, encoding: str = "", sniff: bool = False) -> None:
         self.path, self.unit = path, unit
+        self._declared, self._sniffs = encoding, sniff
         self.total = 0  # bytes that came out of the file
         self.mark_bytes = 0  # of a mark of UTF-16 at the start; a mark of UTF-8 stays in the text
         self._stream = stream
         self._decoder: codecs.IncrementalDecoder | None = None
         self.encoding = "utf-8"
+        self.notes: list[str] = []  # how the file is read, where that is not plain
         self.head = self._read_head()  # the first bytes of the text; ``blocks`` begins with them
+
+    def note(self, what: str) -> None:
+        """Keeps what the file's account is to say of how it was read."""
+        if what not in self.notes:
+            self.notes.append(what)
 
     def blocks(self) -> Iterator[bytes]:
         """The whole text."""
@@ -41,17 +49,38 @@ class TextFile:
         """``text`` as the file has it."""
         if self._decoder is None:
             return text
-        return text.decode("utf-8", "surrogatepass").encode(self.encoding, "surrogatepass")
+        return text.decode("utf-8", "surrogatepass").encode(self.encoding, self._errors)
 
     def _read_head(self) -> bytes:
         head = self._fill(b"", HEAD_BYTES)
-        encoding = find_utf_16(head)
-        if encoding is None:
+        encoding = self._find_encoding(head)
+        if encoding == "utf-8":
             return head
         self.encoding = encoding
-        self._decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
-        self.mark_bytes = 2 if head[:2] in UTF_16_MARKS else 0
+        self._decoder = codecs.getincrementaldecoder(encoding)(self._errors)
+        self.mark_bytes = 2 if head[:2] in UTF_16_MARKS and encoding in UTF_16_MARKS.values() else 0
         return self._decode(head[self.mark_bytes :])
+
+    @property
+    def _errors(self) -> str:
+        """Bytes that a character set does not have become halves of surrogate pairs, from which they are made again."""
+        return "surrogatepass" if self.encoding in UTF_16_MARKS.values() else "surrogateescape"
+
+    def _find_encoding(self, head: bytes) -> str:
+        """What its mark says, else what is declared, else what its bytes are sure of."""
+        marked = find_utf_16(head)
+        if marked is not None:
+            return marked
+        if self._declared and not head.startswith(UTF_8_MARK):
+            self.note(self._declared)
+            return {"utf-16": "utf-16-le"}.get(self._declared, self._declared)
+        found = sniff_charset(head) if self._sniffs else None
+        if found is None:
+            return "utf-8"
+        if not found.charset:
+            raise _unsure_charset(self.path, found)
+        self.note(f"{found.charset}, as its bytes say")
+        return CHARSETS[found.charset]
 
     def _fill(self, data: bytes, size: int) -> bytes:
         parts = [data]
@@ -78,11 +107,23 @@ class TextFile:
         return self._decoder.decode(data).encode("utf-8", "surrogatepass")
 
 
+def _unsure_charset(path: str, found: Finding) -> BadDataError:
+    names = [name for name, _ in found.proposals]
+    shown = "; ".join(f"{name} would read {', '.join(words)}" for name, words in found.proposals)
+    return BadDataError(
+        f"{path} is neither UTF-8 nor UTF-16, and its bytes do not say what else: {shown}",
+        next_step=f"say so with --encoding, e.g. --encoding {names[0]}, or have the file written as UTF-8",
+    )
+
+
 @contextmanager
-def open_text(path: str) -> Iterator[TextFile]:
-    """Raises BadDataError naming a file that cannot be read, ConfigurationError for one that may not."""
+def open_text(path: str, encoding: str = "", *, sniff: bool = False) -> Iterator[TextFile]:
+    """Opens a file whose ``encoding`` is a codec, UTF-8 or UTF-16; or, if asked to ``sniff``, one that its bytes are sure of.
+
+    Raises BadDataError naming a file that cannot be read, ConfigurationError for one that may not.
+    """
     with open_stream(path) as (stream, codec):
-        yield TextFile(stream, path, unit=BYTES if codec is None else DECOMPRESSED)
+        yield TextFile(stream, path, unit=BYTES if codec is None else DECOMPRESSED, encoding=encoding, sniff=sniff)
 
 
 @contextmanager

@@ -40,6 +40,12 @@ def read_parquet_rows(path: str, groups: range | None = None) -> Iterator[Block]
         yield Block(total=sum(sizes[i] for i in wanted), unit=ROWS)
 
 
+def encode_rows(batch: pa.RecordBatch) -> list[bytes]:
+    """Rows of any table as records, as those of a file are."""
+    columns = _find_columns(batch.schema)
+    return _encode(batch.select([column.place for column in columns]), columns)
+
+
 def count_rows(path: str) -> list[int]:
     """Rows of each row group."""
     with open_parquet(path) as file:
@@ -66,8 +72,8 @@ def open_parquet(path: str) -> Iterator[pq.ParquetFile]:
 class _Column:
     """A column that is read."""
 
-    def __init__(self, name: str, kind: pa.DataType, leaves: range) -> None:
-        self.name, self.kind, self.leaves = name, kind, leaves
+    def __init__(self, name: str, kind: pa.DataType, place: int, leaves: range) -> None:
+        self.name, self.kind, self.place, self.leaves = name, kind, place, leaves
 
     def values(self, array: pa.Array) -> list[Any]:
         """Returns what JSON can say of each value."""
@@ -81,11 +87,11 @@ class _Column:
 def _find_columns(schema: pa.Schema) -> list[_Column]:
     """All but bytes and nested columns that are no fields: they may be large, and no rule reads them."""
     columns, leaf = [], 0
-    for name, column in zip(name_columns(schema.names), schema, strict=True):
+    for place, (name, column) in enumerate(zip(name_columns(schema.names), schema, strict=True)):
         leaves = range(leaf, leaf + _count_leaves(column.type))
         leaf = leaves.stop
         if is_known(name) or not (pa.types.is_nested(column.type) or _is_bytes(column.type)):
-            columns.append(_Column(name, column.type, leaves))
+            columns.append(_Column(name, column.type, place, leaves))
     return columns
 
 

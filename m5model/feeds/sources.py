@@ -52,10 +52,14 @@ class FeedFile:
     kind: str  # one of JSON, CSV, XML, PARQUET
     size: int = 0  # bytes as it is stored
     constants: tuple[tuple[str, str], ...] = ()  # fields that its folders say (``locale=DE``), for records that do not
+    encoding: str = ""  # Python's codec, where it is declared
+    shown: str = ""  # the name in reports, where that is not the file's
 
     @property
     def uri(self) -> str:
         """The file as reports name it."""
+        if self.shown:
+            return self.shown
         return self.path if storage.is_remote(self.path) else Path(self.path).as_uri()
 
 
@@ -96,8 +100,10 @@ class _Entry:
     size: int | None  # bytes; None for what is no file
 
 
-def find_feed_files(paths: Sequence[str], *, with_tables: bool = False) -> FeedFiles:
+def find_feed_files(paths: Sequence[str], *, with_tables: bool = False, encoding: str = "") -> FeedFiles:
     """All files that ``paths`` (files, folders, globs; local or s3a://) name, and, if asked for, tables of Delta.
+
+    ``encoding`` is the codec of those that are text.
 
     Raises ConfigurationError naming, all at once, every path that matches nothing, every named file of an unknown format and
     every table that is no loose files (Iceberg, Hudi, and Delta or a part of one).
@@ -122,7 +128,11 @@ def find_feed_files(paths: Sequence[str], *, with_tables: bool = False) -> FeedF
                 left_out[entry.path] = LeftOut(path=entry.path, reason=reason, may_hold_records=_may_hold_records(entry))
             elif kind := _format_of(entry.path):
                 found[entry.path] = FeedFile(
-                    path=entry.path, kind=kind, size=entry.size or 0, constants=_constants_of(entry.path)
+                    path=entry.path,
+                    kind=kind,
+                    size=entry.size or 0,
+                    constants=_constants_of(entry.path),
+                    encoding="" if kind == PARQUET else encoding,
                 )
     if problems:
         raise ConfigurationError("cannot read the feed:\n  " + "\n  ".join(problems), next_step="correct --feed")

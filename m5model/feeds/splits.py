@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from m5model.feeds.blocks import BYTES, HEADER, Block
+from m5model.feeds.charsets import sniff_charset
 from m5model.feeds.compression import find_codec
 from m5model.feeds.csv_form import CsvForm, find_csv_form
 from m5model.feeds.csv_rows import read_csv_split, read_csv_text
 from m5model.feeds.forms import is_json_lines, refuse_other_form
 from m5model.feeds.json_lines import read_json_lines, read_json_text
 from m5model.feeds.json_values import read_json_values
+from m5model.feeds.json_wrappers import find_wrapper
 from m5model.feeds.opening import HEAD_BYTES, TextFile, find_utf_16, open_at, open_text
 from m5model.feeds.parquet_rows import count_rows, read_parquet_rows
 from m5model.feeds.physical_lines import changed_size
@@ -61,11 +63,11 @@ def read_split(split: Split) -> Iterator[Block]:
         groups = None if split.end is None else range(split.start, split.end)
         yield from read_parquet_rows(file.path, groups)
     elif split.end is None:
-        with open_text(file.path) as text:
+        with open_text(file.path, file.encoding, sniff=file.kind != XML) as text:
             yield from _read_text(text, file)
             if text.unit == BYTES and file.size not in (0, text.total):
                 raise changed_size(file.path, file.size, text.total)
-            yield Block(other={HEADER: text.mark_bytes}, total=text.total, unit=text.unit)
+            yield Block(other={HEADER: text.mark_bytes}, total=text.total, unit=text.unit, read_as=", ".join(text.notes))
     else:
         yield Block(total=split.end - split.start)
         if split.csv_form is not None:
@@ -80,7 +82,9 @@ def _read_text(text: TextFile, file: FeedFile) -> Iterator[Block]:
         return read_csv_text(text)
     if file.kind == XML:
         return read_xml_items(text)
-    return read_json_text(text) if is_json_lines(text.head) else read_json_values(text)
+    if is_json_lines(text.head) and find_wrapper(text.head, text.path) is None:
+        return read_json_text(text)
+    return read_json_values(text)
 
 
 def _cut(file: FeedFile, wanted: int) -> Iterator[tuple[Split, int]]:
@@ -106,7 +110,9 @@ def _cut_bytes(file: FeedFile, pieces: int) -> list[Split]:
     """Where a file's form does not allow to begin in the middle, one split."""
     with open_at(file.path, 0) as stream:
         head = bytes(stream.read(HEAD_BYTES))
-    if find_codec(head) or find_utf_16(head) or (file.kind == JSON and not is_json_lines(head)):
+    if find_codec(head) or file.encoding or find_utf_16(head) or sniff_charset(head):
+        return [Split(file=file)]
+    if file.kind == JSON and (not is_json_lines(head) or find_wrapper(head, file.path)):
         return [Split(file=file)]
     refuse_other_form(head, file)
     form = find_csv_form(head, file.path) if file.kind == CSV else None

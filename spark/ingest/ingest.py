@@ -8,16 +8,18 @@ one ingest at a time write to a workspace.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from m5model.feeds.charsets import find_codec_of
 from m5model.feeds.mapping import FeedMapping
 from m5model.feeds.sources import FeedFiles, LeftOut, find_feed_files
 from m5model.files.lease import Lease
-from schemas.errors import BadDataError
+from schemas.errors import BadDataError, ConfigurationError
 from schemas.feed_account import FileAccount, verify_accounts
 from schemas.listing import LISTINGS
 from schemas.reject import LISTING_REJECTS
@@ -27,7 +29,8 @@ from spark.delta.tables import add_new_columns, append_rows, create_table, is_un
 from spark.ingest.deciding.absence import Absence, find_complete_locales
 from spark.ingest.deciding.changes import decide_changes, write_changes
 from spark.ingest.judging.rules import Limits
-from spark.ingest.reading.delta_tables import open_tables
+from spark.ingest.reading.delta_tables import open_changes, open_tables
+from spark.ingest.reading.feed_positions import keep_position
 from spark.ingest.reading.feeds import read_feed
 from spark.ingest.staging.accounts import sum_lines
 from spark.ingest.staging.stage import Stage, stage_records
@@ -68,26 +71,60 @@ def ingest_feed(
     full: bool = False,
     limits: Limits | None = None,
     mapping: FeedMapping | None = None,
+    encoding: str | None = None,
+    changes_only: bool = False,
 ) -> IngestResult:
     """Bring a feed into the workspace. Doing it twice changes nothing.
 
     Rejects are written before the good rows. Where more than ``max_reject_share`` of the records is rejected, ``listings``
     stays as it was and BadDataError names the reasons. A ``full`` feed is complete for the locales it contains: what it lacks
     of them is deleted, as far as it is sure to lack it (deciding.absence). ``mapping`` makes listings' fields of the feed's.
-    Raises ConfigurationError where another ingest is at
-    work.
+    ``encoding`` is the character set of files of text. Of a feed of Delta tables, ``changes_only`` reads what changed since
+    they were ingested last. Raises ConfigurationError where another ingest is at work, and for a full feed of changes only.
     """
-    files = open_tables(find_feed_files(feed, with_tables=True))
+    if full and changes_only:
+        raise ConfigurationError("a feed of changes is no full feed", next_step="give one of --full and --changes-only")
+    files = find_feed_files(feed, with_tables=True, encoding=find_codec_of(encoding) if encoding else "")
     create_tables(spark, workspace)
+    tables = open_changes(files, workspace, run_id, mapping) if changes_only else nullcontext(open_tables(files))
+    with tables as opened:
+        plan = _Plan(
+            files=opened.files,
+            run_id=run_id,
+            max_reject_share=max_reject_share,
+            full=full,
+            limits=limits or Limits(),
+            mapping=mapping,
+        )
+        result = _ingest_files(spark, workspace, plan)
+    for position in opened.positions:
+        keep_position(workspace, position)
+    return replace(result, warnings=(*opened.warnings, *result.warnings))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What is to be ingested, and how."""
+
+    files: FeedFiles
+    run_id: str
+    max_reject_share: float
+    full: bool
+    limits: Limits
+    mapping: FeedMapping | None
+
+
+def _ingest_files(spark: SparkSession, workspace: Workspace, plan: _Plan) -> IngestResult:
+    files, run_id = plan.files, plan.run_id
     if not files.count:
         return IngestResult(accounting=Accounting(rows_in=0, written=0), left_out=files.left_out, warnings=files.warnings)
-    staging = stage_records(read_feed(spark, files, mapping), workspace, run_id, limits or Limits())
+    staging = stage_records(read_feed(spark, files, plan.mapping), workspace, run_id, plan.limits)
     # An append does not see the rows of another run: without a lease a key could be in the table twice.
     with Lease(workspace.leases(LISTINGS.name), run_id) as lease, staging as stage:
         if stage.tally.rejected:
             write_rejects(stage.bad, workspace, run_id, lease)
-        _refuse_bad_feed(stage, max_reject_share, workspace)
-        absence = find_complete_locales(stage.tally, files) if full else Absence()
+        _refuse_bad_feed(stage, plan.max_reject_share, workspace)
+        absence = find_complete_locales(stage.tally, files) if plan.full else Absence()
         return write_listings(stage, workspace, run_id, lease, absence=absence, files=files)
 
 
@@ -173,9 +210,12 @@ def _refuse_bad_feed(stage: Stage, max_reject_share: float, workspace: Workspace
     if share <= max_reject_share:
         return
     lines = f" on {rejected + further:,} lines" if further else ""
+    coded = (
+        "if the feed is in another character set than UTF-8, give --encoding; " if stage.tally.reasons["invalid_utf8"] else ""
+    )
     raise BadDataError(
         f"{rejected:,} of {stage.rows_in:,} records{lines} were rejected ({share:.1%}, allowed {max_reject_share:.1%}): "
         + ", ".join(f"{name} {count:,}" for name, count in sorted(stage.tally.reasons.items())),
-        next_step=f"look at {workspace.table(LISTING_REJECTS.name)} (kept whole), mend the feed, or raise --max-reject-share; "
-        "listings were left as they were",
+        next_step=f"{coded}look at {workspace.table(LISTING_REJECTS.name)} (kept whole), mend the feed, or raise "
+        "--max-reject-share; listings were left as they were",
     )

@@ -99,3 +99,26 @@ def test_an_upload_that_breaks_off_leaves_nothing_on_s3(s3: str) -> None:
         stream.write(b"half")
         raise RuntimeError("broken")
     assert not storage.exists(f"{s3}/broken.bin")
+
+
+def test_feeds_of_every_form_are_read_from_s3(s3: str, report_of) -> None:
+    import pyarrow as pa
+    from deltalake import DeltaTable, write_deltalake
+
+    from m5model.files.delta import delta_options, delta_uri
+
+    workspace, feed = f"{s3}/forms", f"{s3}/forms-feed"
+    records = [{"locale": "DE", "item_id": str(i), "language": "de", "title": f"Größe {i}"} for i in range(12)]
+    table = f"{feed}/table"
+    storage.write_bytes(f"{feed}/locale=DE/wrapped.json", json.dumps({"data": {"items": records[:4]}}).encode())
+    lines = [f"{row['locale']};{row['item_id']};{row['language']};{row['title']}" for row in records[4:8]]
+    storage.write_bytes(f"{feed}/coded.csv", "\n".join(["locale;item_id;language;title", *lines]).encode("cp1252"))
+    rows = pa.Table.from_pylist(records[8:])
+    kept = {"delta.enableChangeDataFeed": "true"}
+    write_deltalake(delta_uri(table), rows, storage_options=delta_options(table), configuration=kept)
+    first = report_of(ingest_catalog, "--workspace", workspace, "--feed", feed, "--encoding", "cp1252", "--changes-only")
+    assert (first["inserted"], first["bytes_unaccounted"]) == (12, 0)
+    assert {account.get("read_as") for account in first["accounts"]} == {None, "cp1252", "cp1252, records in data.items"}
+    DeltaTable(delta_uri(table), storage_options=delta_options(table)).delete("item_id = '8'")
+    second = report_of(ingest_catalog, "--workspace", workspace, "--feed", table, "--changes-only")
+    assert (second["deleted"], second["accounting"]["rows_in"]) == (1, 1)

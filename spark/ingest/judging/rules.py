@@ -19,6 +19,8 @@ MAX_DETAIL_CHARACTERS = 200
 # An id is kept as the feed has it, to the last blank. It may not hold what tables, logs and files cannot: control characters,
 # half of a surrogate pair; nor U+FFFD, which stands for any character.
 _odd = re.compile("[\u0000-\u001f\u007f-\u009f\ud800-\udfff\ufffd-\uffff]")
+# Nor may it be a number that a spreadsheet rounded (4.00712E+12): several items have it then.
+_rounded = re.compile(r"[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]{1,3}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,9 +137,16 @@ def _wrong_fields(batch: Batch, i: int) -> str:
 
 def _odd_ids(batch: Batch) -> Iterable[int]:
     ids = batch.records.columns["item_id"]
-    if not _odd.search("".join(filter(None, ids))):
+    joined = "".join(filter(None, ids))
+    if not _odd.search(joined) and "+" not in joined:
         return ()
-    return [i for i, item_id in enumerate(ids) if item_id is not None and _odd.search(item_id)]
+    return [i for i, item_id in enumerate(ids) if item_id is not None and (_odd.search(item_id) or _rounded.fullmatch(item_id))]
+
+
+def _explain_id(batch: Batch, i: int) -> str:
+    item_id = _value(batch, "item_id", i)
+    is_rounded = _rounded.fullmatch(item_id) is not None
+    return f"{item_id!r}{' (a spreadsheet rounded it: have the column written as text)' if is_rounded else ''}"
 
 
 def _lost_titles(batch: Batch) -> Iterable[int]:
@@ -158,7 +167,7 @@ RULES = (
     ),
     _required("item_id"),
     _required("locale"),
-    Rule(reason="invalid_item_id", broken=_odd_ids, detail=lambda batch, i: repr(_value(batch, "item_id", i))),
+    Rule(reason="invalid_item_id", broken=_odd_ids, detail=_explain_id),
     _one_of("unknown_locale", "locale", LOCALES, explain_locale),
     _one_of("unknown_language", "language", LANGUAGES),
     _required("title", of_tombstones=False),

@@ -22,6 +22,7 @@ class FileTally:
     """Counts of one file, or of a part of it."""
 
     unit: str = "bytes"
+    read_as: str = ""
     total: int = 0
     other: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)  # by GOOD or REJECTED
@@ -32,6 +33,7 @@ class FileTally:
     def add(self, other: "FileTally") -> None:
         """Add another's counts."""
         self.unit = other.unit if other.total else self.unit
+        self.read_as = self.read_as or other.read_as
         self.total += other.total
         self.rejected_lines += other.rejected_lines
         for name in COUNTERS:
@@ -52,6 +54,7 @@ class FileTally:
         return FileAccount(
             file=file,
             unit=self.unit,
+            read_as=self.read_as,
             total=self.total,
             records={**shares, **(good if outcomes is None else outcomes)},
             other=dict(self.other),
@@ -69,6 +72,7 @@ class FileTallies(dict[str, FileTally]):
         """What is no record of a block."""
         tally = self.of(file)
         tally.unit = block.unit if block.total else tally.unit
+        tally.read_as = tally.read_as or block.read_as
         tally.total += block.total
         tally.other.update(block.other)
 

@@ -17,6 +17,8 @@ from m5model.feeds.csv_form import find_csv_form
 from m5model.feeds.csv_lexer import MAX_ROW_LINES
 from m5model.feeds.csv_rows import read_csv_split, read_csv_text
 from m5model.feeds.opening import open_text
+from m5model.feeds.sources import find_feed_files
+from m5model.feeds.splits import Split, read_split
 from schemas.errors import BadDataError
 
 NAMES = ("locale", "item_id", "title", "brand")
@@ -236,3 +238,40 @@ def test_quotes_without_end_in_every_line_are_read_in_time_and_memory_that_grow_
     found = _rows(_read(tmp_path / "feed.csv", HEADER + b"DE,A1,Lamp,L\n" + b"\n".join(lines)))
     assert sum(row[2] for row in found if isinstance(row, tuple)) == 3_000
     assert max(len(row[1]) for row in found if isinstance(row, tuple)) < 1 << 20
+
+
+def test_a_header_that_occurs_again_is_no_row(tmp_path: Path) -> None:
+    header = b"\xef\xbb\xbfitem_id,title,description\r\n"
+    data = header + b'1,a,"x\r\ny"\r\n' + header + b"2,b,\r\n" + header
+    records, _ = _read_whole(tmp_path / "a.csv", data)
+    assert records == [{"item_id": "1", "title": "a", "description": "x\r\ny"}, {"item_id": "2", "title": "b"}]
+
+
+def test_a_row_of_tabs_whose_quotes_enclose_nothing_is_read_as_it_stands(tmp_path: Path) -> None:
+    data = b'id\ttitle\tsize\n1\t17" screen\t"wide" one\n2\t"a\tb"\t3\n3\t"5"" pipe"\t"x"\n4\t"bad" one\n'
+    records, damaged = _read_whole(tmp_path / "a.tsv", data)
+    assert records == [
+        {"id": "1", "title": '17" screen', "size": '"wide" one'},
+        {"id": "2", "title": "a\tb", "size": "3"},
+        {"id": "3", "title": '5" pipe', "size": "x"},
+    ]
+    assert damaged == ['4\t"bad" one']
+
+
+@pytest.mark.parametrize("above", ["Export of 28.11.2026\n\n", '"Our shop, all goods"\nMade: today\n', "sep=;\nTitle\n"])
+def test_lines_above_the_header_are_part_of_it(tmp_path: Path, above: str) -> None:
+    records, damaged = _read_whole(tmp_path / "a.csv", f"{above}item_id;title;price\n1;a;1,50\n2;b;2,00\n".encode())
+    assert (records, damaged) == (
+        [{"item_id": "1", "title": "a", "price": "1,50"}, {"item_id": "2", "title": "b", "price": "2,00"}],
+        [],
+    )
+
+
+def _read_whole(path: Path, data: bytes) -> tuple[list[dict], list[str]]:
+    """Records and damaged regions; the account must close."""
+    path.write_bytes(data)
+    (file,) = find_feed_files([str(path)]).files
+    blocks = list(read_split(Split(file=file)))
+    assert sum(b.total for b in blocks) == sum(sum(b.sizes) + sum(b.other.values()) for b in blocks) == len(data)
+    good = [json.loads(r) for b in blocks for i, r in enumerate(b.records) if i not in b.damage]
+    return good, [r.decode() for b in blocks for i, r in enumerate(b.records) if i in b.damage]

@@ -15,7 +15,7 @@ from spark.ingest.reading.delta_tables import open_tables
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    files = open_tables(find_feed_files([str(path)], with_tables=True)).files
+    files = open_tables(find_feed_files([str(path)], with_tables=True)).files.files
     found = [(file, record) for file in files for block in read_split(Split(file=file)) for record in block.records]
     return sorted(
         (json.loads(add_constants(record, dict(file.constants))) for file, record in found), key=lambda row: row["item_id"]
