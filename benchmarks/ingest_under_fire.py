@@ -2,7 +2,7 @@
 
     python benchmarks/ingest_under_fire.py [--feeds 10000] [--batch 500]
 
-A batch is ingested twice. First sound: JSON in three spellings, CSV in many dialects, RSS and Parquet, in three encodings,
+A batch is ingested twice. First sound: JSON in four spellings, CSV in many dialects, RSS and Parquet, in three encodings,
 plain and compressed, in folders with odd names, markers and links. Then anew with ``--full``, with other content, some records
 gone, and the bytes of files flipped, cut, doubled and spliced; every third batch is sound then, too, so that records that are
 gone are deleted. Then a file that may not be read is ingested. The last line of stdout is one JSON object:

@@ -42,6 +42,14 @@ def write_json_array(records: list[Record], source: random.Random) -> bytes:
     return json.dumps(records, ensure_ascii=False, indent=source.choice((None, 1))).encode()
 
 
+def write_json_wrapped(records: list[Record], source: random.Random) -> bytes:
+    """Within an object, or within one in that."""
+    wrapped: dict[str, object] = {"total": len(records), "products": records, "next": None}
+    if source.random() < 0.5:
+        wrapped = {"status": "ok", "data": wrapped}
+    return json.dumps(wrapped, ensure_ascii=False, indent=source.choice((None, 1))).encode()
+
+
 def write_json_concatenated(records: list[Record], source: random.Random) -> bytes:
     indent = source.choice((None, 2))
     return source.choice(("", " ", "\n")).join(json.dumps(record, indent=indent) for record in records).encode()
@@ -59,7 +67,20 @@ def write_csv(records: list[Record], source: random.Random) -> bytes:
         if source.random() < 0.2:
             cells[4] = f"{cells[4]}\nsecond line, of several\n"
         writer.writerow([*cells, "12,50"])
+        if source.random() < 0.02:  # two files were put one behind the other
+            writer.writerow([*NAMES, "price, with tax\nin EUR"])
     return out.getvalue().encode(source.choice(("utf-8", "utf-8-sig")))
+
+
+def write_tabs(records: list[Record], source: random.Random) -> bytes:
+    """Tabs without any quoting, as exports for shopping sites are; quotes are characters."""
+    rows = [list(NAMES)]
+    for record in records:
+        cells = [json.dumps(record[name]) if name == "bullets" else str(record.get(name) or "") for name in NAMES]
+        cells = [" ".join(cell.split()) for cell in cells]
+        cells[4] = f'"so to say" {cells[4]}' if source.random() < 0.3 else cells[4]
+        rows.append(cells)
+    return source.choice(("\n", "\r\n")).join(map("\t".join, rows)).encode()
 
 
 def write_xml(records: list[Record], source: random.Random) -> bytes:
@@ -87,7 +108,9 @@ KINDS: Mapping[str, tuple[str, Write, int]] = {
     "json_lines": (".jsonl", write_json_lines, 0),
     "json_array": (".json", write_json_array, 2),
     "json_concatenated": (".json", write_json_concatenated, 1),
+    "json_wrapped": (".json", write_json_wrapped, 80),
     "csv": (".csv", write_csv, 140),
+    "tabs": (".tsv", write_tabs, 80),
     "xml": (".xml", write_xml, 120),
     "parquet": (".parquet", write_parquet, 0),
 }

@@ -78,7 +78,9 @@ def decide_changes(stage: Stage, workspace: Workspace, *, complete: Collection[s
         )
         return
     here = F.col("locale").isin(*locales)
-    listings = read_table(spark, listings_path, made_by=MADE_BY, version=stage.listings_version).where(here)
+    listings = read_table(spark, listings_path, made_by=MADE_BY, version=stage.stored.version if stage.stored else None).where(
+        here
+    )
     with ExitStack() as kept:
         entries, rows = None, list[Row]()
         if stage.undecided or stage.repeated is not None:
@@ -86,8 +88,8 @@ def decide_changes(stage: Stage, workspace: Workspace, *, complete: Collection[s
             entries = kept.enter_context(_keep(_compare(stage, listings, tombstones)))
             rows = _count_outcomes(entries)
         absent = None
-        if complete:
-            candidates = listings.where(F.col("locale").isin(*sorted(complete)))
+        if doubtful := sorted(set(complete) - stage.unchanged_locales):
+            candidates = listings.where(F.col("locale").isin(*doubtful))
             absent = kept.enter_context(_keep(find_absent(candidates, stage.keys)))
         known = _count_known(stage, rows)
         yield Changes(

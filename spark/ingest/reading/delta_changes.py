@@ -2,8 +2,8 @@
 
 A row that was inserted or updated is a record; one that was deleted, or that an update took another key from, is a deletion
 with the row's own time. Only a key's last change counts, whatever the times of its rows say: a table that is overwritten
-deletes and inserts every row in one version. So a table that keeps no change feed (``delta.enableChangeDataFeed``) will do, too:
-then the rows of files that were removed and added are read. The changes are held in memory, each as a line.
+deletes and inserts every row in one version. So a table that keeps no change feed (``delta.enableChangeDataFeed``) will do,
+too: then the rows of files that were removed and added are read. The changes are held in memory, each as a line.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,8 +69,8 @@ def read_net_changes(root: str, table: DeltaTable, first: int, last: int, mappin
         what = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadDataError(
             f"{root} does not say what changed in its versions {first} to {last}: {what}",
-            next_step="ingest the whole table once, without --changes-only, and keep its log and the files of its older versions "
-            "for longer than the time between two ingests",
+            next_step="ingest the whole table once, without --changes-only, and keep its log and the files of its older "
+            "versions for longer than the time between two ingests",
         ) from error
     return changes.lines
 

@@ -31,6 +31,7 @@ from spark.ingest.judging.rules import Limits
 from spark.ingest.reading.feeds import Feed
 from spark.ingest.staging.accounts import FileTallies
 from spark.ingest.staging.keys import find_repeated_keys, hash_key
+from spark.ingest.staging.known_contents import ContentFiles
 from spark.ingest.staging.tally import Tally
 from spark.ingest.staging.workers import TASK_ROWS, Judge, judge_batches, judge_rows, judge_splits
 from spark.ingest.staging.worth_knowing import list_content_files
@@ -50,11 +51,19 @@ class Stage:
     repeated: DataFrame | None  # hashes of keys that occur more than once in the feed; None where there are none
     tally: Tally
     tallies: FileTallies  # where the bytes of each file went
-    listings_version: int | None = None  # of ``listings``, in which known records stand; None where none was looked at
+    stored: ContentFiles | None = None  # of ``listings``, in which known records stand; None where none was looked at
 
     @property
     def rows_in(self) -> int:
         return self.tally.listings + self.tally.tombstones + self.tally.rejected
+
+    @property
+    def unchanged_locales(self) -> frozenset[str]:
+        """Locales of which each stored listing stands in the feed, unchanged: as many keys, all different, are known."""
+        if self.stored is None or self.repeated is not None:
+            return frozenset()
+        known = self.tally.known_by_locale
+        return frozenset(locale for locale, rows in self.stored.rows.items() if known[locale] == rows)
 
     @property
     def undecided(self) -> int:
@@ -113,7 +122,7 @@ def stage_records(feed: Feed, workspace: Workspace, run_id: str, limits: Limits)
             repeated=find_repeated_keys(hashes, tally.listings + tally.tombstones),
             tally=tally,
             tallies=tallies,
-            listings_version=contents.version if contents else None,
+            stored=contents,
         )
     finally:
         task_rows.unpersist()

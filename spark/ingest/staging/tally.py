@@ -17,7 +17,7 @@ class Tally:
     listings: int = 0
     tombstones: int = 0
     rejected: int = 0
-    known: int = 0  # of the listings, those whose content ``listings`` has
+    known_by_locale: Counter[str] = field(default_factory=Counter)  # of the listings, those that stand in the table as they are
     reasons: Counter[str] = field(default_factory=Counter)
     repairs: Counter[str] = field(default_factory=Counter)  # good records, by repair
     repaired_fields: Counter[str] = field(default_factory=Counter)  # good records, by FIELD:REPAIR
@@ -27,13 +27,17 @@ class Tally:
     # Rejects whose key could not be made out, by the locale that they may be of: their own where it is a known one.
     unknown_keys: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def known(self) -> int:
+        return self.known_by_locale.total()
+
     def count(self, judged: Judged) -> None:
         """Add a batch."""
         verdicts, columns = judged.verdicts, judged.columns
         rows = len(columns["locale"])
         self.rejected += len(verdicts)
         self.tombstones += len(judged.tombstones)
-        self.known += len(judged.known)
+        self.known_by_locale.update(columns["locale"][i] for i in judged.known)
         self.listings += rows - len(verdicts) - len(judged.tombstones)
         for i, verdict in verdicts.items():
             self.reasons.update(verdict.reasons)
@@ -59,7 +63,7 @@ class Tally:
         self.listings += other.listings
         self.tombstones += other.tombstones
         self.rejected += other.rejected
-        self.known += other.known
+        self.known_by_locale += other.known_by_locale
         self.reasons += other.reasons
         self.repairs += other.repairs
         self.repaired_fields += other.repaired_fields

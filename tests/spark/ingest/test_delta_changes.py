@@ -72,7 +72,9 @@ def test_changes_that_are_not_kept_or_of_another_table_are_refused(tmp_path: Pat
     position = FeedPosition(root=str(table), table_id=str(DeltaTable(str(table)).metadata().id), version=0)
     keep_position(workspace, position)
     assert find_position(workspace, str(table)) == position
-    with pytest.raises(BadDataError, match=r"does not say what changed in its versions 1 to 1(?s:.)*without --changes-only"):
+    with pytest.raises(
+        BadDataError, match=r"does not say what changed in its versions 1 to [0-9]+(?s:.)*without --changes-only"
+    ):
         open_changes(files, workspace, "run", None).__enter__()
     keep_position(workspace, FeedPosition(root=str(table), table_id="another", version=0))
     with pytest.raises(BadDataError, match="is another table than the one that was ingested up to version 0"):

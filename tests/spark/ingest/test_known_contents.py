@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +16,10 @@ import pytest
 from spark.ingest.judging.rules import Limits
 from spark.ingest.reading.lines import JSON, Lines, Origin
 from spark.ingest.staging import known_contents, worth_knowing
+from spark.ingest.staging.accounts import FileTallies
 from spark.ingest.staging.known_contents import ContentFiles, KnownContents
+from spark.ingest.staging.stage import Stage
+from spark.ingest.staging.tally import Tally
 from spark.ingest.staging.workers import judge_batches
 from spark.ingest.staging.worth_knowing import list_content_files
 
@@ -76,7 +81,7 @@ def test_what_is_stored_is_known_whatever_its_place_and_spelling_and_all_else_is
         ("listing", "UK", "1"),
         ("tombstone", "US", "3"),
     }
-    assert report["tally"]["known"] == 2
+    assert report["tally"]["known_by_locale"] == {"US": 1, "DE": 1}
     assert report["tallies"]["file:///a"]["known"] == {"records": 2, "size": 10}
     hashes = {(row["locale"], row["item_id"]): row["content_hash"] for row in rows}
     assert all(row["content_hash"] == hashes[row["locale"], row["item_id"]] for row in found if row["state"] == "known")
@@ -109,3 +114,14 @@ def test_hashes_are_read_of_locales_that_are_not_large_beside_the_feed(monkeypat
     files = ContentFiles(version=7, paths={"DE": ("a", "b")}, rows={"DE": 5})
     assert list_content_files("listings", 49 * known_contents.FEED_BYTES_PER_ROW) == files
     assert list_content_files("listings", 4 * known_contents.FEED_BYTES_PER_ROW) is None
+
+
+def test_a_locale_is_unchanged_where_each_of_its_listings_is_known_once() -> None:
+    tally = Tally(listings=6, known_by_locale=Counter({"DE": 3, "US": 2}))
+    files = ContentFiles(version=1, paths={}, rows={"DE": 3, "US": 4, "FR": 1})
+    stage = Stage(
+        path="", started_at=datetime.now(UTC), records=Any, repeated=None, tally=tally, tallies=FileTallies(), stored=files
+    )
+    assert stage.unchanged_locales == {"DE"}
+    assert replace(stage, repeated=Any).unchanged_locales == frozenset(), "some may be known twice"
+    assert replace(stage, stored=None).unchanged_locales == frozenset()
