@@ -10,6 +10,7 @@ texts), and ``csv_to_json`` and ``parquet_to_json`` are their seconds over those
 slowest copy over the fastest: how much the machine itself changed meanwhile. ``unchanged_to_new`` and ``unchanged_to_copy``
 are of a second ingest of the same feed, which finds nothing new; ``reordered_to_new`` is of a feed with the same records in
 another order, in other files, with their fields in another order, so that no file has bytes that were read before.
+``cpu`` has these ratios over seconds of a core, which what others do on the machine changes less.
 ``pass_share`` is the pass's part of an ingest: reading,
 repairing, judging, writing and counting every record; the rest settles and commits. The last line of stdout is one JSON
 object.
@@ -17,6 +18,7 @@ object.
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -28,6 +30,7 @@ from unittest import mock
 
 from inputs.feeds import write_feed, write_reordered
 from inputs.memory import live_heap_mb
+from inputs.process_tree import cpu_seconds_of_tree
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
@@ -85,6 +88,7 @@ def main() -> int:
         "unchanged_to_copy": round(statistics.median(again) / copied, 3),
         "unchanged_to_new": round(statistics.median(again) / large, 3),
         "reordered_to_new": round(statistics.median(reordered) / large, 3),
+        "cpu": bench.compare_cpu(rows),
         "rejected_share": bench.rejected / rows,
         f"seconds_at_{_short(tenth)}": round(small, 1),
         f"seconds_at_{_short(rows)}": round(large, 1),
@@ -104,6 +108,7 @@ class Bench:
         self._spark, self._folder = spark, folder
         self._copies = 0
         self._ingests: dict[str, int] = {}
+        self._cpu: dict[tuple[str, str, int], list[float]] = {}  # seconds of a core, by what, form and rows
         self.rejected = 0
         self.stage_seconds = 0.0
 
@@ -126,7 +131,7 @@ class Bench:
         if not again:
             self._ingests[first] = self._ingests.get(first, 0) + 1
         workspace = Workspace(f"{first}-workspace-{self._ingests[first]}")
-        started = time.monotonic()
+        started, cpu = time.monotonic(), cpu_seconds_of_tree(os.getpid())
         with self._timed_pass():
             result = ingest.ingest_feed(self._spark, workspace, [feed], run_id=f"run-{again}", max_reject_share=1)
         seconds = time.monotonic() - started
@@ -135,6 +140,7 @@ class Bench:
         if again and result.accounting.unchanged != rows - self.rejected:
             raise SystemExit(f"a feed that brings nothing new changed something: {result.accounting}")
         kind = "reordered" if reordered else "again" if again else "declared" if declared else "detecting"
+        self._keep_cpu(kind, form, rows, cpu)
         say(f"ingest {form} {kind}: {rows:,} in {seconds:.1f} s, the pass {self.stage_seconds:.1f} s")
         return seconds
 
@@ -144,12 +150,30 @@ class Bench:
         schema = spark_schema(LISTINGS)
         fields = [schema[column.name] for column in FEED_COLUMNS]
         self._copies += 1
-        started = time.monotonic()
+        started, cpu = time.monotonic(), cpu_seconds_of_tree(os.getpid())
         records = self._read(feed, type(schema)(fields), form)
         records.write.format("delta").partitionBy("locale").save(f"{feed}-copy-{self._copies}")
         seconds = time.monotonic() - started
+        self._keep_cpu("copy", form, rows, cpu)
         say(f"copy {form}: {rows:,} in {seconds:.1f} s")
         return seconds
+
+    def _keep_cpu(self, kind: str, form: str, rows: int, before: float) -> None:
+        self._cpu.setdefault((kind, form, rows), []).append(cpu_seconds_of_tree(os.getpid()) - before)
+
+    def compare_cpu(self, rows: int) -> dict[str, float]:
+        """The ratios once more, over seconds of a core: what others do on the machine is not in them."""
+        median = {key: statistics.median(seconds) for key, seconds in self._cpu.items()}
+        new = median["declared", "jsonl", rows]
+        ratios = {
+            f"{'ingest' if form == 'jsonl' else form}_to_copy": median["declared", form, rows] / median["copy", form, rows]
+            for form in ("jsonl", "csv", "parquet")
+        }
+        ratios |= {
+            f"{name}_to_new": median[kind, "jsonl", rows] / new
+            for name, kind in (("unchanged", "again"), ("reordered", "reordered"))
+        }
+        return {name: round(ratio, 3) for name, ratio in ratios.items()}
 
     def _read(self, feed: str, schema: StructType, form: str) -> DataFrame:
         if form == "csv":
