@@ -2,6 +2,9 @@
 
 RFC 4180: a cell that begins with a quote ends at the next quote that is not doubled, and may hold delimiters and line ends
 until then. Anywhere else a quote is a character as any other, as real feeds have it (``12" plate``).
+
+Where a file escapes quotes by backslashes (``"a 12\\" plate"``, as Spark and MySQL write them), a cell ends at the next quote
+without one, and a backslash escapes itself and quotes; before other characters it is one.
 """
 
 import csv
@@ -20,6 +23,7 @@ class Dialect:
     delimiter: bytes = b","
     quote: bytes = b'"'
     line_end: bytes = b"\n"  # or CR, of old Macs; a CR before LF belongs to the line's end
+    has_escapes: bool = False  # quotes in quoted cells stand behind backslashes
 
     @cached_property
     def whole_row(self) -> re.Pattern[bytes]:
@@ -67,8 +71,20 @@ class Dialect:
     def _quote(self) -> str:
         return re.escape(self.quote.decode("latin-1"))
 
+    def _unquote(self, cell: bytes) -> bytes:
+        if self.has_escapes and b"\\" in cell:
+            return self._escaped.sub(lambda found: found[1] or found[2], cell)
+        return cell.replace(2 * self.quote, self.quote)
+
+    @cached_property
+    def _escaped(self) -> re.Pattern[bytes]:
+        """Finds an escaped backslash or quote, and a doubled quote."""
+        return re.compile(rf"\\([\\{self._quote}])|({self._quote}){self._quote}".encode("latin-1"))
+
     @property
     def _inside(self) -> str:
+        if self.has_escapes:
+            return rf"(?:[^{self._quote}\\]++|\\(?s:.)|\\\Z|{self._quote}{self._quote})*+"
         return rf"(?:[^{self._quote}]++|{self._quote}{self._quote})*+"
 
     @property
@@ -84,9 +100,8 @@ class Dialect:
                 return row.decode().split(self.delimiter.decode())
             if not self.whole_row.fullmatch(row):
                 return None
-            doubled = 2 * self.quote
             found = self.each_cell.findall(self.delimiter + row)
-            return [(quoted.replace(doubled, self.quote) if quoted else plain).decode() for quoted, plain in found]
+            return [(self._unquote(quoted) if quoted else plain).decode() for quoted, plain in found]
         except UnicodeDecodeError:
             return None
 
@@ -104,8 +119,11 @@ class Dialect:
     def read_rows(self, rows: Sequence[str]) -> list[list[str]]:
         """The cells of rows, quickly. A row that is not closed takes in the next ones.
 
-        Raises csv.Error for text behind a quoted cell, and for a CR within another.
+        Raises csv.Error for text behind a quoted cell, and for a CR within another; and for backslashes, which that parser
+        would take out of other cells, too.
         """
+        if self.has_escapes and any("\\" in row for row in rows):
+            raise csv.Error
         csv.field_size_limit(MAX_CELL_BYTES)
         reader = csv.reader(
             rows, delimiter=self.delimiter.decode("latin-1"), quotechar=self.quote.decode("latin-1"), strict=True

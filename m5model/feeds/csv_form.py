@@ -87,7 +87,13 @@ def find_csv_form(head: bytes, path: str) -> CsvForm | None:
 
 def _read_headers(lines: list[bytes], delimiters: Sequence[bytes], line_end: bytes, start: int) -> list[_Header]:
     """The header under each dialect that is possible."""
-    dialects = [Dialect(delimiter=sign, quote=quote, line_end=line_end) for sign in delimiters for quote in _quotes(lines)]
+    escapes = (False, True) if any(b'\\"' in line for line in lines) else (False,)
+    dialects = [
+        Dialect(delimiter=sign, quote=quote, line_end=line_end, has_escapes=has_escapes)
+        for has_escapes in escapes
+        for sign in delimiters
+        for quote in _quotes(lines)
+    ]
     return [header for dialect in dialects if (header := _read_header(lines, dialect, start)) is not None]
 
 

@@ -1,6 +1,7 @@
 """Opens a file of text as UTF-8, plain or compressed, UTF-8 or UTF-16, and counts the bytes that it has."""
 
 import codecs
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,9 @@ from schemas.errors import BadDataError
 HEAD_BYTES = 256 << 10  # looked at to know what a file is
 UTF_16_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 UTF_8_MARK = codecs.BOM_UTF8
+UTF_32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+_SHIFTS = re.compile(rb"\x1b\$[@B]")  # of ISO-2022-JP to its two-byte characters
+MIN_SHIFTS = 2  # one may be damage
 
 
 class TextFile:
@@ -68,6 +72,7 @@ class TextFile:
 
     def _find_encoding(self, head: bytes) -> str:
         """What its mark says, else what is declared, else what its bytes are sure of."""
+        refuse_other_unicode(self.path, head)
         marked = find_utf_16(head)
         if marked is not None:
             return marked
@@ -105,6 +110,14 @@ class TextFile:
         if self._decoder is None:
             raise ValueError("the file is UTF-8")
         return self._decoder.decode(data).encode("utf-8", "surrogatepass")
+
+
+def refuse_other_unicode(path: str, head: bytes) -> None:
+    """Raises BadDataError for what is read neither as bytes nor as UTF-16: its characters would come in as others."""
+    found = "UTF-32" if head.startswith(UTF_32_MARKS) else "ISO-2022-JP" if len(_SHIFTS.findall(head)) >= MIN_SHIFTS else ""
+    if found:
+        advice = f"write it as UTF-8, e.g. iconv -f {found} -t UTF-8 FILE"
+        raise BadDataError(f"{path} looks like {found}, which is not read", next_step=advice)
 
 
 def _unsure_charset(path: str, found: Finding) -> BadDataError:

@@ -15,7 +15,7 @@ from m5model.feeds.forms import is_json_lines, refuse_other_form
 from m5model.feeds.json_lines import read_json_lines, read_json_text
 from m5model.feeds.json_values import read_json_values
 from m5model.feeds.json_wrappers import find_wrapper
-from m5model.feeds.opening import HEAD_BYTES, TextFile, find_utf_16, open_at, open_text
+from m5model.feeds.opening import HEAD_BYTES, TextFile, find_utf_16, open_at, open_text, refuse_other_unicode
 from m5model.feeds.parquet_rows import count_rows, read_parquet_rows
 from m5model.feeds.physical_lines import changed_size
 from m5model.feeds.sources import CSV, JSON, PARQUET, XML, FeedFile
@@ -115,6 +115,7 @@ def _cut_bytes(file: FeedFile, pieces: int) -> list[Split]:
     if file.kind == JSON and (not is_json_lines(head) or find_wrapper(head, file.path)):
         return [Split(file=file)]
     refuse_other_form(head, file)
+    refuse_other_unicode(file.path, head)
     form = find_csv_form(head, file.path) if file.kind == CSV else None
     if file.kind == CSV and (form is None or not form.profile.columns):  # no line shows that a row begins
         return [Split(file=file)]

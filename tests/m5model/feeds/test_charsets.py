@@ -109,3 +109,9 @@ def test_common_spellings_are_understood_and_others_refused() -> None:
     assert {name: find_codec_of(name) for name in spellings} == spellings
     with pytest.raises(ConfigurationError, match="there is no encoding 'cp99'(?s:.*)cp1252"):
         find_codec_of("cp99")
+
+
+@pytest.mark.parametrize(("codec", "name"), [("utf-32", "UTF-32"), ("iso2022_jp", "ISO-2022-JP")])
+def test_what_would_come_in_as_other_characters_is_refused(tmp_path: Path, codec: str, name: str) -> None:
+    with pytest.raises(BadDataError, match=f"looks like {name}(?s:.)*iconv -f {name} -t UTF-8"):
+        _read(tmp_path / "a.csv", _csv(TEXTS["shift-jis"]).encode(codec))

@@ -275,3 +275,20 @@ def _read_whole(path: Path, data: bytes) -> tuple[list[dict], list[str]]:
     assert sum(b.total for b in blocks) == sum(sum(b.sizes) + sum(b.other.values()) for b in blocks) == len(data)
     good = [json.loads(r) for b in blocks for i, r in enumerate(b.records) if i not in b.damage]
     return good, [r.decode() for b in blocks for i, r in enumerate(b.records) if i in b.damage]
+
+
+def test_quotes_behind_backslashes_are_read_where_the_file_is_written_so(tmp_path: Path) -> None:
+    data = (
+        b'item_id,title,bullets,path\n1,"a \\"b\\" \\\\","[\\"one\\",\\"two\\"]",C:\\tmp\\\n'
+        b'2,"line \\"\nsecond, \\"q\\"",,"""x"" \\n"\n3,"\\"""y",,\n4,plain,,\n'
+    )
+    records, damaged = _read_whole(tmp_path / "a.csv", data)
+    assert damaged == []
+    assert records == [
+        {"item_id": "1", "title": 'a "b" \\', "bullets": ["one", "two"], "path": "C:\\tmp\\"},
+        {"item_id": "2", "title": 'line "\nsecond, "q"', "path": '"x" \\n'},
+        {"item_id": "3", "title": '""y'},
+        {"item_id": "4", "title": "plain"},
+    ]
+    paths = b'item_id,title\n1,"C:\\Users\\"\n2,"D:\\x\\"\n'
+    assert [record["title"] for record in _read_whole(tmp_path / "b.csv", paths)[0]] == ["C:\\Users\\", "D:\\x\\"]
