@@ -4,6 +4,9 @@ An object wraps records where it has no id of its own, and the objects of one li
 of the object. Where the objects of several lists have ids, the list whose objects have an ``item_id`` is meant; where that
 leaves a doubt, the file is refused. An object with an id is a record, whatever lists it has. One whose lists are all empty, and
 that has no field of a listing either, wraps no records: the last page of an interface, for example.
+
+Objects one behind the other may be pages of records, or records whose ids have unusual names and that have lists of pictures. They
+are pages where the first has fewer values of its own than the first object of its list.
 """
 
 import re
@@ -28,6 +31,7 @@ _SCALAR = re.compile(TEXT + rb'|[^\s,{}\[\]"]++')
 _NEXT = re.compile(rb"\s*+,")
 _END = re.compile(rb"\s*+\}")
 _EMPTY = re.compile(rb"\[\s*+\]")
+_OBJECT_BEHIND = re.compile(rb"[\s,\x1e]*+(?=\{)")
 _OBJECTS = re.compile(rb"\[\s*+(?=\{)")
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -90,7 +94,8 @@ def find_wrapper(head: bytes, path: str) -> Wrapper | None:
     if head[begun : begun + 1] != b"{":
         return None
     scan = _scan(head, begun)
-    if scan.names & {TYPED} or _has_id(scan.names) or _is_followed_by_record(head, scan):
+    behind = None if scan.end is None else _OBJECT_BEHIND.match(head, scan.end)
+    if scan.names & {TYPED} or _has_id(scan.names) or (behind and _has_id(_scan(head, behind.end()).names)):
         return None
     if not (lists := _with_ids(scan.lists)):
         is_of_nothing = scan.end is not None and not scan.lists and not scan.names.intersection(FEED_FIELDS)
@@ -98,6 +103,8 @@ def find_wrapper(head: bytes, path: str) -> Wrapper | None:
     if not lists:
         return None
     chosen = _choose(lists, path)
+    if behind and chosen.names and len(scan.names) >= len(chosen.names):
+        return None
     return Wrapper(path=chosen.path, head=head[begun : chosen.start])
 
 
@@ -119,12 +126,6 @@ def _with_ids(lists: list[_List]) -> list[_List]:
 
 def _has_id(names: set[str] | frozenset[str]) -> bool:
     return any(re.sub(r"^(g:|@)|[_\s-]", "", name.lower()) in IDS for name in names)
-
-
-def _is_followed_by_record(head: bytes, scan: _Scan) -> bool:
-    """An object with an id behind it says that the first one is a record, whose id is lost."""
-    begun = None if scan.end is None else re.compile(rb"[\s,\x1e]*+(?=\{)").match(head, scan.end)
-    return begun is not None and _has_id(_scan(head, begun.end()).names)
 
 
 def _scan(data: bytes, at: int = 0) -> _Scan:

@@ -65,6 +65,7 @@ def test_pages_one_behind_the_other_are_read_all_and_empty_ones_hold_nothing(
         '{"@type": "Product", "name": "a", "review": [{"@id": "r"}]}',
         '{"locale": "DE", "title": "its id is lost", "variants": [{"sku": "1"}]}\n{"item_id": "2", "title": "b"}',
         '{"products": {"a": {"item_id": "1"}}}',
+        '{"Artikel": "1", "Name": "a", "Bilder": [{"id": 7, "url": "u"}]}\n{"Artikel": "2", "Name": "b"}',
         '{"products": [[1]], "n": [{"x": 1}]}',
     ],
 )
