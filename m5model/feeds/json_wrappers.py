@@ -5,8 +5,8 @@ of the object. Where the objects of several lists have ids, the list whose objec
 leaves a doubt, the file is refused. An object with an id is a record, whatever lists it has. One whose lists are all empty, and
 that has no field of a listing either, wraps no records: the last page of an interface, for example.
 
-Objects one behind the other may be pages of records, or records whose ids have unusual names and that have lists of pictures. They
-are pages where the first has fewer values of its own than the first object of its list.
+Objects one behind the other may be pages of records, or records whose ids have unusual names and that have lists of pictures.
+They are pages where the first has fewer values of its own than the first object of its list.
 """
 
 import re
