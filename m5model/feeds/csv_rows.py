@@ -174,9 +174,8 @@ class _Reader:
         filled = [row for row in found if row.text.strip(b" \r")]
         read = list(zip(filled, self._read_cells(filled), strict=True))
         headers = [row for row, cells in read if self._is_header(cells)]
-        rows, cells = (
-            zip(*((row, cells) for row, cells in read if not self._is_header(cells)), strict=True) if read else ((), ())
-        )
+        records = [(row, cells) for row, cells in read if not self._is_header(cells)]
+        rows, cells = [row for row, _ in records], [cells for _, cells in records]
         damage = {i: reason for i, row in enumerate(rows) if (reason := self._find_damage(row, cells[i]))}
         good = [self._trim(row) for i, row in enumerate(cells) if i not in damage and row is not None]
         encoded = iter(encode_cells(self._form.names, good))
@@ -197,18 +196,18 @@ class _Reader:
     def _read_cells(self, rows: Sequence[Row]) -> list[list[str] | None]:
         """The cells of each row; None of one that is damaged, or no UTF-8."""
         quoted = [row.text.removesuffix(b"\r") for row in rows if not row.damage and not row.is_literal]
-        try:
-            # That parser takes several CR for one line end.
-            found = (
-                None
-                if any(text.endswith(b"\r") for text in quoted)
-                else self._dialect.read_rows(list(map(bytes.decode, quoted)))
-            )
-        except (UnicodeDecodeError, csv.Error):
-            found = None
-        is_read = found is not None and len(found) == len(quoted)
-        cells = iter(found if is_read and found is not None else map(self._dialect.read_cells, quoted))
+        cells = iter(self._read_quoted(quoted) or map(self._dialect.read_cells, quoted))
         return [None if row.damage else self._read_literally(row) if row.is_literal else next(cells) for row in rows]
+
+    def _read_quoted(self, rows: list[bytes]) -> list[list[str]] | None:
+        """Cells as Python's own parser finds them; None where it would not read as csv_dialects does."""
+        if any(text.endswith(b"\r") for text in rows):  # it takes several CR for one line end
+            return None
+        try:
+            found = self._dialect.read_rows(list(map(bytes.decode, rows)))
+        except (UnicodeDecodeError, csv.Error):
+            return None
+        return found if len(found) == len(rows) else None
 
     def _read_literally(self, row: Row) -> list[str] | None:
         try:

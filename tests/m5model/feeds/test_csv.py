@@ -242,6 +242,7 @@ def test_quotes_without_end_in_every_line_are_read_in_time_and_memory_that_grow_
 
 def test_a_header_that_occurs_again_is_no_row(tmp_path: Path) -> None:
     header = b"\xef\xbb\xbfitem_id,title,description\r\n"
+    assert _read_whole(tmp_path / "b.csv", header + header) == ([], [])
     data = header + b'1,a,"x\r\ny"\r\n' + header + b"2,b,\r\n" + header
     records, _ = _read_whole(tmp_path / "a.csv", data)
     assert records == [{"item_id": "1", "title": "a", "description": "x\r\ny"}, {"item_id": "2", "title": "b"}]
