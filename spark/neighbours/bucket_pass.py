@@ -15,10 +15,9 @@ from spark.delta.data_files import DataFile
 from spark.delta.data_rows import WrittenFile, join_keys, read_rows, write_rows
 from spark.neighbours.cells import LocaleCells
 from spark.neighbours.list_rows import HITS, ROWS, Gained, ListSizes, find_gone, follow_lists, keep_nearest
-from spark.neighbours.locales import split_by_locale
-from spark.neighbours.near_changes import Searched, Sought, find_near
+from spark.neighbours.near_changes import Searched, Sought, Text, Whole, find_near
 from spark.neighbours.settings import NeighbourSettings
-from spark.vectors.columns import vectors_from_arrow
+from spark.vectors.columns import Vectors, vectors_from_arrow
 from spark.vectors.top_k import MICRO
 
 FARTHEST = MICRO  # of distances, which are negative millionths of a cosine
@@ -100,7 +99,7 @@ def look_at_bucket(bucket: Bucket, shared: Pass) -> Found:
     near = _Near(lists=lists, shared=shared)
     for file in bucket.vectors:
         for rows in read_rows(shared.vectors_path, file, VECTORS):
-            near.look_at(rows.filter(pc.equal(rows["space_id"], shared.space_id)))
+            near.look_at(rows)
     hits = keep_nearest(_concat(HITS, near.hits), shared.sizes.kept)
     short, outcome = SHORT.empty_table(), BucketLists(bucket=bucket.bucket, files=(), written=None)
     if shared.writes:
@@ -121,33 +120,38 @@ class _Near:
         self.matched = 0
 
     def look_at(self, rows: pa.Table) -> None:
+        """Rows of VECTORS; those of another space, and of listings that there are not, are passed by."""
         keys = join_keys(rows)
         place = pc.index_in(keys, self._keys)
-        is_listing = pc.or_(place.is_valid(), pc.is_in(keys, self._shared.new))
-        rows = rows.append_column("place", pc.fill_null(place, -1)).filter(is_listing)
-        self.matched += len(rows)
-        for locale, part in split_by_locale(rows):
+        is_listing = pc.and_(
+            pc.or_(place.is_valid(), pc.is_in(keys, self._shared.new)),
+            pc.equal(rows["space_id"].combine_chunks(), self._shared.space_id),
+        ).to_numpy(zero_copy_only=False)
+        self.matched += int(is_listing.sum())
+        place_N = pc.fill_null(place, -1).to_numpy(zero_copy_only=False)
+        vectors_ND = vectors_from_arrow(rows["vector"].combine_chunks())
+        ids_N = np.array(rows["item_id"].to_pylist(), object)
+        # In the order of ids, so that equal distances come in it, too.
+        order = pc.sort_indices(rows.select(["item_id"]), [("item_id", "ascending")]).to_numpy()
+        locales = pc.dictionary_encode(rows["locale"].combine_chunks())
+        for code, locale in enumerate(locales.dictionary.to_pylist()):
             if locale in self._shared.sought:
-                ordered = part.sort_by("item_id")  # so that equal distances come in the order of ids
-                for start in range(0, len(ordered), BLOCK_ROWS):
-                    self._look_at_block(locale, ordered.slice(start, BLOCK_ROWS))
+                mine = order[(locales.indices.to_numpy()[order] == code) & is_listing[order]]
+                for start in range(0, len(mine), BLOCK_ROWS):
+                    block = mine[start : start + BLOCK_ROWS]
+                    self._look_at_block(locale, ids_N[block], vectors_ND[block], place_N[block])
 
-    def _look_at_block(self, locale: str, block: pa.Table) -> None:
+    def _look_at_block(self, locale: str, ids_N: Text, vectors_ND: Vectors, place_N: Whole) -> None:
         shared, sought = self._shared, self._shared.sought[locale]
-        vectors_ND, place_N = vectors_from_arrow(block["vector"].combine_chunks()), block["place"].to_numpy()
         rows = Searched(
-            ids=np.array(block["item_id"].to_pylist(), object),
+            ids=ids_N,
             vectors_ND=vectors_ND.astype(np.float64),
             visits_NP=shared.cells[locale].visits(vectors_ND, shared.settings.probes),
             worst_N=np.where(place_N >= 0, self._worst_N[place_N] if len(self._worst_N) else 0, FARTHEST),
         )
         (found, seeker, distance), (row, other, offered) = find_near(rows, sought, shared.settings.k, self._lowest)
-        self.hits.append(
-            pa.table(
-                [pa.repeat(locale, len(found)), *map(_texts, (sought.ids[seeker],)), distance, _texts(rows.ids[found])],
-                schema=HITS,
-            )
-        )
+        others = pa.repeat(locale, len(found)), _texts(sought.ids[seeker]), distance, _texts(rows.ids[found])
+        self.hits.append(pa.table(list(others), schema=HITS))
         self._gained.append(Gained(list_G=place_N[row], distance_G=offered, ids_G=_texts(sought.ids[other])))
 
     def gained(self) -> Gained:

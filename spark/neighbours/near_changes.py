@@ -77,18 +77,24 @@ def find_near(rows: Searched, sought: Sought, k: int, lowest: float) -> tuple[Hi
 
 def _find_in_all(rows: Searched, sought: Sought, k: int, lowest: float, cells: int) -> tuple[Hits, Hits]:
     """Scores of all pairs, of which those count whose cells meet."""
-    scores_NM = rows.vectors_ND @ sought.vectors_MD.astype(np.float64).T
+    scores_MN = sought.vectors_MD.astype(np.float64) @ rows.vectors_ND.T
     visits_MC, visits_NC = (_mark_visits(visits, cells) for visits in (sought.visits_MP, rows.visits_NP))
-    seeks_NM = visits_MC.T[rows.visits_NP[:, 0]] & (_own_rows(rows, sought)[None, :] != np.arange(len(rows.ids))[:, None])
-    columns_MK, micro_MK = best_columns(np.where(seeks_NM, scores_NM, -np.inf).T, k)
+    seeks_MN = visits_MC[:, rows.visits_NP[:, 0]]
+    own_M = _own_rows(rows, sought)
+    seeks_MN[own_M >= 0, own_M[own_M >= 0]] = False  # a listing is no neighbour of its own
+    columns_MK, micro_MK = best_columns(np.where(seeks_MN, scores_MN, -np.inf), k)
     seeker, column = np.nonzero(micro_MK >= lowest)
     seeking = columns_MK[seeker, column], seeker, -micro_MK[seeker, column].astype(np.int64)
     if not sought.offered:
         return seeking, _join(())
-    micro_NM = np.rint(np.minimum(scores_NM, 1.0) * MICRO)
-    is_near_NM = (micro_NM >= lowest) & (-micro_NM <= rows.worst_N[:, None]) & visits_NC[:, sought.visits_MP[:, 0]]
-    row, other = np.nonzero(is_near_NM & ~_is_sought(rows, sought)[:, None])
-    return seeking, (row, other, -micro_NM[row, other].astype(np.int64))
+    # Few scores are near enough for a row; those alone are rounded and looked at closely.
+    worst_N = np.maximum(lowest, -rows.worst_N.astype(np.float64))
+    other, row = np.nonzero(scores_MN >= (worst_N - 1) / MICRO)
+    micro_P = np.rint(np.minimum(scores_MN[other, row], 1.0) * MICRO)
+    is_sought_N = np.zeros(len(rows.ids), bool)
+    is_sought_N[own_M[own_M >= 0]] = True
+    is_near_P = (micro_P >= worst_N[row]) & visits_NC[row, sought.visits_MP[other, 0]] & ~is_sought_N[row]
+    return seeking, (row[is_near_P], other[is_near_P], -micro_P[is_near_P].astype(np.int64))
 
 
 def _mark_visits(visits_NP: Whole, cells: int) -> NDArray[np.bool_]:
