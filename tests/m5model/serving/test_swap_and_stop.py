@@ -180,7 +180,7 @@ def test_processes_that_end_as_soon_as_they_start_end_the_service(trained, monke
     from m5model.serving.served_model import Reference
     from m5model.serving.server import Settings
 
-    for name, value in (("QUICK_ENDS", 1), ("check", lambda settings: None)):
+    for name, value in (("QUICK_ENDS", 1), ("QUICK_S", 60.0), ("check", lambda settings: None)):
         monkeypatch.setattr(processes, name, value)
     settings = Settings(reference=Reference(workspace=None, bundle=str(trained.teacher_folder)), threads=1)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
