@@ -104,8 +104,12 @@ def add_init_flags(parser: JobParser) -> None:
     parser.add_argument(
         "--pairs", metavar="LABEL-SET", help="labelled pairs to learn from, for --steps: offers of one product near, others far"
     )
-    parser.require_with("--init", "--layers", "--vocabulary-size", "--pairs", "--form", "--structure-layers", "--pooling")
-    parser.require_with("--steps", "--pairs")
+    parser.add_argument(
+        "--queries", metavar="LABEL-SET", help="labelled relevance to learn from, for --steps: queries near what answers them"
+    )
+    labels = ("--pairs", "--queries")
+    parser.require_with("--init", "--layers", "--vocabulary-size", *labels, "--form", "--structure-layers", "--pooling")
+    parser.require_with("--steps", *labels)
     parser.refuse_with("--init", "--preset")
 
 

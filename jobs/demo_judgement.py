@@ -1,7 +1,7 @@
 """Judges the demo's vectors and feature tables by the sample catalogue's labels, beside TF-IDF or BM25 on the same rows."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,6 @@ from m5model.data.label_sets import open_label_set
 from m5model.data.set_versions import find_label_set
 from m5model.runtime.rendering import Rendering, render
 from m5model.sample_catalogue.evaluation import (
-    GAINS,
     Comparison,
     Judgements,
     LabelledPairs,
@@ -31,7 +30,7 @@ from m5model.toolkit import load
 from schemas.bundle import BundleManifest
 from schemas.features import FOLDER
 from schemas.workspace import Workspace
-from spark.features.recipes.attributes import AttributeSettings
+from spark.features.recipes.attributes import SAME_DISTANCE, AttributeSettings
 from spark.features.recipes.brands import BrandSettings
 
 FIELDS = ("title", "brand", "category", "attributes", "bullets", "description")
@@ -39,6 +38,7 @@ FIELDS = ("title", "brand", "category", "attributes", "bullets", "description")
 ATTRIBUTES, BRANDS = AttributeSettings(), BrandSettings()
 Key = tuple[str, str]
 DEMO_PAIRS = "demo-duplicates"  # the label set that the demo makes of the sample's duplicates
+DEMO_QUERIES = "demo-queries"  # and of its queries
 
 
 @dataclass(frozen=True)
@@ -153,13 +153,19 @@ def _judge_brands(judged: Judged) -> Comparison:
 
 
 def _judge_search(judged: Judged) -> Iterator[Comparison]:
-    """Queries on the listings of their locale, and on those of all other languages (where the same item is what counts)."""
+    """Queries of the split test on the listings of their locale, and on those of all other languages.
+
+    There the same item is what counts. Nobody learned from the item that a query asks for, nor from its words.
+    """
     relevance: dict[str, dict[int, float]] = defaultdict(dict)
     items: dict[str, int] = {}
-    for row in judged.read("relevance"):
+    rows = judged.read("relevance")
+    learned = {row["query"].casefold() for row in rows if row["split"] != "test"}
+    for row in rows:
         listing = judged.row_of[row["locale"], row["item_id"]]
-        relevance[row["query_id"]][listing] = GAINS[row["grade"]]
-        items.setdefault(row["query_id"], int(judged.items_N[listing]))  # the first is what the query was made of
+        relevance[row["query_id"]][listing] = row["gain"]
+        if row["split"] == "test" and row["query"].casefold() not in learned and row["grade"] == "exact":
+            items.setdefault(row["query_id"], int(judged.items_N[listing]))
     queries = [row for row in judged.read("queries") if row["query_id"] in items]
     locale_N = np.asarray([row["locale"] for row in judged.listings])
     language_N = np.asarray([row["language"] for row in judged.listings])
@@ -193,28 +199,30 @@ def _compare_search(judged: Judged, judgements: Judgements, task: str) -> Compar
 
 
 def _judge_attributes(judged: Judged) -> Comparison:
-    """Values that a listing withholds, as its neighbours vote: how many of the votes are right."""
+    """Values that a listing withholds, as its neighbours vote: F1 of all votes against all that is withheld."""
     truth = {
         (judged.row_of[row["locale"], row["item_id"]], row["attribute"]): row["value"] for row in judged.read("attributes")
     }
     declared = {(row, name) for row, listing in enumerate(judged.listings) for name in listing["attributes"]}
-    withheld = len(truth.keys() - declared)
+    withheld = truth.keys() - declared
     ours = {(row, values["attribute"]): values["value"] for row, values in judged.view("attributes")}
     rivals = {"TF-IDF of words": _vote(judged, judged.words), "TF-IDF of pieces": _vote(judged, judged.pieces)}
-    name = max(rivals, key=lambda rival: _right(rivals[rival], truth) / max(1, len(rivals[rival])))
-    # Both judge the same rows: a vote that only one of them has counts for that one alone, so each is a mean of its own.
-    rows = sorted({row for row, _ in (*ours, *rivals[name])})
+    counts = {voter: _count_votes(judged, votes, truth, withheld) for voter, votes in {"": ours, **rivals}.items()}
+    name = max(rivals, key=lambda rival: _f1(counts[rival]))
+    low, high = interval_of_ratios(np.hstack([counts[""], counts[name]]), judged.items_N)
     return Comparison(
         task="attributes",
-        metric="precision",
-        ours=_right(ours, truth) / max(1, len(ours)),
-        theirs=_right(rivals[name], truth) / max(1, len(rivals[name])),
+        metric="F1",
+        ours=_f1(counts[""]),
+        theirs=_f1(counts[name]),
         rival=name,
-        **_precision_interval(judged, rows, truth, ours, rivals[name]),
-        rows=len(ours),
+        low=low,
+        high=high,
+        rows=len(withheld),
         beside={
-            "found of the withheld": _right(ours, truth) / max(1, withheld),
-            "found by the rival": _right(rivals[name], truth) / max(1, withheld),
+            f"{measure} of {voter}": _right(votes, truth) / max(1, among)
+            for voter, votes in (("ours", ours), ("the rival", rivals[name]))
+            for measure, among in (("precision", len(votes)), ("recall", len(withheld)))
         },
     )
 
@@ -228,13 +236,15 @@ def _vote(judged: Judged, tfidf: TfIdf) -> dict[tuple[int, str], str]:
         for row, near, cosines in zip(rows, *tfidf.neighbours(rows, ATTRIBUTES.neighbours), strict=True):
             votes: dict[str, Counter[str]] = defaultdict(Counter)
             voters: Counter[str] = Counter()
-            for neighbour, cosine in zip(rows[near], cosines, strict=True):
+            distances = 1 + SAME_DISTANCE - np.asarray(cosines, float)
+            weights = (distances.min() / distances) ** 2
+            for neighbour, weight in zip(rows[near], weights, strict=True):
                 for name, value in judged.listings[neighbour]["attributes"].items():
-                    votes[name][value] += max(0.0, float(cosine))  # type: ignore[assignment]
+                    votes[name][value] += float(weight)  # type: ignore[assignment]
                     voters[name] += 1
             for name in votes.keys() - judged.listings[row]["attributes"].keys():
                 value, weight = max(votes[name].items(), key=lambda entry: (entry[1], entry[0]))
-                if voters[name] >= ATTRIBUTES.min_votes and weight >= ATTRIBUTES.min_confidence * sum(votes[name].values()):
+                if voters[name] >= ATTRIBUTES.min_votes and weight >= ATTRIBUTES.min_confidence * weights.sum():
                     elected[int(row), name] = value
     return elected
 
@@ -243,19 +253,21 @@ def _right(votes: Mapping[tuple[int, str], str], truth: Mapping[tuple[int, str],
     return sum(truth.get(key) == value for key, value in votes.items())
 
 
-def _precision_interval(
+def _count_votes(
     judged: Judged,
-    rows: list[int],
+    votes: Mapping[tuple[int, str], str],
     truth: Mapping[tuple[int, str], str],
-    ours: Mapping[tuple[int, str], str],
-    theirs: Mapping[tuple[int, str], str],
-) -> dict[str, float]:
-    """95% of the difference of two precisions, over resampled items."""
-    place = {row: number for number, row in enumerate(rows)}
-    counts = np.zeros((len(rows), 4))
-    for column, votes in ((0, ours), (2, theirs)):
-        for (row, name), value in votes.items():
-            counts[place[row], column] += truth.get((row, name)) == value
-            counts[place[row], column + 1] += 1
-    low, high = interval_of_ratios(counts, judged.items_N[rows])
-    return {"low": low, "high": high}
+    withheld: Set[tuple[int, str]],
+) -> np.ndarray:
+    """Of every listing (n, 2): twice its right votes; its votes and its withheld values. The ratio of their sums is F1."""
+    counts = np.zeros((len(judged.listings), 2))
+    for (row, name), value in votes.items():
+        counts[row] += (2 * (truth.get((row, name)) == value), 1)
+    for row, _ in withheld:
+        counts[row, 1] += 1
+    return counts
+
+
+def _f1(counts: np.ndarray) -> float:
+    right, every = counts.sum(axis=0)
+    return float(right / max(1, every))

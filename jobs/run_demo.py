@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.command_line import new_parser, run_job
-from jobs.demo_judgement import DEMO_PAIRS
+from jobs.demo_judgement import DEMO_PAIRS, DEMO_QUERIES
 from jobs.demo_summary import print_summary
 from jobs.flags import whole_number
 from m5model.encoders.starter import STARTER, has_starter
@@ -59,19 +59,22 @@ def _work(argv: Sequence[str] | None) -> None:
 def demo_stages(workspace: Workspace, rows: int, steps: int, *, with_starter: bool) -> dict[str, list[str]]:
     """Name → the command as a user would type it, in the order of the flow.
 
-    With the starter the teacher is the starter with the pieces that the sample uses, taught by pairs which offers are of one
-    product; the student is the teacher in int8. Without it a tiny one is trained from nothing.
+    With the starter the teacher is the starter with the pieces that the sample uses, taught by labels which offers are of one
+    product and which listings answer a query; the student is the teacher in int8. Without the starter a tiny one is trained
+    from nothing.
     """
     sample = f"{workspace.root}/sample_catalogue"
     tiny = ["--preset", "tiny", "--steps", str(steps)]
     starter = ["--init", STARTER, "--vocabulary-size", str(VOCABULARY)]
-    begin = [*starter, "--pairs", DEMO_PAIRS, "--steps", str(CONTRAST_STEPS)] if with_starter else tiny
+    labels = ["--pairs", DEMO_PAIRS, "--queries", DEMO_QUERIES]
+    begin = [*starter, *labels, "--steps", str(CONTRAST_STEPS)] if with_starter else tiny
     export = ["--start-from", "teacher", "--steps", "0"] if with_starter else tiny
     return {
         "catalogue": ["python", "jobs/make_sample_catalog.py", "--out", sample, "--rows", str(rows)],
         "ingest": ["spark-submit", "jobs/ingest_catalog.py", "--feed", f"{sample}/feeds"],
         "sample": ["spark-submit", "jobs/sample_training_set.py", "--name", "demo", "--plan", "cap-floor"],
-        "labels": ["spark-submit", "jobs/import_labels.py", "--name", DEMO_PAIRS, *_pairs_of(sample)],
+        "pairs": ["spark-submit", "jobs/import_labels.py", "--name", DEMO_PAIRS, *_pairs_of(sample)],
+        "queries": ["spark-submit", "jobs/import_labels.py", "--name", DEMO_QUERIES, *_queries_of(sample)],
         "train": ["python", "jobs/train_model.py", "--training-set", "demo", *begin],
         "distill": ["python", "jobs/distill_student.py", "--training-set", "demo", *export],
         "embed": ["spark-submit", "jobs/embed_catalog.py"],
@@ -80,10 +83,15 @@ def demo_stages(workspace: Workspace, rows: int, steps: int, *, with_starter: bo
 
 
 def _pairs_of(sample: str) -> list[str]:
-    """The sample's own duplicates as labelled pairs, split by product: the test split is what the summary judges by."""
+    """The sample's own duplicates as labelled pairs, split by families of products: the summary judges by the test split."""
     columns = ("left_locale=locale", "left_item_id=item_id", "right_locale=locale", "right_item_id=other_item_id")
     feed = ["--kind", "pairs", "--feed", f"{sample}/labels/duplicates.parquet"]
-    return [*feed, "--map", *columns, "is_match=label", "--shares", "learn=.75,validate=.05,test=.2"]
+    return [*feed, "--map", *columns, "is_match=label", "--keep-splits"]
+
+
+def _queries_of(sample: str) -> list[str]:
+    """The sample's own queries and the listings that answer them, split as the pairs are."""
+    return ["--kind", "relevance", "--feed", f"{sample}/labels/relevance.parquet", "--keep-splits"]
 
 
 def run_stage(name: str, command: list[str], workspace: Workspace) -> str:

@@ -5,8 +5,9 @@
     python jobs/train_model.py --workspace workspace --training-set catalogue --init starter --pairs LABEL-SET --steps 300
     python jobs/train_model.py --workspace workspace --training-set catalogue --init starter --form streams --steps 300
 
-The second begins with weights that exist and trains nothing; the third goes on from there with labelled pairs; the fourth makes
-them an encoder that reads text and structured data apart. More recipes:
+The second begins with weights that exist and trains nothing; the third goes on from there with labelled pairs (with
+--queries: of queries and what answers them); the fourth makes them an encoder that reads text and structured data apart.
+More recipes:
 
     … --recipe multitask --labels product_type=types duplicates=pairs --finetune duplicates
     … --recipe mine.json --dry-run
@@ -192,6 +193,7 @@ def _teacher(arguments: argparse.Namespace, source: "Source | None") -> "Recipe"
         form=arguments.form or "distilbert",
         vocabulary_size=arguments.vocabulary_size,
         pairs=arguments.pairs or "",
+        queries=arguments.queries or "",
         steps=arguments.steps or 0,
         seed=arguments.seed,
     )

@@ -14,7 +14,6 @@ from m5model.gates.intervals import bootstrap
 
 RESAMPLES = 300
 DEPTH = 10  # results of a search that count
-GAINS = {"exact": 2.0, "partial": 1.0}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,11 @@ class Item:
     def line(self) -> str:
         return str(product_types()[self.type_name]["line"])
 
+    @property
+    def family(self) -> str:
+        """The model that it is a variant of, in a word."""
+        return f"{self.type_name}:{self.brand}:{self.series}:{self.author}:{self.work}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:

@@ -6,14 +6,16 @@ import random
 from collections import defaultdict, deque
 from collections.abc import Iterator
 
-from m5model.sample_catalogue.items import Offer, generator
+from m5model.sample_catalogue.items import Item, Offer, generator
 from m5model.sample_catalogue.lexicon import product_types, read_words
 from m5model.sample_catalogue.wording import Record, attribute_truth, category_path, fill_slots
+from schemas.labels import SPLITS
 
 LabelRow = tuple[str, dict[str, object]]  # table, row
 
 WIDGETS = ("detail-page-bottom", "search-top", "search-inline", "cart-side", "home-carousel")
 SEARCH_ENGINES = ("on-site", "web-a", "web-b")
+GAINS = {"exact": 1.0, "partial": 0.5}
 NEIGHBOURHOOD = 150  # listings of the same locale that sessions, queries and clicks look back on
 
 
@@ -55,21 +57,25 @@ def _describe(offer: Offer, record: Record) -> Iterator[LabelRow]:
 
 def _pair(offer: Offer, recent: deque[Offer], draw: random.Random) -> Iterator[LabelRow]:
     """A duplicate or a variant with its other side; now and then two listings that have nothing in common."""
-    if offer.related_to is not None:
-        other_id, label = f"S{offer.related_to:09d}", int(offer.relation == "duplicate")
+    if offer.related_to is not None:  # to its own item, or to a variant of it: the family is the same
+        other_id, label, related = f"S{offer.related_to:09d}", int(offer.relation == "duplicate"), offer.item
     elif recent and draw.random() < 0.3:
         other = draw.choice(list(recent))
-        other_id, label = other.item_id, int(other.item == offer.item)
+        other_id, label, related = other.item_id, int(other.item == offer.item), other.item
     else:
         return
     row = {**_key(offer), "other_item_id": other_id, "label": label, "product_line": offer.item.line}
-    yield "duplicates", {**row, "split": _split(f"{offer.item_id}:{other_id}")}
+    yield "duplicates", {**row, "split": _split(offer.item, related)}
 
 
-def _split(key: str) -> str:
-    """80% train, 10% valid, 10% test, by hash."""
-    tenth = hashlib.sha256(key.encode()).digest()[0] * 10 // 256
-    return "train" if tenth < 8 else "valid" if tenth == 8 else "test"
+def _split(*items: Item) -> str:
+    """The latest split of some items. 75% of the families learn, 5% validate, 20% test: an item and its variants are in one."""
+    return max((_split_of_family(item.family) for item in items), key=SPLITS.index)
+
+
+def _split_of_family(family: str) -> str:
+    place = int.from_bytes(hashlib.sha256(family.encode()).digest()[:4], "big") / 2**32
+    return SPLITS[0] if place < 0.75 else SPLITS[1] if place < 0.8 else SPLITS[2]
 
 
 def _query(offer: Offer, recent: deque[Offer], draw: random.Random) -> Iterator[LabelRow]:
@@ -78,12 +84,12 @@ def _query(offer: Offer, recent: deque[Offer], draw: random.Random) -> Iterator[
     query_id = f"Q{offer.number:09d}"
     query = template.format(**fill_slots(offer.item, offer.language, draw))
     yield "queries", {"query_id": query_id, "locale": offer.locale, "language": offer.language, "query": query}
-    yield "relevance", {"query_id": query_id, **_key(offer), "grade": "exact"}
-    for other in recent:
-        if other.item == offer.item:
-            yield "relevance", {"query_id": query_id, **_key(other), "grade": "exact"}
-        elif other.item.type_name == offer.item.type_name:
-            yield "relevance", {"query_id": query_id, **_key(other), "grade": "partial"}
+    for other in (offer, *recent):
+        grade = "exact" if other.item == offer.item else "partial" if other.item.type_name == offer.item.type_name else ""
+        if grade:
+            asked = {"query_id": query_id, "query": query, "query_language": offer.language}
+            split = _split(offer.item, other.item)
+            yield "relevance", {**asked, **_key(other), "grade": grade, "gain": GAINS[grade], "split": split}
 
 
 def _session(offer: Offer, recent: deque[Offer], draw: random.Random) -> Iterator[LabelRow]:

@@ -23,7 +23,17 @@ LABELS: Mapping[str, pa.Schema] = {
     "queries": pa.schema(
         [("query_id", pa.string()), ("locale", pa.string()), ("language", pa.string()), ("query", pa.string())]
     ),
-    "relevance": pa.schema([("query_id", pa.string()), *_KEY, ("grade", pa.string())]),
+    "relevance": pa.schema(
+        [
+            ("query_id", pa.string()),
+            ("query", pa.string()),
+            ("query_language", pa.string()),
+            *_KEY,
+            ("grade", pa.string()),
+            ("gain", pa.float32()),
+            ("split", pa.string()),
+        ]
+    ),
     "sessions": pa.schema([("session_id", pa.string()), *_KEY, ("event", pa.string()), ("second", pa.int32())]),
     "clicks": pa.schema(
         [

@@ -1,7 +1,7 @@
 """A recipe is a whole training run as one value. Named recipes are functions that return one.
 
     teacher(TINY, steps=300)               vocabulary → pretrain (masked language modelling)
-    from_weights(geometry, origin, …)      weights → trim → contrast over pairs, or pretrain; the last two where asked for
+    from_weights(geometry, origin, …)      weights → trim → contrast over labels, or pretrain; the last two where asked for
     multitask(either, {task: labels}, …)   … → prefinetune (a mixture) → finetune (one of its tasks)
 
 What is not in a recipe cannot change its outcome: device, threads and checkpoints (training.config.Machine), and the
@@ -17,7 +17,7 @@ import m5model.tasks
 from m5model.data.label_sets import LabelSet
 from m5model.data.training_sets import TrainingSet
 from m5model.encoders.presets import EncoderPreset, lower_weights
-from m5model.tasks import contrast, mlm
+from m5model.tasks import contrast, mlm, retrieval
 from m5model.training.config import TrainingConfig
 from m5model.training.shares import Mixing, TaskShare
 from m5model.training.stages import LearnTasks, LearnVocabulary
@@ -60,6 +60,7 @@ CONTRAST_RATE = 1e-4  # peak learning rate, AdamW
 # Half of what duplicates gain for most of what searches would lose: docs/decisions/2026-11-27-contrast-in-the-demo.md.
 CONTRAST_KEPT = 0.5
 CONTRAST = contrast.Settings(batch_rows=24, max_tokens=64)
+RETRIEVAL = retrieval.Settings(batch_rows=24, max_tokens=64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,14 +131,15 @@ def from_weights(
     form: Form = "distilbert",
     vocabulary_size: int | None = None,
     pairs: str = "",
+    queries: str = "",
     steps: int = 0,
     seed: int = 0,
 ) -> Recipe:
     """A teacher that begins with weights that others trained, its vocabulary cut to ``vocabulary_size`` tokens where given.
 
-    Then ``steps`` of contrast over labelled pairs, where ``pairs`` names a label set of that kind; else of masked language
-    modelling. Without steps nothing is trained. ``form`` is what the weights become: an encoder in
-    the layout of students, both streams of one that reads text and structure apart, or themselves.
+    Then ``steps`` of contrast over labelled pairs, and over queries and what answers them, where ``pairs`` and ``queries`` name
+    label sets; else of masked language modelling. Without steps nothing is trained. ``form`` is what the weights become: an
+    encoder in the layout of students, both streams of one that reads text and structure apart, or themselves.
     """
     takes: TakeWeights | TakeStreams | TakeWhole = TakeWeights(origin=origin, layers=layers)
     if form != "distilbert":
@@ -145,17 +147,24 @@ def from_weights(
     trims = () if vocabulary_size is None else (TrimVocabulary(size=vocabulary_size, seed=seed),)
     trains: tuple[LearnTasks, ...] = ()
     if steps:
-        trains = (contrast_pairs(preset, pairs, steps, seed) if pairs else pretrain(STARTED_PACE, steps=steps, seed=seed),)
+        shares = contrast_shares(pairs, queries)
+        trains = (contrast_stage(preset, shares, steps, seed) if shares else pretrain(STARTED_PACE, steps=steps, seed=seed),)
     return Recipe(name="teacher", preset=preset, stages=(takes, *trims, *trains))
 
 
-def contrast_pairs(preset: EncoderPreset, pairs: str, steps: int, seed: int) -> LearnTasks:
-    """Offers of one product near, others far. Only the upper third of the layers is trained, on the beginning of each text:
-    that is most of the gain for a third of the time."""
+def contrast_shares(pairs: str, queries: str) -> tuple[TaskShare, ...]:
+    """Offers of one product near, others far; queries near what answers them, where there are such labels."""
+    near = (TaskShare(task=contrast.NAME, settings=CONTRAST, labels=pairs),) if pairs else ()
+    return (*near, TaskShare(task=retrieval.NAME, settings=RETRIEVAL, labels=queries)) if queries else near
+
+
+def contrast_stage(preset: EncoderPreset, shares: tuple[TaskShare, ...], steps: int, seed: int) -> LearnTasks:
+    """Steps of the tasks in turn. Only the upper third of the layers is trained, on the beginning of each text: that is most of
+    the gain for a third of the time."""
     trained = max(1, preset.layers // 3)
     return LearnTasks(
         stage="contrast",
-        tasks=(TaskShare(task=contrast.NAME, settings=CONTRAST, labels=pairs),),
+        tasks=shares,
         training=TrainingConfig(steps=steps, learning_rate=CONTRAST_RATE, seed=seed),
         frozen=lower_weights(preset, trained),
         kept=CONTRAST_KEPT,

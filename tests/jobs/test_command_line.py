@@ -129,10 +129,13 @@ def test_every_broken_number_is_named_at_once(main, flags: dict[str, str], capsy
 
 def test_flags_that_mean_nothing_together_are_named_at_once(trained, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = ["--workspace", trained.workspace.root]
-    assert train_model.main([*workspace, "--layers", "0,1", "--pairs", "labels", "--vocabulary-size", "x"]) == 2
+    assert (
+        train_model.main([*workspace, "--layers", "0,1", "--pairs", "labels", "--vocabulary-size", "x", "--queries", "q"]) == 2
+    )
     errors = capsys.readouterr().err
-    for expected in ("--layers needs --init", "--pairs needs --init", "--pairs needs --steps", "--vocabulary-size is 'x'"):
-        assert expected in errors
+    expected = [f"{flag} needs --init" for flag in ("--layers", "--pairs", "--queries")]
+    expected += [f"{flag} needs --steps" for flag in ("--pairs", "--queries")] + ["--vocabulary-size is 'x'"]
+    assert [fault for fault in expected if fault not in errors] == []
     assert train_model.main([*workspace, "--init", "starter", "--preset", "tiny", "--layers", "0,-1"]) == 2
     errors = capsys.readouterr().err
     assert "--preset means nothing beside --init" in errors
@@ -146,9 +149,10 @@ def test_the_demo_begins_with_the_starter_where_it_is_installed() -> None:
     )
     assert list(with_it) == list(without)
     assert "--init starter" in with_it["train"]
-    assert "--pairs demo-duplicates" in with_it["train"]
-    assert "--name demo-duplicates" in with_it["labels"]
-    assert with_it["labels"] == without["labels"]
+    for flag, name in (("pairs", "demo-duplicates"), ("queries", "demo-queries")):
+        assert f"--{flag} {name}" in with_it["train"]
+        assert f"--name {name}" in with_it[flag]
+        assert with_it[flag] == without[flag]
     assert "--start-from teacher --steps 0" in with_it["distill"]
     assert "--preset tiny --steps 5" in without["train"]
 

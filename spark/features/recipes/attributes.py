@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from schemas.checks import is_number, is_whole, require
@@ -16,6 +16,7 @@ from spark.vectors.top_k import MICRO
 
 ATTRIBUTE = ["locale", "item_id", "attribute"]
 NAMED = ["locale", "item_id", "name"]  # ``name``: the attribute's, folded
+SAME_DISTANCE = 0.02  # added to all distances: nearer than that, neighbours are alike
 
 VIEW = FeatureView(
     name="attributes",
@@ -26,8 +27,14 @@ VIEW = FeatureView(
         LOCALE,
         ITEM_ID,
         Column(name="attribute", type=TEXT, meaning="attribute name", nullable=False),
-        Column(name="value", type=TEXT, meaning="value with the largest similarity-weighted vote", nullable=False),
-        Column(name="confidence", type=pa.float32(), meaning="that value's share of the votes", unit="0 to 1", nullable=False),
+        Column(name="value", type=TEXT, meaning="value with the largest vote, weighted by nearness", nullable=False),
+        Column(
+            name="confidence",
+            type=pa.float32(),
+            meaning="that value's share of the weight of all nearest neighbours, those that declare no value included",
+            unit="0 to 1",
+            nullable=False,
+        ),
         Column(name="votes", type=pa.int32(), meaning="neighbours that declare the attribute", unit="listings", nullable=False),
         SPACE_ID,
     ),
@@ -40,12 +47,11 @@ class AttributeSettings:
     """When neighbours are believed."""
 
     neighbours: int = 10  # nearest listings that vote
-    # Above 0, because the cosine is the vote's weight.
     min_cosine: float = flag(0.5, "--attribute-min-cosine", "least cosine of a voter")
     # Voters declare the attribute, whatever its value.
     min_votes: int = flag(2, "--attribute-min-votes", "least neighbours that vote")
-    # The best value's share of the weight.
-    min_confidence: float = flag(0.5, "--attribute-min-confidence", "least share of the votes")
+    # The best value's share of the weight of all neighbours: who declares no value says that there may be none.
+    min_confidence: float = flag(0.5, "--attribute-min-confidence", "least share of the neighbours' weight")
 
     def __post_init__(self) -> None:
         rules = {
@@ -66,7 +72,8 @@ def build_attributes(inputs: ViewInputs, settings: AttributeSettings) -> DataFra
     written. Of values with equal weight the first in order wins.
     """
     declared = explode_attributes(inputs.catalogue)
-    votes = collect_votes(inputs.require_neighbours(), declared, settings).join(declared, NAMED, "left_anti")
+    voters = weigh_voters(inputs.require_neighbours(), settings)
+    votes = collect_votes(voters, declared).join(declared, NAMED, "left_anti")
     trusted = (F.col("votes") >= settings.min_votes) & (F.col("confidence") >= settings.min_confidence)
     return (
         elect_values(votes)
@@ -96,30 +103,39 @@ def explode_attributes(catalogue: DataFrame) -> DataFrame:
     return single.select("locale", "item_id", "entry.name", F.col("entry.key").alias("attribute"), "entry.value")
 
 
-def collect_votes(neighbours: DataFrame, declared: DataFrame, settings: AttributeSettings) -> DataFrame:
-    """Locale, item_id, name, attribute, value, weight: a row per neighbour and attribute that it declares.
+def weigh_voters(neighbours: DataFrame, settings: AttributeSettings) -> DataFrame:
+    """Locale, item_id, neighbour_item_id, weight, and ``every``: the weight of all voters of the listing.
 
-    The weight is the cosine in whole millionths: integers add up the same in any order.
+    Another offer of the same product lies much nearer than products of the same kind, and knows better. So the weight falls
+    with the square of the distance (1 - cosine), relative to the nearest: in every space, however wide its cosines are spread
+    (distance-weighted neighbours, Dudani 1976). In whole millionths: integers add up the same in any order.
     """
     near = (F.col("cosine") >= settings.min_cosine) & (F.col("rank") <= settings.neighbours)
-    voters = neighbours.where(near).select(
-        "locale", "item_id", "neighbour_item_id", F.round(F.col("cosine") * MICRO).cast("long").alias("weight")
-    )
+    own = Window.partitionBy("locale", "item_id")
+    distance = 1 + SAME_DISTANCE - F.col("cosine").cast("double")
+    nearness = F.min(distance).over(own) / distance
+    weight = F.round(nearness * nearness * MICRO).cast("long")
+    voters = neighbours.where(near).select("locale", "item_id", "neighbour_item_id", weight.alias("weight"))
+    return voters.withColumn("every", F.sum("weight").over(own))
+
+
+def collect_votes(voters: DataFrame, declared: DataFrame) -> DataFrame:
+    """Locale, item_id, name, attribute, value, weight, every: a row per neighbour and attribute that it declares."""
     values = declared.withColumnRenamed("item_id", "neighbour_item_id")
-    return voters.join(values, ["locale", "neighbour_item_id"]).select(*NAMED, "attribute", "value", "weight")
+    return voters.join(values, ["locale", "neighbour_item_id"]).select(*NAMED, "attribute", "value", "weight", "every")
 
 
 def elect_values(votes: DataFrame) -> DataFrame:
-    """Locale, item_id, attribute, and of its values the heaviest; its share of the weight; how many voted in all."""
+    """Locale, item_id, attribute, and of its values the heaviest; its share of all voters' weight; how many voted for any."""
     nearest = F.min(F.struct((-F.col("weight")).alias("order"), "attribute"))
     per_value = votes.groupBy(*NAMED, "value").agg(
-        F.sum("weight").alias("weight"), F.count("*").alias("votes"), nearest.alias("nearest")
+        F.sum("weight").alias("weight"), F.count("*").alias("votes"), nearest.alias("nearest"), F.max("every").alias("every")
     )
     best = F.min(F.struct((-F.col("weight")).alias("order"), "value"))
     elected = per_value.groupBy(*NAMED).agg(
-        best.alias("best"), F.min("nearest").alias("nearest"), F.sum("weight").alias("weight"), F.sum("votes").alias("votes")
+        best.alias("best"), F.min("nearest").alias("nearest"), F.max("every").alias("every"), F.sum("votes").alias("votes")
     )
-    confidence = (-F.col("best.order") / F.col("weight")).alias("confidence")
+    confidence = (-F.col("best.order") / F.col("every")).alias("confidence")
     return elected.select("locale", "item_id", "nearest.attribute", "best.value", confidence, "votes")
 
 

@@ -17,6 +17,7 @@ from m5model.tasks import (
     duplicates,
     product_type,
     query_relevance,
+    retrieval,
 )
 from m5model.tasks._contrast import contrastive_loss
 from m5model.tasks._metrics import average_precision
@@ -153,18 +154,66 @@ def test_what_is_looked_at_and_what_is_bought_together_is_found(make_labels) -> 
         assert not learned.unmoved
 
 
-def test_relevant_listings_are_ranked_above_others_for_queries_never_seen(make_labels) -> None:
+def _relevance(queries: int = 120) -> list[dict]:
+    """Of each query: one listing that answers it, one that does in part, four that do not."""
     draw, rows = random.Random(0), []
-    for i in range(120):
+    for i in range(queries):
         thing = draw.choice(THINGS)
         for other in draw.sample(THINGS, 5):
             gain = 1.0 if other == thing else 0.0
             rows.append({"query": f"{thing} {i}", "text": f"{draw.choice(COLOURS)} {other} {draw.randrange(99)}", "gain": gain})
         rows.append({"query": f"{thing} {i}", "text": f"nice {thing} {i}", "gain": 0.5})
-    data = data_of(make_labels("relevance", rows, shares={"learn": 0.7, "validate": 0.3}))
+    return rows
+
+
+def test_relevant_listings_are_ranked_above_others_for_queries_never_seen(make_labels) -> None:
+    data = data_of(make_labels("relevance", _relevance(), shares={"learn": 0.7, "validate": 0.3}))
     _, learned = learn(query_relevance, query_relevance.Settings(token_budget=512), data, steps=120)
     assert learned.after > learned.before + 0.05
     assert not learned.unmoved
+
+
+@pytest.mark.parametrize("negatives", ["given", "mined", "none"])
+def test_queries_come_near_to_the_listings_that_answer_them(make_labels, negatives: str) -> None:
+    data = data_of(make_labels("relevance", _answered(), shares={"learn": 0.7, "validate": 0.3}))
+    _, learned = learn(retrieval, retrieval.Settings(batch_rows=8, negatives=negatives), data, steps=60)
+    assert learned.after > learned.before + 0.1
+    assert not learned.head_before  # it shapes the vectors themselves
+
+
+def _answered() -> list[dict]:
+    """Queries and listings share no word: that a thing is called by its number must be learned."""
+    draw, rows = random.Random(0), []
+    for i in range(160):
+        number, colour = draw.randrange(len(THINGS)), draw.choice(COLOURS)
+        answer = {"query": f"q{number} {colour} {i}", "text": f"{THINGS[number]} {colour} {i}", "gain": 1.0}
+        rows += [answer, {**answer, "text": f"{THINGS[number - 1]} {colour} {i}", "gain": 0.5}]
+    return rows
+
+
+def test_what_answers_a_query_is_never_a_negative_of_it_and_a_lesser_result_is(make_labels) -> None:
+    rows = [
+        {"query": query, "text": text, "gain": gain}
+        for query, text, gain in (
+            ("shirt", "red shirt", 1.0), ("shirt", "blue shirt", 1.0), ("shirt", "red shoes", 0.5),
+            ("red", "red shirt", 1.0), ("red", "red shoes", 1.0), ("red", "blue lamp", 0.0),
+        )
+    ]  # fmt: skip
+    kept = [{**row, "split": split} for row in rows for split in ("learn", "validate")]
+    labels = make_labels("relevance", [{**row, "query": f"{row['query']} {row['split']}"} for row in kept], keep=True)
+    data = data_of(labels)
+    task = retrieval.build(retrieval.Settings(batch_rows=2), build_encoder(MICRO, data.tokenizer.get_vocab_size()), data)
+    batches = [task.batch(step, np.asarray([0, 1])) for step in range(12)]  # the queries "red", then "shirt"
+    assert {batch.allowed_BM.shape for batch in batches} == {(2, 4)}  # a best one of each, then a lesser one of each
+    assert all(batch.positive_BM.tolist() == np.eye(2, 4, dtype=bool).tolist() for batch in batches)
+    assert all(batch.allowed_BM[[0, 1, 0, 1], [0, 1, 2, 3]].all() for batch in batches)
+    # A red shirt answers both queries; red shoes and a blue shirt answer one of them.
+    assert (
+        {bool(batch.allowed_BM[1, 0]) for batch in batches}
+        == {bool(batch.allowed_BM[0, 1]) for batch in batches}
+        == {False, True}
+    )
+    assert (task.batch(3, np.asarray([0, 1])).texts.places == batches[3].texts.places).all()
 
 
 def test_clicks_follow_listing_and_place(make_labels) -> None:
@@ -218,6 +267,7 @@ def test_a_task_without_labels_of_its_kind_is_refused(make_labels) -> None:
         (lambda: product_type.Settings(scheme="", token_budget=1), ["scheme is empty", "token_budget is 1"]),
         (lambda: duplicates.Settings(form="x", positive_weight=0), ["form is 'x'", "positive_weight is 0"]),
         (lambda: contrast.Settings(temperature=0, negatives="x", batch_rows=1), ["temperature is 0", "'x'", "batch_rows is 1"]),
+        (lambda: retrieval.Settings(temperature=2, negatives="x", max_tokens=3), ["temperature is 2", "'x'", "max_tokens is"]),
         (lambda: co_view.Settings(batch_rows=1, temperature=2), ["batch_rows is 1", "temperature is 2"]),
         (lambda: attribute_extraction.Settings(names=0, token_budget=0), ["names is 0", "token_budget is 0"]),
     ],
