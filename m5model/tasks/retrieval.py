@@ -1,0 +1,229 @@
+"""Retrieval: queries are pulled to the listings that answer them, and pushed away from the other listings of the batch.
+
+A batch holds, for each of its queries, one of its best results and hard negatives: results of a lower grade, or the listings
+nearest by the vectors that the encoder had when the stage began. No result of a query with a gain is a negative of that query.
+Source: Karpukhin et al. 2020 (dense passage retrieval).
+
+Tensor suffixes: B queries, M listings, D hidden size.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+
+from m5model.data.keys import key_hash
+from m5model.data.randomness import generator_for, seed_for
+from m5model.encoders.encoder import TextEncoder
+from m5model.tasks import Batching, Examples, TaskData
+from m5model.tasks._contrast import contrastive_loss
+from m5model.tasks._metrics import mean_reciprocal_rank
+from m5model.tasks._texts import (
+    Indexed,
+    TextBatch,
+    TextPool,
+    encode_all,
+    encode_texts,
+    open_pool,
+    require_labels,
+    require_rows,
+    sample_rows,
+)
+from schemas.checks import is_number, is_whole, require
+
+NAME = "retrieval"
+LABELS = "relevance"
+NEGATIVES = ("given", "mined", "none")
+# The rank of the best results of at most so many queries, among the results of all of these.
+EVALUATION_QUERIES = 512
+# Queries are compared with all listings in blocks of this many rows when negatives are mined.
+MINING_ROWS = 1_024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The task's part of a recipe. Raises ConfigurationError that lists every problem at once."""
+
+    batch_rows: int = 32  # queries a step
+    temperature: float = 0.05  # of cosines
+    negatives: Literal["given", "mined", "none"] = "given"  # hard ones, beside those of the batch
+    hard_negatives: int = 1  # of each query and step
+    mined_from: int = 16  # nearest listings without a gain that negatives are drawn from
+    max_tokens: int = 0  # of a text, the rest is not read while it learns; 0: all that the encoder reads
+
+    def __post_init__(self) -> None:
+        require(
+            "retrieval settings",
+            {
+                f"batch_rows is {self.batch_rows}, expected 2 or more": is_whole(self.batch_rows, 2),
+                f"temperature is {self.temperature}, expected above 0 and at most 1": is_number(self.temperature, 0, 1)
+                and self.temperature > 0,
+                f"negatives is {self.negatives!r}, expected one of {', '.join(NEGATIVES)}": self.negatives in NEGATIVES,
+                f"hard_negatives is {self.hard_negatives}, expected 0 or more": is_whole(self.hard_negatives),
+                f"mined_from is {self.mined_from}, expected 1 or more": is_whole(self.mined_from, 1),
+                f"max_tokens is {self.max_tokens}, expected 0 or 8 or more": self.max_tokens == 0
+                or is_whole(self.max_tokens, 8),
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queries:
+    """Queries of one split that have a result with a gain, in the order of their texts."""
+
+    texts: np.ndarray  # (n,) int64: places in the pool
+    keys: np.ndarray  # (n,) int64
+    gains: tuple[Mapping[int, float], ...]  # of each query: place of a listing → its gain, 0 included
+
+    def best(self, query: int) -> np.ndarray:
+        """The listings of the query's highest gain, sorted."""
+        gains = self.gains[query]
+        return np.asarray(sorted(place for place, gain in gains.items() if gain == max(gains.values())), np.int64)
+
+    def lesser(self, query: int) -> np.ndarray:
+        """The listings of its other grades, sorted."""
+        return np.asarray(sorted(set(self.gains[query]) - set(self.best(query).tolist())), np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryBatch:
+    """The queries of a step, then their listings: a best one each, then the hard negatives."""
+
+    texts: TextBatch
+    queries: int
+    positive_BM: np.ndarray  # bool: the query's own best one
+    allowed_BM: np.ndarray  # bool: that one, and listings that do not answer the query as well
+
+    @property
+    def tokens(self) -> int:
+        return self.texts.tokens
+
+
+class Retrieval:
+    """The task; see m5model.tasks.Task. It has no head: it shapes the vectors themselves."""
+
+    metric = "mean_reciprocal_rank"  # of the best results
+    lower_is_better = False
+
+    def __init__(
+        self, settings: Settings, pool: TextPool, rows: Mapping[str, Queries], hard: tuple[np.ndarray, ...], seed: int
+    ) -> None:
+        self.name = NAME
+        self.head = nn.Module()
+        self.seed = seed
+        self.batching = Batching(batch_rows=settings.batch_rows)
+        self._settings = settings
+        self._pool = pool
+        self._learn = rows["learn"]
+        self._best = tuple(self._learn.best(query) for query in range(len(self._learn.keys)))
+        self._hard = hard
+        texts = [np.append(best, query) for query, best in zip(self._learn.texts, self._best, strict=True)]
+        lengths = [int(pool.lengths[own].mean()) for own in texts]
+        self.examples = Examples(keys=self._learn.keys, lengths=np.asarray(lengths, np.int64))
+        per_query = 1 + (0 if settings.negatives == "none" else settings.hard_negatives)
+        self.outcomes = min(settings.batch_rows, max(1, len(self._learn.keys))) * per_query
+        self._measured = rows["validate"]
+        self._chosen = sample_rows(self._measured.keys, EVALUATION_QUERIES)
+        self.measured_on = f"{len(self._chosen):,} queries of the split validate"
+
+    def batch(self, step: int, rows: np.ndarray) -> QueryBatch:
+        draw = generator_for("results", self.seed, step)
+        best = [int(draw.choice(self._best[row])) for row in rows]
+        listings = [*best, *(listing for row in rows for listing in self._draw_hard(int(row), draw))]
+        positive_BM = np.eye(len(rows), len(listings), dtype=bool)
+        apart_BM = [[self._is_lesser(int(row), listing) for listing in listings] for row in rows]
+        return QueryBatch(
+            texts=self._pool.batch(np.concatenate([self._learn.texts[rows], np.asarray(listings, np.int64)])),
+            queries=len(rows),
+            positive_BM=positive_BM,
+            allowed_BM=positive_BM | np.asarray(apart_BM),
+        )
+
+    def _draw_hard(self, row: int, draw: np.random.Generator) -> list[int]:
+        found = self._hard[row]
+        count = min(self._settings.hard_negatives, len(found))
+        return [int(listing) for listing in draw.choice(found, count, replace=False)] if count else []
+
+    def _is_lesser(self, row: int, listing: int) -> bool:
+        return self._learn.gains[row].get(listing, 0.0) < max(self._learn.gains[row].values())
+
+    def logits(self, encoder: TextEncoder, batch: QueryBatch) -> Tensor:
+        """Cosines of queries and listings by the temperature (B, M)."""
+        vectors = encode_texts(encoder, batch.texts)
+        logits_BM: Tensor = vectors[: batch.queries] @ vectors[batch.queries :].T / self._settings.temperature
+        return logits_BM
+
+    def loss(self, logits: Tensor, batch: QueryBatch) -> Tensor:
+        positive_BM, allowed_BM = (torch.from_numpy(mask).to(logits.device) for mask in (batch.positive_BM, batch.allowed_BM))
+        return contrastive_loss(logits, positive_BM, allowed_BM)
+
+    def measure(self, encoder: TextEncoder) -> float:
+        best = [self._measured.best(query) for query in self._chosen]
+        listings = np.unique([place for query in self._chosen for place in self._measured.gains[query]])
+        queries_BD = encode_all(encoder, self._pool, self._measured.texts[self._chosen])
+        scores_BM = (queries_BD @ encode_all(encoder, self._pool, listings).T).cpu().numpy()
+        return mean_reciprocal_rank(scores_BM, np.stack([np.isin(listings, own) for own in best]))
+
+
+def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> Retrieval:
+    """The task on this label set. Mines hard negatives with the encoder as it is, where the settings say so."""
+    labels = require_labels(NAME, LABELS, data)
+    splits = {split: labels.splits[split] for split in ("learn", "validate")}
+    indexed = Indexed.of(*(rows[side][:] for rows in splits.values() for side in ("query", "text")))
+    pool = open_pool(indexed.texts, replace(data, max_tokens=min(data.max_tokens, settings.max_tokens or data.max_tokens)))
+    places = iter(indexed.places)
+    rows = {split: _gather(found, next(places), next(places)) for split, found in splits.items()}
+    for split, queries in rows.items():
+        require_rows(NAME, list(queries.keys), split, labels)
+    hard = _hard_negatives(rows["learn"], pool, encoder, settings)
+    return Retrieval(settings, pool, rows, hard, seed_for(NAME, labels.manifest.content_hash, data.seed))
+
+
+def _gather(rows: Dataset, queries: np.ndarray, listings: np.ndarray) -> Queries:
+    """Queries with the gains of their results. A listing that is a result twice has the higher gain."""
+    gains: dict[int, dict[int, float]] = {}
+    names: dict[int, str] = {}
+    for query, listing, gain, name in zip(queries.tolist(), listings.tolist(), rows["gain"][:], rows["query"][:], strict=True):
+        own = gains.setdefault(query, {})
+        own[listing] = max(float(gain), own.get(listing, 0.0))
+        names[query] = name
+    kept = sorted((query for query, own in gains.items() if max(own.values()) > 0), key=names.__getitem__)
+    return Queries(
+        texts=np.asarray(kept, np.int64),
+        keys=np.asarray([key_hash(names[query]) for query in kept], np.int64),
+        gains=tuple(gains[query] for query in kept),
+    )
+
+
+def _hard_negatives(queries: Queries, pool: TextPool, encoder: TextEncoder, settings: Settings) -> tuple[np.ndarray, ...]:
+    """Of each query: the listings that hard negatives are drawn from, sorted."""
+    if settings.negatives == "none":
+        return tuple(np.zeros(0, np.int64) for _ in queries.keys)
+    if settings.negatives == "given":
+        return tuple(queries.lesser(query) for query in range(len(queries.keys)))
+    listings = np.unique([place for gains in queries.gains for place in gains])
+    was_training = encoder.training
+    listings_MD = encode_all(encoder.eval(), pool, listings)
+    queries_BD = encode_all(encoder, pool, queries.texts)
+    encoder.train(was_training)
+    return tuple(
+        near
+        for start in range(0, len(queries.keys), MINING_ROWS)
+        for near in _nearest(queries, start, queries_BD[start : start + MINING_ROWS] @ listings_MD.T, listings, settings)
+    )
+
+
+def _nearest(queries: Queries, start: int, cosines_BM: Tensor, listings: np.ndarray, settings: Settings) -> list[np.ndarray]:
+    """The listings nearest to each query of a block that it has no gain for."""
+    for row in range(len(cosines_BM)):
+        answers = [place for place, gain in queries.gains[start + row].items() if gain > 0]
+        cosines_BM[row, torch.from_numpy(np.searchsorted(listings, answers)).to(cosines_BM.device)] = -2.0
+    best = cosines_BM.topk(min(settings.mined_from, len(listings)), dim=1)
+    return [
+        np.sort(listings[near[values > -2.0]])
+        for near, values in zip(best.indices.cpu().numpy(), best.values.cpu().numpy(), strict=True)
+    ]
