@@ -25,6 +25,10 @@ VOCABULARY = 16_000  # tokens: all pieces that the sample's texts use, and the c
 
 CONTRAST_STEPS = 24  # a minute or two, and most of what the sample's pairs teach
 
+# Customers ask for different items in the same words. Where one judgement says exact and another one partial, both are
+# left out.
+CONTRADICTORY = ("--max-reject-share", "0.05")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -91,7 +95,7 @@ def _pairs_of(sample: str) -> list[str]:
 
 def _queries_of(sample: str) -> list[str]:
     """The sample's own queries and the listings that answer them, split as the pairs are."""
-    return ["--kind", "relevance", "--feed", f"{sample}/labels/relevance.parquet", "--keep-splits"]
+    return ["--kind", "relevance", "--feed", f"{sample}/labels/relevance.parquet", "--keep-splits", *CONTRADICTORY]
 
 
 def run_stage(name: str, command: list[str], workspace: Workspace) -> str:

@@ -17,7 +17,7 @@ from m5model.encoders.attention_parts import weights_behind
 from m5model.encoders.presets import EncoderPreset, layer_parameters
 from m5model.export.quantization import QUANTIZATIONS, Quantization
 from m5model.training.config import TrainingConfig
-from m5model.training.recipes import Recipe, contrast_pairs, pace_of, pretrain
+from m5model.training.recipes import Recipe, contrast_shares, contrast_stage, pace_of, pretrain
 from m5model.training.shares import TaskShare
 from m5model.training.stages import LearnTasks, LearnVocabulary
 from schemas.bundle import TOKENIZER_FILE, BundleManifest
@@ -185,7 +185,8 @@ def _learn(taught: _Taught, parts: dict[str, int]) -> tuple[LearnTasks, ...]:
         share = TaskShare(task=soft_targets.NAME, settings=replace(taught.soft, pairs=pairs), labels=taught.pairs)
         stages.append(_stage("soft_targets", share, parts["soft_targets"], later, taught.seed))
     if "contrast" in parts:
-        stages.append(contrast_pairs(taught.preset, taught.pairs, parts["contrast"], taught.seed))
+        shares = contrast_shares(taught.pairs, "")
+        stages.append(contrast_stage(taught.preset, shares, parts["contrast"], taught.seed))
     return tuple(stages)
 
 

@@ -1,10 +1,11 @@
 """Retrieval: queries are pulled to the listings that answer them, and pushed away from the other listings of the batch.
 
-A batch holds, for each of its queries, one of its best results and hard negatives: results of a lower grade, or the listings
-nearest by the vectors that the encoder had when the stage began. No result of a query with a gain is a negative of that query.
-Source: Karpukhin et al. 2020 (dense passage retrieval).
+A batch holds, for each of its queries, one of its best results and others: results of a lower grade, or the listings nearest by
+the vectors that the encoder had when the stage began. A result is to stand before all listings of the batch that have less gain
+for the query, so one that answers it in part is pushed from the best, and pulled to from what does not answer it at all.
+Source of the loss: Karpukhin et al. 2020 (dense passage retrieval), once for each grade.
 
-Tensor suffixes: B queries, M listings, D hidden size.
+Tensor suffixes: B queries, R results that are to be found, M listings, D hidden size.
 """
 
 from collections.abc import Mapping
@@ -37,10 +38,10 @@ from schemas.checks import is_number, is_whole, require
 
 NAME = "retrieval"
 LABELS = "relevance"
-NEGATIVES = ("given", "mined", "none")
+BESIDE = ("given", "mined", "none")
 # The rank of the best results of at most so many queries, among the results of all of these.
 EVALUATION_QUERIES = 512
-# Queries are compared with all listings in blocks of this many rows when negatives are mined.
+# Queries are compared with all listings in blocks of this many rows when listings are mined.
 MINING_ROWS = 1_024
 
 
@@ -50,9 +51,9 @@ class Settings:
 
     batch_rows: int = 32  # queries a step
     temperature: float = 0.05  # of cosines
-    negatives: Literal["given", "mined", "none"] = "given"  # hard ones, beside those of the batch
-    hard_negatives: int = 1  # of each query and step
-    mined_from: int = 16  # nearest listings without a gain that negatives are drawn from
+    beside: Literal["given", "mined", "none"] = "given"  # which listings of each query stand beside its best one
+    others: int = 1  # of these, of each query and step
+    mined_from: int = 16  # nearest listings without a gain that they are drawn from
     max_tokens: int = 0  # of a text, the rest is not read while it learns; 0: all that the encoder reads
 
     def __post_init__(self) -> None:
@@ -62,8 +63,8 @@ class Settings:
                 f"batch_rows is {self.batch_rows}, expected 2 or more": is_whole(self.batch_rows, 2),
                 f"temperature is {self.temperature}, expected above 0 and at most 1": is_number(self.temperature, 0, 1)
                 and self.temperature > 0,
-                f"negatives is {self.negatives!r}, expected one of {', '.join(NEGATIVES)}": self.negatives in NEGATIVES,
-                f"hard_negatives is {self.hard_negatives}, expected 0 or more": is_whole(self.hard_negatives),
+                f"beside is {self.beside!r}, expected one of {', '.join(BESIDE)}": self.beside in BESIDE,
+                f"others is {self.others}, expected 0 or more": is_whole(self.others),
                 f"mined_from is {self.mined_from}, expected 1 or more": is_whole(self.mined_from, 1),
                 f"max_tokens is {self.max_tokens}, expected 0 or 8 or more": self.max_tokens == 0
                 or is_whole(self.max_tokens, 8),
@@ -91,12 +92,13 @@ class Queries:
 
 @dataclass(frozen=True, kw_only=True)
 class QueryBatch:
-    """The queries of a step, then their listings: a best one each, then the hard negatives."""
+    """The queries of a step, then their listings: a best one each, then the others."""
 
     texts: TextBatch
     queries: int
-    positive_BM: np.ndarray  # bool: the query's own best one
-    allowed_BM: np.ndarray  # bool: that one, and listings that do not answer the query as well
+    query_of_R: np.ndarray  # int64: which query is to find the result
+    positive_RM: np.ndarray  # bool: the result
+    allowed_RM: np.ndarray  # bool: that one, and listings that have less gain for the query
 
     @property
     def tokens(self) -> int:
@@ -110,7 +112,7 @@ class Retrieval:
     lower_is_better = False
 
     def __init__(
-        self, settings: Settings, pool: TextPool, rows: Mapping[str, Queries], hard: tuple[np.ndarray, ...], seed: int
+        self, settings: Settings, pool: TextPool, rows: Mapping[str, Queries], others: tuple[np.ndarray, ...], seed: int
     ) -> None:
         self.name = NAME
         self.head = nn.Module()
@@ -120,11 +122,11 @@ class Retrieval:
         self._pool = pool
         self._learn = rows["learn"]
         self._best = tuple(self._learn.best(query) for query in range(len(self._learn.keys)))
-        self._hard = hard
+        self._others = others
         texts = [np.append(best, query) for query, best in zip(self._learn.texts, self._best, strict=True)]
         lengths = [int(pool.lengths[own].mean()) for own in texts]
         self.examples = Examples(keys=self._learn.keys, lengths=np.asarray(lengths, np.int64))
-        per_query = 1 + (0 if settings.negatives == "none" else settings.hard_negatives)
+        per_query = 1 + (0 if settings.beside == "none" else settings.others)
         self.outcomes = min(settings.batch_rows, max(1, len(self._learn.keys))) * per_query
         self._measured = rows["validate"]
         self._chosen = sample_rows(self._measured.keys, EVALUATION_QUERIES)
@@ -133,33 +135,36 @@ class Retrieval:
     def batch(self, step: int, rows: np.ndarray) -> QueryBatch:
         draw = generator_for("results", self.seed, step)
         best = [int(draw.choice(self._best[row])) for row in rows]
-        listings = [*best, *(listing for row in rows for listing in self._draw_hard(int(row), draw))]
-        positive_BM = np.eye(len(rows), len(listings), dtype=bool)
-        apart_BM = [[self._is_lesser(int(row), listing) for listing in listings] for row in rows]
+        others = [(query, listing) for query, row in enumerate(rows) for listing in self._draw_others(int(row), draw)]
+        listings = [*best, *(listing for _, listing in others)]
+        gain_BM = np.asarray([[self._learn.gains[row].get(listing, 0.0) for listing in listings] for row in rows])
+        query_of_M = np.asarray([*range(len(rows)), *(query for query, _ in others)])
+        found_R = np.flatnonzero(gain_BM[query_of_M, np.arange(len(listings))])
+        query_of_R = query_of_M[found_R]
+        positive_RM = found_R[:, None] == np.arange(len(listings))[None, :]
         return QueryBatch(
             texts=self._pool.batch(np.concatenate([self._learn.texts[rows], np.asarray(listings, np.int64)])),
             queries=len(rows),
-            positive_BM=positive_BM,
-            allowed_BM=positive_BM | np.asarray(apart_BM),
+            query_of_R=query_of_R,
+            positive_RM=positive_RM,
+            allowed_RM=positive_RM | (gain_BM[query_of_R] < gain_BM[query_of_R, found_R][:, None]),
         )
 
-    def _draw_hard(self, row: int, draw: np.random.Generator) -> list[int]:
-        found = self._hard[row]
-        count = min(self._settings.hard_negatives, len(found))
+    def _draw_others(self, row: int, draw: np.random.Generator) -> list[int]:
+        found = self._others[row]
+        count = min(self._settings.others, len(found))
         return [int(listing) for listing in draw.choice(found, count, replace=False)] if count else []
 
-    def _is_lesser(self, row: int, listing: int) -> bool:
-        return self._learn.gains[row].get(listing, 0.0) < max(self._learn.gains[row].values())
-
     def logits(self, encoder: TextEncoder, batch: QueryBatch) -> Tensor:
-        """Cosines of queries and listings by the temperature (B, M)."""
+        """Cosines by the temperature (R, M), of the query of each result and all listings."""
         vectors = encode_texts(encoder, batch.texts)
-        logits_BM: Tensor = vectors[: batch.queries] @ vectors[batch.queries :].T / self._settings.temperature
-        return logits_BM
+        logits_BM = vectors[: batch.queries] @ vectors[batch.queries :].T / self._settings.temperature
+        logits_RM: Tensor = logits_BM[torch.from_numpy(batch.query_of_R).to(logits_BM.device)]
+        return logits_RM
 
     def loss(self, logits: Tensor, batch: QueryBatch) -> Tensor:
-        positive_BM, allowed_BM = (torch.from_numpy(mask).to(logits.device) for mask in (batch.positive_BM, batch.allowed_BM))
-        return contrastive_loss(logits, positive_BM, allowed_BM)
+        positive_RM, allowed_RM = (torch.from_numpy(mask).to(logits.device) for mask in (batch.positive_RM, batch.allowed_RM))
+        return contrastive_loss(logits, positive_RM, allowed_RM)
 
     def measure(self, encoder: TextEncoder) -> float:
         best = [self._measured.best(query) for query in self._chosen]
@@ -170,7 +175,7 @@ class Retrieval:
 
 
 def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> Retrieval:
-    """The task on this label set. Mines hard negatives with the encoder as it is, where the settings say so."""
+    """The task on this label set. Mines listings with the encoder as it is, where the settings say so."""
     labels = require_labels(NAME, LABELS, data)
     splits = {split: labels.splits[split] for split in ("learn", "validate")}
     indexed = Indexed.of(*(rows[side][:] for rows in splits.values() for side in ("query", "text")))
@@ -179,8 +184,8 @@ def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> Retrieval
     rows = {split: _gather(found, next(places), next(places)) for split, found in splits.items()}
     for split, queries in rows.items():
         require_rows(NAME, list(queries.keys), split, labels)
-    hard = _hard_negatives(rows["learn"], pool, encoder, settings)
-    return Retrieval(settings, pool, rows, hard, seed_for(NAME, labels.manifest.content_hash, data.seed))
+    others = _list_others(rows["learn"], pool, encoder, settings)
+    return Retrieval(settings, pool, rows, others, seed_for(NAME, labels.manifest.content_hash, data.seed))
 
 
 def _gather(rows: Dataset, queries: np.ndarray, listings: np.ndarray) -> Queries:
@@ -199,11 +204,11 @@ def _gather(rows: Dataset, queries: np.ndarray, listings: np.ndarray) -> Queries
     )
 
 
-def _hard_negatives(queries: Queries, pool: TextPool, encoder: TextEncoder, settings: Settings) -> tuple[np.ndarray, ...]:
-    """Of each query: the listings that hard negatives are drawn from, sorted."""
-    if settings.negatives == "none":
+def _list_others(queries: Queries, pool: TextPool, encoder: TextEncoder, settings: Settings) -> tuple[np.ndarray, ...]:
+    """Of each query: the listings that stand beside its best one, sorted."""
+    if settings.beside == "none":
         return tuple(np.zeros(0, np.int64) for _ in queries.keys)
-    if settings.negatives == "given":
+    if settings.beside == "given":
         return tuple(queries.lesser(query) for query in range(len(queries.keys)))
     listings = np.unique([place for gains in queries.gains for place in gains])
     was_training = encoder.training

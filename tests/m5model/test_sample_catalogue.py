@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ import pytest
 
 from m5model.sample_catalogue.catalogue import CatalogueManifest, write_catalogue
 from m5model.sample_catalogue.lexicon import product_types, read_words
+from schemas.labels import SPLITS
 from schemas.locales import LANGUAGES, LOCALES
 from schemas.reject import REASONS
 
@@ -81,6 +83,22 @@ def test_every_partner_has_labels(catalogue) -> None:
         assert counts[name] == pq.read_table(catalogue[0] / "labels" / f"{name}.parquet").num_rows > 0
     clicked = [row["clicked"] for row in _labels(catalogue[0], "clicks")]
     assert 0 < sum(clicked) < 0.5 * len(clicked)
+
+
+def test_an_item_its_variants_and_queries_for_it_are_in_one_split(catalogue) -> None:
+    """So a test query asks for nothing, and a test pair is of nothing, that others learned from."""
+    split_of: dict[int, set[str]] = {}
+    items = {(row["locale"], row["item_id"]): row["item"] for row in _labels(catalogue[0], "items")}
+    pairs = [row for row in _labels(catalogue[0], "duplicates") if row["label"] == 1]
+    answers = [row for row in _labels(catalogue[0], "relevance") if row["grade"] == "exact"]
+    for row in (*pairs, *answers):
+        split_of.setdefault(items[row["locale"], row["item_id"]], set()).add(row["split"])
+    assert {len(splits) for splits in split_of.values()} == {1}
+    shares = Counter(next(iter(splits)) for splits in split_of.values())
+    assert set(shares) == set(SPLITS) and shares["learn"] > 3 * shares["test"] > 3 * shares["validate"] / 2
+    lesser = [row for row in _labels(catalogue[0], "relevance") if row["grade"] == "partial" and row["split"] == "learn"]
+    assert lesser
+    assert {next(iter(split_of.get(items[row["locale"], row["item_id"]], {"learn"}))) for row in lesser} == {"learn"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -173,10 +173,10 @@ def test_relevant_listings_are_ranked_above_others_for_queries_never_seen(make_l
     assert not learned.unmoved
 
 
-@pytest.mark.parametrize("negatives", ["given", "mined", "none"])
-def test_queries_come_near_to_the_listings_that_answer_them(make_labels, negatives: str) -> None:
+@pytest.mark.parametrize("beside", ["given", "mined", "none"])
+def test_queries_come_near_to_the_listings_that_answer_them(make_labels, beside: str) -> None:
     data = data_of(make_labels("relevance", _answered(), shares={"learn": 0.7, "validate": 0.3}))
-    _, learned = learn(retrieval, retrieval.Settings(batch_rows=8, negatives=negatives), data, steps=60)
+    _, learned = learn(retrieval, retrieval.Settings(batch_rows=8, beside=beside), data, steps=60)
     assert learned.after > learned.before + 0.1
     assert not learned.head_before  # it shapes the vectors themselves
 
@@ -191,7 +191,7 @@ def _answered() -> list[dict]:
     return rows
 
 
-def test_what_answers_a_query_is_never_a_negative_of_it_and_a_lesser_result_is(make_labels) -> None:
+def test_each_result_is_to_stand_before_all_listings_of_less_gain(make_labels) -> None:
     rows = [
         {"query": query, "text": text, "gain": gain}
         for query, text, gain in (
@@ -199,20 +199,18 @@ def test_what_answers_a_query_is_never_a_negative_of_it_and_a_lesser_result_is(m
             ("red", "red shirt", 1.0), ("red", "red shoes", 1.0), ("red", "blue lamp", 0.0),
         )
     ]  # fmt: skip
-    kept = [{**row, "split": split} for row in rows for split in ("learn", "validate")]
-    labels = make_labels("relevance", [{**row, "query": f"{row['query']} {row['split']}"} for row in kept], keep=True)
-    data = data_of(labels)
+    kept = [{**row, "query": f"{row['query']} {split}", "split": split} for row in rows for split in ("learn", "validate")]
+    data = data_of(make_labels("relevance", kept, keep=True))
     task = retrieval.build(retrieval.Settings(batch_rows=2), build_encoder(MICRO, data.tokenizer.get_vocab_size()), data)
-    batches = [task.batch(step, np.asarray([0, 1])) for step in range(12)]  # the queries "red", then "shirt"
-    assert {batch.allowed_BM.shape for batch in batches} == {(2, 4)}  # a best one of each, then a lesser one of each
-    assert all(batch.positive_BM.tolist() == np.eye(2, 4, dtype=bool).tolist() for batch in batches)
-    assert all(batch.allowed_BM[[0, 1, 0, 1], [0, 1, 2, 3]].all() for batch in batches)
-    # A red shirt answers both queries; red shoes and a blue shirt answer one of them.
-    assert (
-        {bool(batch.allowed_BM[1, 0]) for batch in batches}
-        == {bool(batch.allowed_BM[0, 1]) for batch in batches}
-        == {False, True}
-    )
+    # Queries "red", "shirt"; listings: a best one of each, then one beside it of each: the lamp, the red shoes.
+    batches = [task.batch(step, np.asarray([0, 1])) for step in range(12)]
+    assert {tuple(batch.query_of_R) for batch in batches} == {(0, 1, 1)}  # the lamp answers nothing
+    assert all((batch.positive_RM == np.eye(4, dtype=bool)[[0, 1, 3]]).all() for batch in batches)
+    red, shirt, shoes = np.stack([batch.allowed_RM for batch in batches], axis=1)
+    assert red[:, 2].all() and not red[:, 3].any()  # before the lamp; the shoes are red, too
+    assert shirt[:, 2].all() and shirt[:, 3].all()
+    assert shoes[:, 2].all() and not shoes[:, 1].any()  # before the lamp, and not before a shirt
+    assert set(shirt[:, 0]) == set(red[:, 1]) == {False, True}  # a red shirt answers both; red shoes and a blue shirt one
     assert (task.batch(3, np.asarray([0, 1])).texts.places == batches[3].texts.places).all()
 
 
@@ -267,7 +265,7 @@ def test_a_task_without_labels_of_its_kind_is_refused(make_labels) -> None:
         (lambda: product_type.Settings(scheme="", token_budget=1), ["scheme is empty", "token_budget is 1"]),
         (lambda: duplicates.Settings(form="x", positive_weight=0), ["form is 'x'", "positive_weight is 0"]),
         (lambda: contrast.Settings(temperature=0, negatives="x", batch_rows=1), ["temperature is 0", "'x'", "batch_rows is 1"]),
-        (lambda: retrieval.Settings(temperature=2, negatives="x", max_tokens=3), ["temperature is 2", "'x'", "max_tokens is"]),
+        (lambda: retrieval.Settings(temperature=2, beside="x", max_tokens=3), ["temperature is 2", "'x'", "max_tokens is"]),
         (lambda: co_view.Settings(batch_rows=1, temperature=2), ["batch_rows is 1", "temperature is 2"]),
         (lambda: attribute_extraction.Settings(names=0, token_budget=0), ["names is 0", "token_budget is 0"]),
     ],

@@ -7,7 +7,7 @@ from m5model.encoders.bert import build_encoder
 from m5model.encoders.presets import TINY
 from m5model.tasks import mlm
 from m5model.training.config import TrainingConfig
-from m5model.training.recipes import CONTRAST_KEPT, contrast_pairs, teacher
+from m5model.training.recipes import CONTRAST_KEPT, contrast_shares, contrast_stage, teacher
 from m5model.training.shares import TaskShare
 from m5model.training.stages import LearnTasks, keep_share
 from schemas.errors import ConfigurationError
@@ -25,7 +25,7 @@ def test_weights_move_back_by_the_share_and_by_no_other() -> None:
 
 
 def test_contrast_keeps_some_and_pre_training_none() -> None:
-    assert contrast_pairs(TINY, "pairs", 5, 0).kept == CONTRAST_KEPT
+    assert contrast_stage(TINY, contrast_shares("pairs", ""), 5, 0).kept == CONTRAST_KEPT
     assert all(getattr(stage, "kept", 0.0) == 0.0 for stage in teacher(TINY).stages)
 
 

@@ -34,17 +34,33 @@ def build(catalogue: DataFrame, found: DataFrame, **settings: float) -> list[tup
     return [(*row[:4], round(row[4], 6), *row[5:]) for row in rows]
 
 
-def test_neighbours_vote_by_similarity_for_what_the_listing_does_not_declare(spark: SparkSession, catalogue: DataFrame) -> None:
-    found = neighbours(spark, ("a", "b", 0.9, 1), ("a", "c", 0.6, 2), ("a", "d", 0.5, 3))
-    assert build(catalogue, found) == [("DE", "a", "colour", "blue", 0.55, 3, "space-a")]
+def test_neighbours_vote_by_nearness_for_what_the_listing_does_not_declare(spark: SparkSession, catalogue: DataFrame) -> None:
+    """Distances of .12 and, twice, .24 with what is added: the far ones weigh a quarter each."""
+    found = neighbours(spark, ("a", "c", 0.9, 1), ("a", "b", 0.78, 2), ("a", "d", 0.78, 3))
+    assert build(catalogue, found) == [("DE", "a", "colour", "blue", 0.833333, 3, "space-a")]
+
+
+def test_the_weights_are_the_same_in_a_space_whose_cosines_lie_close(spark: SparkSession, catalogue: DataFrame) -> None:
+    wide = neighbours(spark, ("e", "b", 0.88, 1), ("e", "c", 0.58, 2))  # distances .14 and .44
+    close = neighbours(spark, ("e", "b", 0.985, 1), ("e", "c", 0.91, 2))  # .035 and .11
+    assert build(catalogue, wide)[0][3:6] == build(catalogue, close)[0][3:6] == ("red", 0.908067, 2)
 
 
 def test_a_listing_without_attributes_gets_all_that_its_neighbours_agree_on(spark: SparkSession, catalogue: DataFrame) -> None:
-    found = neighbours(spark, ("e", "b", 0.9, 1), ("e", "c", 0.6, 2))
+    found = neighbours(spark, ("e", "b", 0.9, 1), ("e", "c", 0.78, 2))
     assert build(catalogue, found) == [
-        ("DE", "e", "colour", "red", 0.6, 2, "space-a"),
+        ("DE", "e", "colour", "red", 0.8, 2, "space-a"),
         ("DE", "e", "size", "M", 1.0, 2, "space-a"),
     ]
+
+
+def test_neighbours_that_declare_no_value_say_that_there_may_be_none(spark: SparkSession, catalogue: DataFrame) -> None:
+    near_without = neighbours(spark, ("e", "d", 0.9, 1), ("e", "b", 0.78, 2), ("e", "c", 0.78, 3))
+    assert build(catalogue, near_without, min_confidence=0) == [
+        ("DE", "e", "colour", "blue", 0.833333, 3, "space-a"),
+        ("DE", "e", "size", "M", 0.333333, 2, "space-a"),
+    ]
+    assert [row[2] for row in build(catalogue, near_without)] == ["colour"]
 
 
 def test_far_and_late_neighbours_do_not_vote_and_one_voter_is_too_few(spark: SparkSession, catalogue: DataFrame) -> None:
@@ -54,8 +70,8 @@ def test_far_and_late_neighbours_do_not_vote_and_one_voter_is_too_few(spark: Spa
 
 
 def test_votes_that_are_split_below_the_confidence_give_no_value(spark: SparkSession, catalogue: DataFrame) -> None:
-    found = neighbours(spark, ("a", "b", 0.9, 1), ("a", "c", 0.6, 2))
-    assert build(catalogue, found, min_confidence=0.61) == []
+    found = neighbours(spark, ("a", "b", 0.9, 1), ("a", "c", 0.78, 2))
+    assert build(catalogue, found, min_confidence=0.81) == []
 
 
 def test_of_values_with_equal_weight_the_first_in_order_wins(spark: SparkSession, catalogue: DataFrame) -> None:
@@ -69,9 +85,9 @@ def test_names_that_differ_by_case_or_width_are_one(spark: SparkSession) -> None
         ("DE", "b", {"Vezels": "0.5", "Ｅｎｅｒｇｉｅ": "270", "ｶﾞﾗｽ": "x"}),
         ("DE", "c", {"VEZELS": "0.5", "energie": "270", "ENERGIE": "271", "ガラス": "x"}),
     ]
-    found = neighbours(spark, ("a", "b", 0.9, 1), ("a", "c", 0.6, 2))
+    found = neighbours(spark, ("a", "b", 0.9, 1), ("a", "c", 0.78, 2))
     assert build(spark.createDataFrame(rows, CATALOGUE), found) == [
-        ("DE", "a", "Ｅｎｅｒｇｉｅ", "270", 0.6, 2, "space-a"),
+        ("DE", "a", "Ｅｎｅｒｇｉｅ", "270", 0.8, 2, "space-a"),
         ("DE", "a", "ｶﾞﾗｽ", "x", 1.0, 2, "space-a"),
     ]
 
