@@ -23,7 +23,7 @@ from schemas.workspace import Workspace
 
 VOCABULARY = 16_000  # tokens: all pieces that the sample's texts use, and the commonest others
 
-CONTRAST_STEPS = 24  # a minute or two, and most of what the sample's pairs teach
+CONTRAST_STEPS = 32  # two minutes, and most of what the sample's labels teach
 
 # Customers ask for different items in the same words. Where one judgement says exact and another one partial, both are
 # left out.
