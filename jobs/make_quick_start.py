@@ -7,6 +7,7 @@ Takes a minute or two the first time and nothing while Java, jars and MLflow sta
 where it cannot be made (a read-only environment), the reason goes to stderr and the exit code is 0.
 """
 
+import argparse
 import importlib.util
 import subprocess
 import sys
@@ -24,7 +25,9 @@ SPACE = "quick-start"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    if list(sys.argv[1:] if argv is None else argv) == ["--record"]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", action="store_true", help="load the classes, as the JVM does that writes the archive")
+    if parser.parse_args(argv).record:
         with tempfile.TemporaryDirectory() as scratch:
             record(Path(scratch))
         return 0

@@ -24,6 +24,9 @@ TRAINING_SECONDS = 900  # some 60 s on two quiet cores
 
 # For a JVM that ends in a minute: the quick compiler alone, the simplest collector.
 SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# The quick compiler alone has room for 48 MB of code. A JVM that has loaded what all jobs load fills them, and has none left
+# for what it links when it writes the archive.
+ROOM_FOR_CODE = "-XX:ReservedCodeCacheSize=256m"
 # Ten times the JVM's own thresholds: what a small job runs is hardly compiled a second time by the optimising compiler, which
 # takes half of its CPU time; the loops of a long job reach them in seconds, and end as fast as ever.
 PATIENT = (
@@ -109,10 +112,11 @@ def _record_classes(home: Path, training_run: list[str], archive: Path) -> None:
         **os.environ,
         "SPARK_HOME": str(home),
         "SPARK_CONF_DIR": str(home / FOLDER / "conf"),
-        "SPARK_SUBMIT_OPTS": f"-XX:ArchiveClassesAtExit={archive} {SHORT_LIVED} {QUIET}",
+        "SPARK_SUBMIT_OPTS": f"-XX:ArchiveClassesAtExit={archive} {SHORT_LIVED} {ROOM_FOR_CODE} {QUIET}",
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
     }
     answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=TRAINING_SECONDS)
     if answer.returncode or not archive.exists():
-        raise M5Error(f"the run that records Spark's classes failed:\n{answer.stderr[-2_000:]}")
+        ended = f"ended with exit code {answer.returncode}" if answer.returncode else "left no archive"
+        raise M5Error(f"the run that records Spark's classes {ended}:\n{answer.stderr[-2_000:]}")
