@@ -28,6 +28,8 @@ __version__ = "0.1.0"
 register_when_asked()
 # Before onnxruntime is imported: else it keeps an id of the machine in the home folder and sends figures of its use.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# Before datasets is: else every label set that is opened draws a bar into the log of a job. M5 says itself how far it is.
+os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 
 def __getattr__(name: str) -> Any:
