@@ -153,7 +153,7 @@ def _judge_brands(judged: Judged) -> Comparison:
 
 
 def _judge_search(judged: Judged) -> Iterator[Comparison]:
-    """Queries of the split test on the listings of their locale, and on those of all other languages.
+    """Judges queries of the split test on the listings of their locale, and on those of all other languages.
 
     There the same item is what counts. Nobody learned from the item that a query asks for, nor from its words.
     """

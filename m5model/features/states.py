@@ -20,7 +20,7 @@ from schemas.workspace import Workspace
 
 @dataclass(frozen=True, kw_only=True)
 class ViewState:
-    """What is kept in one folder of ``view_state``."""
+    """Says what is kept in one folder of ``view_state``."""
 
     name: str  # of the folder
     table: str  # neighbours or sums

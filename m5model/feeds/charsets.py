@@ -77,7 +77,7 @@ def find_codec_of(charset: str) -> str:
 
 
 def sniff_charset(head: bytes) -> Finding | None:
-    """What a text that begins with ``head`` is written in; None where that is UTF-8, damaged in places perhaps."""
+    """Says what a text that begins with ``head`` is written in; None where that is UTF-8, damaged in places perhaps."""
     head = head[: head.rfind(b"\n") + 1] or head  # a last line may be cut within a character
     if head.isascii() or _is_utf_8(head):
         return None

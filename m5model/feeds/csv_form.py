@@ -98,7 +98,7 @@ def _read_headers(lines: list[bytes], delimiters: Sequence[bytes], line_end: byt
 
 
 def _read_headers_below(lines: list[bytes], delimiters: Sequence[bytes], line_end: bytes, start: int) -> list[_Header]:
-    """Those below lines of one cell, a title or a date: the first of several cells that has rows of as many below it."""
+    """Reads those below lines of one cell, a title or a date: the first of several cells that has rows of as many below it."""
     for skipped in range(1, min(PREAMBLE_LINES, len(lines) - 1) + 1):
         above = sum(len(line) + 1 for line in lines[:skipped])
         headers = _read_headers(lines[skipped:], delimiters, line_end, start + above)

@@ -52,7 +52,7 @@ class Wrapper:
         return re.compile(rb"\]" + len(self.path) * (INSIDE + rb"\}"))
 
     def find_end(self, data: bytes, at: int, path: str) -> int | None:
-        """Where the object ends whose list may end ``at``; None where it does not. Raises as find_wrapper does."""
+        """Says where the object ends whose list may end ``at``; None where it does not. Raises as find_wrapper does."""
         found = self._tail.match(data, at)
         if found is None:
             return None
@@ -77,7 +77,7 @@ class _List:
 
 @dataclass
 class _Scan:
-    """What was seen of an object. ``end`` is None where it is not whole."""
+    """Holds what was seen of an object. ``end`` is None where it is not whole."""
 
     names: set[str] = field(default_factory=set)  # of its own values that are no objects and no lists
     lists: list[_List] = field(default_factory=list)

@@ -71,7 +71,7 @@ class TextFile:
         return "surrogatepass" if self.encoding in UTF_16_MARKS.values() else "surrogateescape"
 
     def _find_encoding(self, head: bytes) -> str:
-        """What its mark says, else what is declared, else what its bytes are sure of."""
+        """Returns what its mark says, else what is declared, else what its bytes are sure of."""
         refuse_other_unicode(self.path, head)
         marked = find_utf_16(head)
         if marked is not None:

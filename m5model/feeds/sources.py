@@ -257,7 +257,7 @@ def _remote_entries(path: str) -> list[_Entry] | None:
 
 
 def _logs_of(matches: list[_Entry], below: list[_Entry]) -> Iterator[_Entry]:
-    """Those of ``below`` that are the logs of tables which the matches lie in."""
+    """Returns those of ``below`` that are the logs of tables which the matches lie in."""
     folders = {"/".join(parts[:end]) for match in matches for parts in [match.path.split("/")] for end in range(len(parts))}
     for entry in below:
         table = find_table_of(entry.path)

@@ -16,7 +16,7 @@ from m5model.data.keys import key_hash
 from m5model.data.randomness import generator_for, seed_for
 from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import Batching, Examples, TaskData
-from m5model.tasks._contrast import contrastive_loss
+from m5model.tasks._contrast import batch_rules, contrastive_loss
 from m5model.tasks._metrics import mean_reciprocal_rank
 from m5model.tasks._texts import (
     Indexed,
@@ -29,7 +29,7 @@ from m5model.tasks._texts import (
     require_rows,
     sample_rows,
 )
-from schemas.checks import is_number, is_whole, require
+from schemas.checks import require
 
 KIND = "sessions"
 # The rank of what went with the first thing of at most so many sessions, among all things of these.
@@ -47,9 +47,7 @@ class SessionSettings:
         require(
             "session settings",
             {
-                f"batch_rows is {self.batch_rows}, expected 2 or more": is_whole(self.batch_rows, 2),
-                f"temperature is {self.temperature}, expected above 0 and at most 1": is_number(self.temperature, 0, 1)
-                and self.temperature > 0,
+                **batch_rules(self.batch_rows, self.temperature),
             },
         )
 

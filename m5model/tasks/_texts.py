@@ -116,11 +116,11 @@ class Indexed:
         return cls(texts=list(found), places=places)
 
 
-def open_pool(texts: Sequence[Any], data: TaskData) -> TextPool:
-    """The texts as tokens of the run's vocabulary."""
+def open_pool(texts: Sequence[Any], data: TaskData, cut: int = 0) -> TextPool:
+    """The texts as tokens of the run's vocabulary, ``cut`` of each at most; 0: as many as the encoder reads."""
     if data.tokenizer is None:
         raise ConfigurationError("a task on labels has no vocabulary", next_step="give TaskData its tokenizer and max_tokens")
-    return TextPool(texts, data.tokenizer, data.max_tokens)
+    return TextPool(texts, data.tokenizer, min(data.max_tokens, cut or data.max_tokens))
 
 
 def require_labels(name: str, kind: str, data: TaskData) -> LabelSet:

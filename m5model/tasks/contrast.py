@@ -20,7 +20,7 @@ from m5model.data.keys import key_hash
 from m5model.data.randomness import generator_for, seed_for
 from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import Batching, Examples, TaskData
-from m5model.tasks._contrast import contrastive_loss
+from m5model.tasks._contrast import batch_rules, contrastive_loss, cut_rules
 from m5model.tasks._metrics import average_precision
 from m5model.tasks._texts import (
     Indexed,
@@ -33,7 +33,7 @@ from m5model.tasks._texts import (
     require_rows,
     sample_rows,
 )
-from schemas.checks import is_number, is_whole, require
+from schemas.checks import is_whole, require
 
 NAME = "contrast"
 LABELS = "pairs"
@@ -60,15 +60,12 @@ class Settings:
         require(
             "contrast settings",
             {
-                f"batch_rows is {self.batch_rows}, expected 2 or more": is_whole(self.batch_rows, 2),
-                f"temperature is {self.temperature}, expected above 0 and at most 1": is_number(self.temperature, 0, 1)
-                and self.temperature > 0,
+                **batch_rules(self.batch_rows, self.temperature),
                 f"form is {self.form!r}, expected one of {', '.join(FORMS)}": self.form in FORMS,
                 f"negatives is {self.negatives!r}, expected one of {', '.join(NEGATIVES)}": self.negatives in NEGATIVES,
                 f"hard_negatives is {self.hard_negatives}, expected 0 or more": is_whole(self.hard_negatives),
                 f"mined_from is {self.mined_from}, expected 1 or more": is_whole(self.mined_from, 1),
-                f"max_tokens is {self.max_tokens}, expected 0 or 8 or more": self.max_tokens == 0
-                or is_whole(self.max_tokens, 8),
+                **cut_rules(self.max_tokens),
             },
         )
 
@@ -175,7 +172,7 @@ def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> Contrast:
     chosen = validate.select(sample_rows(np.asarray(validate["key"][:], np.int64), EVALUATION_ROWS))
     indexed = Indexed.of(learn["left_text"][:], learn["right_text"][:], chosen["left_text"][:], chosen["right_text"][:])
     left, right, validate_left, validate_right = indexed.places
-    pool = open_pool(indexed.texts, replace(data, max_tokens=min(data.max_tokens, settings.max_tokens or data.max_tokens)))
+    pool = open_pool(indexed.texts, data, settings.max_tokens)
     names = Indexed.of(learn["left_entity"][:], learn["right_entity"][:])
     offers = _group(left, right, names, np.asarray(learn["is_match"][:], bool), settings)
     require_rows(NAME, [texts for texts in offers.texts_of.values() if len(texts) > 1], "learn", labels)

@@ -9,7 +9,7 @@ Tensor suffixes: B queries, R results that are to be found, M listings, D hidden
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -21,7 +21,7 @@ from m5model.data.keys import key_hash
 from m5model.data.randomness import generator_for, seed_for
 from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import Batching, Examples, TaskData
-from m5model.tasks._contrast import contrastive_loss
+from m5model.tasks._contrast import batch_rules, contrastive_loss, cut_rules
 from m5model.tasks._metrics import mean_reciprocal_rank
 from m5model.tasks._texts import (
     Indexed,
@@ -34,7 +34,7 @@ from m5model.tasks._texts import (
     require_rows,
     sample_rows,
 )
-from schemas.checks import is_number, is_whole, require
+from schemas.checks import is_whole, require
 
 NAME = "retrieval"
 LABELS = "relevance"
@@ -60,14 +60,11 @@ class Settings:
         require(
             "retrieval settings",
             {
-                f"batch_rows is {self.batch_rows}, expected 2 or more": is_whole(self.batch_rows, 2),
-                f"temperature is {self.temperature}, expected above 0 and at most 1": is_number(self.temperature, 0, 1)
-                and self.temperature > 0,
+                **batch_rules(self.batch_rows, self.temperature),
                 f"beside is {self.beside!r}, expected one of {', '.join(BESIDE)}": self.beside in BESIDE,
                 f"others is {self.others}, expected 0 or more": is_whole(self.others),
                 f"mined_from is {self.mined_from}, expected 1 or more": is_whole(self.mined_from, 1),
-                f"max_tokens is {self.max_tokens}, expected 0 or 8 or more": self.max_tokens == 0
-                or is_whole(self.max_tokens, 8),
+                **cut_rules(self.max_tokens),
             },
         )
 
@@ -179,7 +176,7 @@ def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> Retrieval
     labels = require_labels(NAME, LABELS, data)
     splits = {split: labels.splits[split] for split in ("learn", "validate")}
     indexed = Indexed.of(*(rows[side][:] for rows in splits.values() for side in ("query", "text")))
-    pool = open_pool(indexed.texts, replace(data, max_tokens=min(data.max_tokens, settings.max_tokens or data.max_tokens)))
+    pool = open_pool(indexed.texts, data, settings.max_tokens)
     places = iter(indexed.places)
     rows = {split: _gather(found, next(places), next(places)) for split, found in splits.items()}
     for split, queries in rows.items():

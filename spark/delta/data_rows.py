@@ -4,6 +4,7 @@ Vectors pass through the JVM element by element; here they are read as they lie 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyspark import RDD
 from pyspark.sql import DataFrame, SparkSession
 
 from m5model.files import storage
@@ -30,12 +32,8 @@ def run_tasks(
     """Returns what ``work`` makes of each input, in a task of its own, in their order. ``shared`` reaches a worker once."""
     if not inputs:
         return []
-    context = spark.sparkContext
-    sent = context.broadcast(shared)
-    try:
-        return context.parallelize(inputs, len(inputs)).map(lambda one: work(one, sent.value)).collect()
-    finally:
-        sent.unpersist()
+    with _mapped(spark, inputs, work, shared) as outcomes:
+        return outcomes.collect()
 
 
 def reduce_tasks(
@@ -49,10 +47,19 @@ def reduce_tasks(
     if len(inputs) <= FEW:
         found = run_tasks(spark, inputs, work, shared)
         return reduce(plus, found) if found else None
+    with _mapped(spark, inputs, work, shared) as outcomes:
+        return outcomes.treeReduce(plus)
+
+
+@contextmanager
+def _mapped(
+    spark: SparkSession, inputs: Sequence[Input], work: Callable[[Input, Shared], Output], shared: Shared
+) -> Iterator["RDD[Output]"]:
+    """Gives the outcomes, not yet worked out, a task each; what was sent to the workers is let go of at the end."""
     context = spark.sparkContext
     sent = context.broadcast(shared)
     try:
-        return context.parallelize(inputs, len(inputs)).map(lambda one: work(one, sent.value)).treeReduce(plus)
+        yield context.parallelize(inputs, len(inputs)).map(lambda one: work(one, sent.value))
     finally:
         sent.unpersist()
 
