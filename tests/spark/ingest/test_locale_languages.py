@@ -21,6 +21,8 @@ def _detect(title: str, locale: str | None, category: str = "") -> tuple[str, fl
     [
         ("Calvé Saus Knoflook 320ml", "NL", "nl"),
         ("Hak Witte Bonen 720g", "NL", "nl"),
+        ("Jumbo Romaine Sla 200g", "NL", "nl"),
+        ("Le Creuset Cocotte Signature 24 cm", "DE", "de"),
         ("Pasta Barilla Penne Rigate 500 g", "IT", "it"),
         ("Galaxy A52 128GB", "TR", "tr"),
         ("作 IMPRESSION M", "JP", "ja"),
