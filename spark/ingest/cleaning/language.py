@@ -65,10 +65,14 @@ def find_warnings(
 ) -> list[Sequence[str]]:
     """Returns names from schemas.listing.WARNINGS for each listing. Confidences are None where the language was declared."""
     warnings: list[Sequence[str]] = [()] * len(locales)
-    for i, (locale, language, title) in enumerate(zip(locales, languages, titles, strict=True)):
-        is_plain = language not in SCRIPTS and (title is None or title.isascii())
-        if not (is_plain and (locale, language) in SPOKEN):
-            warnings[i] = _find_warnings(locale, language, title, confidences[i])
+    rows = enumerate(zip(locales, languages, titles, strict=True))
+    unusual = [
+        i
+        for i, (locale, language, title) in rows
+        if language in SCRIPTS or not (title is None or title.isascii()) or (locale, language) not in SPOKEN
+    ]
+    for i in unusual:
+        warnings[i] = _find_warnings(locales[i], languages[i], titles[i], confidences[i])
     return warnings
 
 

@@ -56,6 +56,7 @@ QUANTITY = f"([0-9]{{1,9}})(?:([.,])([0-9]{{1,9}}))? ?({'|'.join(UNITS)})"
 _composable = re.compile(f"[{COMPOSABLE}]")
 _control = re.compile(f"[{CONTROL}]")
 _spaces = re.compile(f"[ {SPACE}]+")
+_odd_spaces = re.compile(f"[{SPACE}]|  ")
 _surrogate = re.compile(f"[{SURROGATE}]")
 _quantity = re.compile(QUANTITY, re.IGNORECASE | re.ASCII)  # else a long s is an s
 
@@ -84,10 +85,8 @@ class Findings:
     damaged: set[str] = field(default_factory=set)
     lost: dict[str, float] = field(default_factory=dict)
 
-    def examine(self, name: str, text: str | None, languages: frozenset[str]) -> None:
-        """Note what is left of damage in a repaired text."""
-        if text is None or is_clear(text):
-            return
+    def examine(self, name: str, text: str, languages: frozenset[str]) -> None:
+        """Note what is left of damage in a repaired text that is not clear."""
         if share := share_lost(text, is_name=name in NAMES):
             self.lost[name] = round(max(share, self.lost.get(name, 0.0)), 4)
         if is_damaged(text, languages):
@@ -109,8 +108,9 @@ def repair_record(
     def repair(name: str, text: str | None) -> str | None:
         if text is None or is_clear(text):
             return text
-        repaired = repair_text(text, findings.repairs.setdefault(name, set()), languages)
-        findings.examine(name, repaired, languages)
+        repaired = _repair_unclear(text, findings.repairs.setdefault(name, set()), languages)
+        if repaired is not None and (repaired == text or not is_clear(repaired)):
+            findings.examine(name, repaired, languages)
         return repaired
 
     fixed = {name: repair(name, text) for name, text in texts.items()}
@@ -135,10 +135,10 @@ def repair_record(
 
 def repair_text(text: str | None, found: set[str], languages: frozenset[str] = ALL_LANGUAGES) -> str | None:
     """The text repaired, null where nothing is left; the names of the repairs made are added to ``found``."""
-    if text is None:
-        return None
-    if is_clear(text):
-        return text
+    return text if text is None or is_clear(text) else _repair_unclear(text, found, languages)
+
+
+def _repair_unclear(text: str, found: set[str], languages: frozenset[str]) -> str | None:
     for _ in range(_MAX_ROUNDS):
         before = text
         for name, repair in STEPS:
@@ -181,6 +181,10 @@ def _undo_charsets(text: str, languages: frozenset[str] = ALL_LANGUAGES) -> str:
     return restore_signs(undo_mojibake(text, languages), languages)
 
 
+def _join_spaces(text: str) -> str:
+    return (_spaces.sub(" ", text) if _odd_spaces.search(text) else text).strip(" ")
+
+
 def _replace_surrogates(text: str) -> str:
     """Half of a pair is no character: a letter is gone."""
     return text if text.isascii() else _surrogate.sub(REPLACEMENT, text)
@@ -193,5 +197,5 @@ STEPS = (
     ("mojibake", _undo_charsets),
     ("control_characters", lambda text, _=ALL_LANGUAGES: _control.sub("", text)),
     ("unicode_nfc", lambda text, _=ALL_LANGUAGES: _compose(text)),
-    ("whitespace", lambda text, _=ALL_LANGUAGES: _spaces.sub(" ", text).strip(" ")),
+    ("whitespace", lambda text, _=ALL_LANGUAGES: _join_spaces(text)),
 )

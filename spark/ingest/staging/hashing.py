@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -37,7 +38,16 @@ def hash_texts(batch: pa.RecordBatch) -> list[bytes]:
     points = pc.binary_join(bullets, "\n")
     points = pc.if_else(pc.equal(pc.list_value_length(bullets), 0), None, points)
     rows = pc.binary_join_element_wise(title, points, description, "\n", null_handling="skip")
-    return [sha256(row.lower().encode()).digest() for row in rows.to_pylist()]
+    return [sha256(row).digest() for row in _fold(rows)]
+
+
+def _fold(texts: pa.StringArray) -> list[bytes]:
+    """The texts in lower case as Python has it, for which Arrow's will do where all is ASCII."""
+    folded: list[bytes] = pc.ascii_lower(texts).cast(pa.binary()).to_pylist()
+    others = np.flatnonzero(pc.invert(pc.string_is_ascii(texts)))
+    for i, text in zip(others.tolist(), texts.take(pa.array(others)).to_pylist(), strict=True):
+        folded[i] = text.lower().encode()
+    return folded
 
 
 def _listed(maps: pa.MapArray, items: pa.Array) -> pa.ListArray:
