@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 # What bytes of a file are, beside records.
 HEADER, SEPARATORS, BLANK = "header", "separators", "blank"
 BYTES, DECOMPRESSED, ROWS = "bytes", "bytes decompressed", "rows"
@@ -12,10 +14,14 @@ BYTES, DECOMPRESSED, ROWS = "bytes", "bytes decompressed", "rows"
 class Block:
     """Records in the order of the file.
 
-    A record is one JSON object as UTF-8, or, where it is damaged, the bytes as the file has them.
+    A record is one JSON object as UTF-8, or, where it is damaged, the bytes as the file has them. Readers of tables may say the
+    same in ``columns``, which saves parsing: those of schemas.listing.FEED_FIELDS that the records have, as text; ``bullets``
+    and ``attributes`` as lists and maps of texts, or as text that holds JSON; ``deleted`` as boolean or text. Null is an absent
+    field.
     """
 
     records: Sequence[bytes] = ()
+    columns: pa.RecordBatch | None = None  # a row per record; none is damaged, or nearly as long as a record may be
     sizes: Sequence[int] = ()  # bytes that each record takes in the file; 1 each where the unit is rows
     place: int = 0  # of the first record: grows from record to record of a file, and so by at least one
     damage: Mapping[int, str] = field(default_factory=dict)  # position → a name from schemas.reject.UNREADABLE

@@ -31,6 +31,13 @@ class Dialect:
         return re.compile(rf"{self._cell}(?:{self._delimiter}{self._cell})*+".encode("latin-1"))
 
     @cached_property
+    def whole_line(self) -> str:
+        """The same for RE2, of lines without line ends and dialects without escapes."""
+        quoted = f"{self._quote}(?:[^{self._quote}]|{self._quote}{self._quote})*{self._quote}"
+        cell = f"(?:{quoted}|(?:[^{self._quote}{self._delimiter}][^{self._delimiter}]*)?)"
+        return rf"\A{cell}(?:{self._delimiter}{cell})*\z"
+
+    @cached_property
     def first_cells(self) -> re.Pattern[bytes]:
         """Matches the cells of a line up to the first that is open or broken, a delimiter behind each."""
         return re.compile(rf"(?:{self._cell}{self._delimiter})*+".encode("latin-1"))

@@ -10,14 +10,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from m5model.feeds.blocks import BLANK, HEADER, SEPARATORS, Block
 from m5model.feeds.compression import ByteStream
+from m5model.feeds.csv_columns import parse_rows
 from m5model.feeds.csv_dialects import Dialect
 from m5model.feeds.csv_form import CsvForm, find_csv_form
 from m5model.feeds.csv_lexer import Lexer, Row, fits, never_closes
+from m5model.feeds.encoded_rows import EncodedRows
+from m5model.feeds.field_columns import choose_columns
 from m5model.feeds.opening import TextFile, open_at
 from m5model.feeds.physical_lines import LineBlock, changed_size, read_range, split_lines
-from m5model.feeds.records import encode_cells
+from m5model.feeds.records import encode_texts
 
 CSV = "csv"
 MARK = "\ufeff"
@@ -140,23 +146,40 @@ class _Reader:
         if self._lexer.is_open:
             return None
         lines = [line for line in block.lines if line.strip(b" \r")]
-        rows = self._read_rows(lines)
-        if (
-            rows is None
-            or any(map(self._is_header, rows))
-            or len(rows) != len(lines)
-            or not {self._columns}.issuperset(map(len, rows))
-        ):
-            return None
+        columns = self._read_columns(lines)
+        if columns is None:
+            rows = self._read_rows(lines)
+            if rows is None or not self._are_records(rows, len(lines)):
+                return None
+            columns = self._as_columns(rows)
         blank = (
             0 if len(lines) == len(block.lines) else sum(self._measure(line) for line in block.lines if not line.strip(b" \r"))
         )
         return Block(
-            records=encode_cells(self._form.names, rows),
+            records=EncodedRows(columns, _encode_columns),
+            columns=_choose_fields(columns),
             sizes=list(map(self._measure, lines)),
             place=place,
             other={SEPARATORS: len(block.lines) * self._measure(b"\n"), BLANK: blank},
         )
+
+    def _are_records(self, rows: list[list[str]], lines: int) -> bool:
+        """Is each line a row, with a cell for each column, and none the header?"""
+        return len(rows) == lines and {self._columns}.issuperset(map(len, rows)) and not any(map(self._is_header, rows))
+
+    def _read_columns(self, lines: list[bytes]) -> pa.RecordBatch | None:
+        """The same lines as columns; None where it takes a closer look at them."""
+        columns = parse_rows([line.removesuffix(b"\r") for line in lines], self._dialect, self._form.names)
+        if columns is None:
+            return None
+        first = pc.utf8_ltrim(pc.fill_null(columns.column(0), ""), characters=MARK)
+        return None if pc.any(pc.equal(first, self._form.header[0])).as_py() else columns
+
+    def _as_columns(self, rows: Sequence[Sequence[str]]) -> pa.RecordBatch:
+        """Cells as texts; null where empty."""
+        columns = zip(*rows, strict=True) if rows else ((),) * self._columns
+        texts = [pa.array([cell or None for cell in column], pa.string()) for column in columns]
+        return pa.RecordBatch.from_arrays(texts, names=list(self._form.names))
 
     def _read_rows(self, lines: list[bytes]) -> list[list[str]] | None:
         """Cells as Python's own parser finds them; None where it would not read as csv_dialects does."""
@@ -178,9 +201,14 @@ class _Reader:
         rows, cells = [row for row, _ in records], [cells for _, cells in records]
         damage = {i: reason for i, row in enumerate(rows) if (reason := self._find_damage(row, cells[i]))}
         good = [self._trim(row) for i, row in enumerate(cells) if i not in damage and row is not None]
-        encoded = iter(encode_cells(self._form.names, good))
+        columns = self._as_columns(good)
+        each: Sequence[bytes] = EncodedRows(columns, _encode_columns)
+        if damage:
+            encoded = iter(each)
+            each = [self._restore(row.text) if i in damage else next(encoded) for i, row in enumerate(rows)]
         return Block(
-            records=[self._restore(row.text) if i in damage else next(encoded) for i, row in enumerate(rows)],
+            records=each,
+            columns=None if damage else _choose_fields(columns),
             sizes=[self._measure(row.text) for row in rows],
             place=place,
             damage=damage,
@@ -233,6 +261,14 @@ class _Reader:
     @property
     def _dialect(self) -> Dialect:
         return self._form.dialect
+
+
+def _choose_fields(columns: pa.RecordBatch) -> pa.RecordBatch | None:
+    return choose_columns(dict(zip(columns.schema.names, columns.columns, strict=True)))
+
+
+def _encode_columns(columns: pa.RecordBatch) -> list[bytes]:
+    return encode_texts(columns.schema.names, [column.to_pylist() for column in columns.columns])
 
 
 def _read_on(stream: ByteStream, path: str, at: int, size: int) -> Iterator[bytes]:

@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 from m5model.feeds.blocks import ROWS, Block
 from m5model.feeds.compression import MAGIC_BYTES, cannot_read, find_codec
+from m5model.feeds.encoded_rows import EncodedRows
+from m5model.feeds.field_columns import choose_columns, is_text
 from m5model.feeds.records import encode_columns, is_known, name_columns
 from m5model.files import storage
 from schemas.errors import BadDataError
@@ -34,8 +36,9 @@ def read_parquet_rows(path: str, groups: range | None = None) -> Iterator[Block]
         columns = _find_columns(file.schema_arrow)
         leaves = [leaf for column in columns for leaf in column.leaves]
         for batch in file.reader.iter_batches(BATCH_ROWS, row_groups=wanted, column_indices=leaves, use_threads=False):
-            records = _encode(batch, columns)
-            yield Block(records=records, sizes=[1] * len(records), place=place, unit=ROWS)
+            records = EncodedRows(batch, lambda rows: _encode(rows, columns))
+            fields = _choose_fields(batch, columns)
+            yield Block(records=records, columns=fields, sizes=[1] * len(records), place=place, unit=ROWS)
             place += len(records)
         yield Block(total=sum(sizes[i] for i in wanted), unit=ROWS)
 
@@ -100,13 +103,23 @@ def _encode(batch: pa.RecordBatch, columns: Sequence[_Column]) -> list[bytes]:
     values = [column.values(array) for column, array in zip(columns, batch.columns, strict=True)]
     if not values:
         return [b"{}"] * batch.num_rows
-    return encode_columns(names, values, absent=None)
+    return encode_columns(names, values)
+
+
+def _choose_fields(batch: pa.RecordBatch, columns: Sequence[_Column]) -> pa.RecordBatch | None:
+    """The same rows as columns of fields, if JSON would say no more of them."""
+    arrays = {column.name: array for column, array in zip(columns, batch.columns, strict=True)}
+
+    def read_texts(name: str, array: pa.Array) -> pa.Array:
+        array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+        return pa.array(_texts_of_times(array), pa.string()) if name == TIME and _is_time(array.type) else array
+
+    return choose_columns(arrays, read_texts)
 
 
 def _convert(array: pa.Array, kind: pa.DataType, leaf: Callable[[Any, pa.DataType], Any]) -> list[Any]:
     if _is_plain(kind):
-        values: list[Any] = array.to_pylist()
-        return values
+        return _read_plain(array)
     if pa.types.is_dictionary(kind):
         return _convert(array.dictionary_decode(), kind.value_type, leaf)
     if pa.types.is_nested(kind):
@@ -119,6 +132,17 @@ def _convert(array: pa.Array, kind: pa.DataType, leaf: Callable[[Any, pa.DataTyp
     return [None if value is None else leaf(value, kind) for value in array.to_pylist()]
 
 
+def _read_plain(array: pa.Array) -> list[Any]:
+    """Bytes of texts that are no UTF-8 become halves of surrogate pairs (PEP 383), and bytes again in the record."""
+    try:
+        values: list[Any] = array.to_pylist()
+    except UnicodeDecodeError:
+        values = [
+            None if value is None else value.decode(errors="surrogateescape") for value in array.cast(pa.binary()).to_pylist()
+        ]
+    return values
+
+
 def _convert_nested(array: pa.Array, kind: pa.DataType, leaf: Callable[[Any, pa.DataType], Any]) -> list[Any]:
     if pa.types.is_struct(kind):
         parts = [_convert(array.field(i), kind.field(i).type, leaf) for i in range(kind.num_fields)]
@@ -129,7 +153,7 @@ def _convert_nested(array: pa.Array, kind: pa.DataType, leaf: Callable[[Any, pa.
     if pa.types.is_map(kind):
         keys = _convert(array.keys, kind.key_type, _wrap)
         values = _convert(array.items, kind.item_type, leaf)
-        if not _is_text(kind.key_type):
+        if not is_text(kind.key_type):
             return [None if value is None else [{str(kind): str(value)}] for value in array.to_pylist()]
         return _cut(array, list(zip(keys, values, strict=True)), dict)
     return _cut(array, _convert(array.values, kind.value_type, leaf), list)
@@ -187,10 +211,6 @@ def _is_time(kind: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_time(kind))
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
 def _is_bytes(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_binary(kind)
@@ -202,7 +222,7 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 def _is_plain(kind: pa.DataType) -> bool:
     """JSON has it."""
-    return _is_text(kind) or bool(pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind))
+    return is_text(kind) or bool(pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind))
 
 
 def _count_leaves(kind: pa.DataType) -> int:

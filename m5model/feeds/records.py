@@ -1,5 +1,6 @@
 """Fields become a record: one JSON object in which nothing of another type looks like a field's."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -17,32 +18,38 @@ _read_json = msgspec.json.Decoder(msgspec.Raw).decode  # checks it, and makes no
 STRUCTURED = ("bullets", "attributes")
 
 
-def encode_cells(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bytes]:
-    """Records of rows of texts. Empty cells are absent fields; a cell that should hold JSON and does not stays text."""
-    if not rows:
-        return []
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-    for i, name in enumerate(names):
-        if name in STRUCTURED:
-            columns[i] = list(map(_open, columns[i]))
-    return encode_columns(names, columns, absent="")
+def encode_texts(names: Sequence[str], columns: Sequence[Sequence[str | None]]) -> list[bytes]:
+    """Records of columns of texts. None is an absent field; a cell that should hold JSON and does not stays text."""
+    opened = [list(map(_open, column)) if name in STRUCTURED else column for name, column in zip(names, columns, strict=True)]
+    return encode_columns(names, opened)
 
 
-def encode_columns(names: Sequence[str], columns: Sequence[Sequence[Any]], *, absent: str | None) -> list[bytes]:
-    """Records of columns of values of which ``absent`` is none."""
-    if not any(map(_escaped.search, names)):
-        return list(map(encode_record, map(_row_type(tuple(names), absent), *columns)))
+def encode_columns(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> list[bytes]:
+    """Records of columns of values, None where absent. A text that is no UTF-8 (halves of surrogate pairs) makes a record that
+    is none."""
+    try:
+        if not any(map(_escaped.search, names)):
+            return list(map(encode_record, map(_row_type(tuple(names)), *columns)))
+    except UnicodeEncodeError:
+        pass
     rows = zip(*columns, strict=True)
-    return [encode_record({name: cell for name, cell in zip(names, row, strict=True) if cell != absent}) for row in rows]
+    return [_encode_any({name: cell for name, cell in zip(names, row, strict=True) if cell is not None}) for row in rows]
+
+
+def _encode_any(record: dict[str, Any]) -> bytes:
+    try:
+        return encode_record(record)
+    except UnicodeEncodeError:
+        return json.dumps(record, ensure_ascii=False, default=str).encode(errors="surrogateescape")
 
 
 @lru_cache(maxsize=16)
-def _row_type(names: tuple[str, ...], absent: str | None) -> type[msgspec.Struct]:
+def _row_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
     """Makes a type of rows: to fill and encode one takes a third of the time that a dict takes."""
     fields = [f"c{i}" for i in range(len(names))]
     return msgspec.defstruct(
         "Row",
-        [(field, object, absent) for field in fields],
+        [(field, object, None) for field in fields],
         rename=dict(zip(fields, names, strict=True)),
         omit_defaults=True,
         gc=False,
@@ -77,7 +84,7 @@ def is_known(name: str) -> bool:
     return name in FEED_FIELDS
 
 
-def _open(cell: str) -> Any:
+def _open(cell: str | None) -> Any:
     if not cell:
         return cell
     try:

@@ -11,6 +11,8 @@ from schemas.listing import DECLARED, DETECTED, FEED_COLUMNS
 from spark.ingest.cleaning.language import fill_languages, find_warnings
 from spark.ingest.cleaning.repairs import Repaired, repair_records
 from spark.ingest.judging.rules import Batch, Limits, Verdict, judge_records
+from spark.ingest.judging.spellings import explain_spellings
+from spark.ingest.mapping.arrow_columns import Values
 from spark.ingest.mapping.codes import forget_odd_codes, normalise_codes
 from spark.ingest.mapping.records import map_records
 from spark.ingest.mapping.timestamps import to_micros
@@ -23,7 +25,7 @@ class Judged:
     the run knows; ``updated_at`` is in microseconds since 1970.
     """
 
-    columns: dict[str, list[Any]]
+    columns: dict[str, Values]
     verdicts: dict[int, Verdict]  # position → why it is rejected
     tombstones: set[int]
     repaired_fields: dict[int, list[str]] = field(default_factory=dict)  # position → FIELD:REPAIR
@@ -39,7 +41,7 @@ class Judged:
     def good(self, column: str) -> list[Any]:
         """A column of the good records, tombstones among them."""
         values = self.columns[column]
-        return [value for i, value in enumerate(values) if i not in self.verdicts] if self.verdicts else values
+        return [value for i, value in enumerate(values) if i not in self.verdicts] if self.verdicts else list(values)
 
 
 def judge_lines(lines: Lines, limits: Limits) -> Judged:
@@ -53,8 +55,9 @@ def judge_contents(lines: Lines, limits: Limits) -> Judged:
     columns = records.columns
     normalise_codes(columns)
     repaired = repair_records(records)
-    updated_at = [None if text is None else to_micros(text) for text in columns["updated_at"]]
-    verdicts = judge_records(Batch(records, updated_at, limits, repaired.lost))
+    micros = {text: to_micros(text) for text in set(columns["updated_at"]) if text is not None}
+    updated_at = list(map(micros.get, columns["updated_at"]))
+    verdicts = explain_spellings(judge_records(Batch(records, updated_at, limits, repaired.lost)), lines)
     forget_odd_codes(columns, {i: verdict.reasons for i, verdict in verdicts.items()})
     tombstones = {i for i, deleted in enumerate(columns["deleted"]) if deleted and i not in verdicts}
     return Judged(

@@ -16,6 +16,7 @@ from spark.ingest.mapping.records import Records
 from spark.ingest.mapping.timestamps import ACCEPTED
 
 MAX_DETAIL_CHARACTERS = 200
+MISSING = "missing_"  # and the field
 # An id is kept as the feed has it, to the last blank. It may not hold what tables, logs and files cannot: control characters,
 # half of a surrogate pair; nor U+FFFD, which stands for any character.
 _odd = re.compile("[\u0000-\u001f\u007f-\u009f\ud800-\udfff\ufffd-\uffff]")
@@ -92,7 +93,7 @@ def _required(name: str, *, of_tombstones: bool = True) -> Rule:
         return [i for i in absent if of_tombstones or not deleted[i]]
 
     return Rule(
-        reason=f"missing_{name}",
+        reason=f"{MISSING}{name}",
         broken=broken,
         detail=lambda batch, i: f"{name} is absent or empty",
     )
@@ -138,7 +139,8 @@ def _wrong_fields(batch: Batch, i: int) -> str:
 def _odd_ids(batch: Batch) -> Iterable[int]:
     ids = batch.records.columns["item_id"]
     joined = "".join(filter(None, ids))
-    if not _odd.search(joined) and "+" not in joined:
+    is_usual = joined.isprintable() if joined.isascii() else not _odd.search(joined)
+    if is_usual and "+" not in joined:
         return ()
     return [i for i, item_id in enumerate(ids) if item_id is not None and (_odd.search(item_id) or _rounded.fullmatch(item_id))]
 

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from schemas.locales import LANGUAGE_SPELLINGS, LOCALES, find_locale
+from spark.ingest.mapping.arrow_columns import Values
 
 MAX_TAG_CHARACTERS = 35  # RFC 5646, 4.4.1
 
 
-def normalise_codes(columns: dict[str, list[Any]]) -> None:
+def normalise_codes(columns: dict[str, Values]) -> None:
     """In place. A locale that names its language (``pt-BR``) declares it, where the record does not."""
     if not LOCALES.keys() >= set(columns["locale"]):
         _normalise_locales(columns)
@@ -17,7 +18,7 @@ def normalise_codes(columns: dict[str, list[Any]]) -> None:
     columns["item_id"] = [None if item_id is None or not item_id.strip() else item_id for item_id in columns["item_id"]]
 
 
-def _normalise_locales(columns: dict[str, list[Any]]) -> None:
+def _normalise_locales(columns: dict[str, Values]) -> None:
     found = {locale: find_locale(locale) for locale in set(columns["locale"]) if locale is not None}
     tags = [found.get(locale) for locale in columns["locale"]]
     columns["locale"] = [_strip(locale) if tag is None else tag[0] for locale, tag in zip(columns["locale"], tags, strict=True)]
@@ -35,7 +36,7 @@ def normalise_language(declared: str | None) -> str | None:
     return language and LANGUAGE_SPELLINGS.get(language, language)
 
 
-def forget_odd_codes(columns: dict[str, list[Any]], rejected: Mapping[int, Sequence[str]]) -> None:
+def forget_odd_codes(columns: dict[str, Values], rejected: Mapping[int, Sequence[str]]) -> None:
     """Codes of rejects that cannot be told become None, in place. ``rejected``: position → reasons.
 
     An odd id may be that of any item. Half of a surrogate pair is in no table.
@@ -60,6 +61,6 @@ def _strip(text: str | None) -> str | None:
     return None if text is None else text.strip() or None
 
 
-def _map(values: list[Any], change: Callable[[Any], Any]) -> list[Any]:
+def _map(values: Values, change: Callable[[Any], Any]) -> list[Any]:
     changed = {value: change(value) for value in set(values)}
     return [changed[value] for value in values]

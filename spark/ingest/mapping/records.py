@@ -1,5 +1,6 @@
 """Lines become records: columns of fields, each value of its column's type, or a name for what is wrong."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,8 @@ import msgspec
 
 from schemas.listing import FEED_FIELDS
 from schemas.reject import MAX_RECORD_BYTES
+from spark.ingest.mapping.arrow_columns import Values
+from spark.ingest.mapping.field_columns import find_clear, read_fields
 from spark.ingest.mapping.types import coerce_types, open_cells
 from spark.ingest.reading.lines import CSV, JSON, Lines, UnreadableRecord, holds_two_ids, parse_line
 from spark.ingest.reading.quick_check import find_clear_lines
@@ -16,8 +19,8 @@ from spark.ingest.reading.quick_check import find_clear_lines
 class Records:
     """``columns`` by field, one entry per record; ``deleted`` is true, false or None. Unreadable records have no values."""
 
-    columns: dict[str, list[Any]]
-    sizes: list[int]  # bytes
+    columns: dict[str, Values]
+    sizes: list[int]  # bytes of its texts, at least
     clear: list[bool]  # surely no text needs a repair, except perhaps the spelling of units
     unreadable: dict[int, str]  # position → a name from schemas.reject.UNREADABLE
     wrong_types: dict[int, list[str]]  # position → fields that hold another type than their column's, and no value here
@@ -46,24 +49,41 @@ _NO_VALUES = _Record()
 
 
 def map_records(lines: Lines) -> Records:
-    """Reads usual records with one fast parser, and the others again, one by one."""
-    sizes = list(map(len, lines.raw))
-    parsed, unusual, clear = _parse_fast(lines, sizes)
-    values = zip(*map(msgspec.structs.astuple, parsed), strict=True)
-    columns: dict[str, list[Any]] = dict(zip(FEED_FIELDS, map(list, values), strict=True))
-    unreadable: dict[int, str] = {}
-    wrong_types: dict[int, list[str]] = {}
-    for i in unusual:
+    """Reads usual records with one fast parser, or takes them as columns; and the others again, one by one."""
+    read = _read_columns(lines) or _read_lines(lines)
+    records, odd = read
+    for i in odd:
         try:
             fields, wrong = _parse_exactly(lines, i)
         except UnreadableRecord as error:
-            unreadable[i] = str(error)
-            continue
+            fields, wrong = {}, []
+            records.unreadable[i] = str(error)
         if wrong:
-            wrong_types[i] = wrong
-        for name, value in fields.items():
-            columns[name][i] = value
-    return Records(columns, sizes, clear, unreadable, wrong_types)
+            records.wrong_types[i] = wrong
+        records.clear[i] = False  # a list or map of it may hold null
+        records.sizes[i] = len(lines.raw[i])
+        for name, values in records.columns.items():
+            if values[i] is not None or name in fields:
+                values[i] = fields.get(name)
+    return records
+
+
+def _read_columns(lines: Lines) -> tuple[Records, Collection[int]] | None:
+    """Records of columns, and the positions of odd ones; None where most are odd."""
+    if lines.columns is None:
+        return None
+    columns, odd = read_fields(lines.columns)
+    if 2 * len(odd) > lines.columns.num_rows:
+        return None
+    clear, sizes = find_clear(lines.columns)
+    return Records(columns, sizes, clear, {}, {}), odd
+
+
+def _read_lines(lines: Lines) -> tuple[Records, Collection[int]]:
+    sizes = list(map(len, lines.raw))
+    parsed, unusual, clear = _parse_fast(lines, sizes)
+    values = zip(*map(msgspec.structs.astuple, parsed), strict=True)
+    return Records(dict(zip(FEED_FIELDS, map(list, values), strict=True)), sizes, clear, {}, {}), unusual
 
 
 def _parse_fast(lines: Lines, sizes: list[int]) -> tuple[list[_Record], list[int], list[bool]]:
@@ -83,7 +103,6 @@ def _parse_fast(lines: Lines, sizes: list[int]) -> tuple[list[_Record], list[int
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             parsed.append(_NO_VALUES)
             unusual.append(i)
-            clear[i] = False  # a list or map of it may hold null
     return parsed, unusual, clear
 
 

@@ -31,6 +31,7 @@ class Lines:
     formats: Sequence[str]  # JSON; of damaged records also CSV or "xml"
     damage: Sequence[str | None]  # a name from schemas.reject.UNREADABLE where reading the file already found damage
     physical_lines: Mapping[int, int] = field(default_factory=dict)  # position → lines, of damaged records of several
+    columns: pa.RecordBatch | None = None  # the same as fields, see m5model.feeds.blocks; then none is damaged
 
 
 @dataclass(frozen=True)

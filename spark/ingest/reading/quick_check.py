@@ -55,9 +55,13 @@ ENTITY = re.compile("&(?:[a-z][a-z0-9]{1,30}|#[0-9]{1,7}|#x[0-9a-f]{1,6});", re.
 _clear = re.compile(CLEAR)
 
 
-def _clear_line() -> str:
-    """The same without looking around, which makes it one automaton over bytes: words with single blanks between them."""
-    no_letter = r'(?:[!#$\'-;>@\[\]-`{-~]|\\["/\\])'
+SEPARATOR = "\x1e"  # between texts; no clear text holds it
+
+
+def _clear_texts(escape: str) -> str:
+    """A text that is clear without looking around, which makes it one automaton over bytes: words with single blanks between
+    them. ``escape`` is how the sign of quotes and the backslash stand in it."""
+    no_letter = rf"(?:[!#$\'-;>@\[\]-`{{-~]|{escape})"
     plain = f"(?:[A-Za-z]|{no_letter})"
     after_escape = r"[%=][!#$'-/:;>@G-\[\]-`g-~]"
     letters = f"(?:{_LETTERS}|\u00c2){{0,2}}(?:{_LETTERS}|\u00c2|{_BEFORE_ASCII}){plain}"
@@ -68,10 +72,12 @@ def _clear_line() -> str:
     arabic = f"{no_letter}*(?:{_ARABIC}|{arabic_pair})(?:{no_letter}|{_ARABIC}|{arabic_pair})*"
     word = f"(?:{part}*(?:{part}|{end})|{arabic}(?:{_ARABIC_LEADS}{_ARABIC})?)"
     last = f"(?:{part}*(?:{part}|{end}|{_SIGNS})|{arabic}(?:{_ARABIC_LEADS}{_ARABIC}?)?)"
-    return f'^[^"]*(?:"(?:{word} )*{last}"[^"]*)*$'
+    return f"(?:{word} )*{last}"
 
 
-CLEAR_LINE = _clear_line()
+_in_json, _as_it_is = _clear_texts(r'\\["/\\]'), _clear_texts(r'["\\]')
+CLEAR_LINE = f'^[^"]*(?:"{_in_json}"[^"]*)*$'
+CLEAR_TEXTS = f"^(?:{_as_it_is}{SEPARATOR})+$"
 
 
 def find_clear_lines(lines: Sequence[bytes]) -> list[bool]:
@@ -82,6 +88,21 @@ def find_clear_lines(lines: Sequence[bytes]) -> list[bool]:
     texts = pa.array(lines, pa.binary()).view(pa.string())  # unchecked: a string that is no UTF-8 does not match
     clear: list[bool] = pc.match_substring_regex(texts, CLEAR_LINE).to_pylist()
     return clear
+
+
+def find_clear_columns(texts: Sequence[pa.StringArray], cells: Sequence[pa.StringArray]) -> tuple[list[bool], list[int]]:
+    """Tells which records have nothing but clear, non-empty texts, and how many bytes they take together.
+
+    ``cells`` hold JSON, of which strings are checked; ``texts`` may hold several with SEPARATOR between them.
+    """
+    # Arrow leaves out rows of nothing but nulls, so there is one text more.
+    joined = pc.binary_join_element_wise(*texts, pa.repeat("", len(texts[0])), SEPARATOR, null_handling="skip")
+    clear, sizes = pc.match_substring_regex(joined, CLEAR_TEXTS), pc.binary_length(joined)
+    if cells:
+        joined = pc.binary_join_element_wise(*cells, " ", null_handling="replace", null_replacement="")
+        clear = pc.and_(clear, pc.match_substring_regex(joined, CLEAR_LINE))
+        sizes = pc.add(sizes, pc.binary_length(joined))
+    return clear.to_pylist(), sizes.to_pylist()
 
 
 def is_clear(joined: str) -> bool:

@@ -38,7 +38,9 @@ class Contents:
 
     def take(self, rows: Sequence[int], names: Sequence[str]) -> pa.RecordBatch:
         """Columns ``names`` and the content hash of the records at ``rows``."""
-        chosen = self.columns.select(names).take(pa.array(rows))
+        chosen = self.columns.select(names)
+        if list(rows) != list(range(chosen.num_rows)):
+            chosen = chosen.take(pa.array(rows))
         return chosen.append_column(SCHEMA.field("content_hash"), hex_array([self.digests[i] for i in rows]))
 
 

@@ -9,10 +9,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 
 import pyarrow as pa
 
 from m5model.feeds.blocks import Block
+from m5model.feeds.encoded_rows import EncodedRows
+from m5model.feeds.field_columns import put_constants
 from m5model.feeds.mapping import FeedMapping
 from m5model.feeds.records import add_constants
 from m5model.feeds.splits import Split, read_split
@@ -120,11 +123,14 @@ def _lines_of_block(
     if mapping:
         raw = [line if damage[i] else mapping.apply_to_line(line) for i, line in enumerate(raw)]
         constants = {**mapping.constants, **constants}  # what a folder says of its records is nearer to them
+    columns = None if mapping or block.columns is None else block.columns.slice(chosen.start, len(chosen))
     if constants:
-        raw = [line if damage[i] else add_constants(line, constants) for i, line in enumerate(raw)]
+        columns = None if columns is None else put_constants(columns, constants)
+        add = partial(add_constants, constants=constants)
+        raw = raw.map(add) if isinstance(raw, EncodedRows) else [line if damage[i] else add(line) for i, line in enumerate(raw)]
     places = pa.array(range(block.place + chosen.start, block.place + chosen.stop), pa.int64())
     sizes = pa.array(block.sizes[chosen.start : chosen.stop], pa.int64())
-    return Lines(raw, formats, damage, lines), Origin(pa.repeat(file, len(raw)), places, sizes)
+    return Lines(raw, formats, damage, lines, columns), Origin(pa.repeat(file, len(raw)), places, sizes)
 
 
 def _lines_of_rows(batch: pa.RecordBatch) -> tuple[Lines, Origin]:

@@ -103,3 +103,23 @@ def test_other_types_are_wrapped(tmp_path: Path) -> None:
     table = pa.table({"title": [time(1, 2)], "brand": [b"\xff"], "seller": [math.nan], "description": [date(2024, 1, 1)]})
     (row,) = _read(tmp_path / "a.parquet", table)
     assert all(isinstance(value, list) and isinstance(value[0], dict) for value in row.values())
+
+
+def _list(texts: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays([0, 1, 2], texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("title", list), ("title", pa.Array.dictionary_encode), ("color", list), ('a"b', list), ("bullets", _list)],
+)
+def test_a_text_that_is_no_utf_8_makes_a_record_that_is_none_with_its_bytes(tmp_path: Path, name: str, make: Any) -> None:
+    texts = pa.array([b"ab\xff", b"c"], pa.binary()).view(pa.string())
+    table = pa.table({"item_id": ["1", "2"], name: texts if make is list else make(texts)})
+    pq.write_table(table, tmp_path / "a.parquet")
+    (block, _) = read_parquet_rows(str(tmp_path / "a.parquet"))
+    (bad, good) = block.records
+    assert b'"item_id": "1"' in bad
+    assert b"ab\xff" in bad
+    assert json.loads(good)["item_id"] == "2"
+    assert block.columns is None
