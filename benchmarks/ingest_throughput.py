@@ -10,7 +10,8 @@ texts), and ``csv_to_json`` and ``parquet_to_json`` are their seconds over those
 slowest copy over the fastest: how much the machine itself changed meanwhile. ``unchanged_to_new`` and ``unchanged_to_copy``
 are of a second ingest of the same feed, which finds nothing new; ``reordered_to_new`` is of a feed with the same records in
 another order, in other files, with their fields in another order, so that no file has bytes that were read before.
-``cpu`` has these ratios over seconds of a core, which what others do on the machine changes less.
+``cpu`` has these ratios over seconds of a core, which what others do on the machine changes less, and ``cpu_us_per_record``
+what they are of.
 ``pass_share`` is the pass's part of an ingest: reading,
 repairing, judging, writing and counting every record; the rest settles and commits. The last line of stdout is one JSON
 object.
@@ -89,6 +90,7 @@ def main() -> int:
         "unchanged_to_new": round(statistics.median(again) / large, 3),
         "reordered_to_new": round(statistics.median(reordered) / large, 3),
         "cpu": bench.compare_cpu(rows),
+        "cpu_us_per_record": bench.cpu_per_record(rows),
         "rejected_share": bench.rejected / rows,
         f"seconds_at_{_short(tenth)}": round(small, 1),
         f"seconds_at_{_short(rows)}": round(large, 1),
@@ -174,6 +176,11 @@ class Bench:
             for name, kind in (("unchanged", "again"), ("reordered", "reordered"))
         }
         return {name: round(ratio, 3) for name, ratio in ratios.items()}
+
+    def cpu_per_record(self, rows: int) -> dict[str, float]:
+        """Microseconds of a core for a record, medians, by what and form."""
+        of_rows = {key[:2]: statistics.median(seconds) for key, seconds in self._cpu.items() if key[2] == rows}
+        return {f"{kind}_{form}": round(seconds / rows * 1e6, 1) for (kind, form), seconds in sorted(of_rows.items())}
 
     def _read(self, feed: str, schema: StructType, form: str) -> DataFrame:
         if form == "csv":
