@@ -1,4 +1,4 @@
-"""Finds the data files by which two versions of a Delta table differ, and reads rows of such files.
+"""Finds the data files by which two versions of a Delta table differ.
 
 The log names the files of each version, so rows of the files that both have need not be looked at.
 """
@@ -11,8 +11,6 @@ from urllib.parse import unquote
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
 
 from m5model.files import storage
 from m5model.files.delta import open_delta
@@ -62,14 +60,6 @@ def can_be_read(path: str, version: int) -> bool:
     """Whether the log knows the version and no file of it was deleted."""
     table = _open_version(path, version)
     return table is not None and _holds_whole_rows(table) and _all_exist(path, [file.path for file in list_data_files(table)])
-
-
-def read_files(spark: SparkSession, path: str, files: Sequence[DataFile], schema: StructType) -> DataFrame:
-    """The columns of ``schema``, of rows of data files of the table; a column that a file lacks is null."""
-    if not files:
-        return spark.createDataFrame([], schema)
-    reader = spark.read.schema(schema).option("basePath", path)
-    return reader.parquet(*(f"{path}/{file.path}" for file in files))
 
 
 def _open_version(path: str, version: int) -> DeltaTable | None:

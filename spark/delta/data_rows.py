@@ -18,22 +18,31 @@ from pyspark.sql import DataFrame, SparkSession
 
 from m5model.files import storage
 from spark.delta.data_files import DataFile
+from spark.delta.vector_pages import is_vector, read_vectors
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
 Shared = TypeVar("Shared")
 KEY = ("locale", "item_id")
 FEW = 32  # outcomes that the driver adds up itself
+# To begin a task takes some 20 ms; more tasks than that only even out what they take.
+TASKS_OF_A_CORE = 3
 
 
 def run_tasks(
     spark: SparkSession, inputs: Sequence[Input], work: Callable[[Input, Shared], Output], shared: Shared
 ) -> list[Output]:
-    """Returns what ``work`` makes of each input, in a task of its own, in their order. ``shared`` reaches a worker once."""
+    """Returns what ``work`` makes of each input, in their order. ``shared`` reaches a worker once.
+
+    Inputs are dealt out to a few tasks for each core: the first ones, which should be the largest, to different tasks.
+    """
     if not inputs:
         return []
-    with _mapped(spark, inputs, work, shared) as outcomes:
-        return outcomes.collect()
+    count = min(len(inputs), TASKS_OF_A_CORE * spark.sparkContext.defaultParallelism)
+    hands = [inputs[place::count] for place in range(count)]
+    with _mapped(spark, hands, lambda hand, sent: [work(one, sent) for one in hand], shared) as outcomes:
+        found = outcomes.collect()
+    return [found[place % count][place // count] for place in range(len(inputs))]
 
 
 def reduce_tasks(
@@ -80,23 +89,23 @@ def read_rows(path: str, file: DataFile, schema: pa.Schema, keys: pa.Array | Non
         parquet = pq.ParquetFile(source)
         for group in range(parquet.num_row_groups):
             if keys is None:
-                yield _read_group(parquet, group, file, schema)
+                yield _read_group(source, parquet, group, file, schema)
                 continue
-            is_wanted = pc.is_in(join_keys(_read_group(parquet, group, file, key_schema(schema))), keys)
+            is_wanted = pc.is_in(join_keys(_read_group(source, parquet, group, file, key_schema(schema))), keys)
             if pc.any(is_wanted).as_py():
-                yield _read_group(parquet, group, file, schema).filter(is_wanted)
+                yield _read_group(source, parquet, group, file, schema).filter(is_wanted)
 
 
-def _read_group(parquet: pq.ParquetFile, group: int, file: DataFile, schema: pa.Schema) -> pa.Table:
+def _read_group(source: pa.NativeFile, parquet: pq.ParquetFile, group: int, file: DataFile, schema: pa.Schema) -> pa.Table:
     present = [name for name in schema.names if name in parquet.schema_arrow.names]
-    rows = parquet.read_row_group(group, columns=present, use_threads=False)
-    return pa.table([_column(rows, field, file) for field in schema], schema)
-
-
-def _column(rows: pa.Table, field: pa.Field, file: DataFile) -> pa.ChunkedArray | pa.Array:
-    if field.name in rows.column_names:
-        return rows[field.name].cast(field.type)
-    return pa.repeat(pa.scalar(file.partition.get(field.name)).cast(field.type), rows.num_rows)
+    wide = [name for name in present if is_vector(schema.field(name).type)]
+    vectors = {name: column for name in wide if (column := read_vectors(source, parquet, group, name)) is not None}
+    others = [name for name in present if name not in vectors]
+    rows = parquet.read_row_group(group, columns=others, use_threads=False)
+    columns: dict[str, pa.ChunkedArray | pa.Array] = {**vectors, **{name: rows[name] for name in others}}
+    for name in set(schema.names) - columns.keys():
+        columns[name] = pa.repeat(pa.scalar(file.partition.get(name)), parquet.metadata.row_group(group).num_rows)
+    return pa.table([columns[field.name].cast(field.type) for field in schema], schema)
 
 
 def key_schema(schema: pa.Schema, names: Sequence[str] = KEY) -> pa.Schema:
@@ -157,7 +166,7 @@ def write_rows(path: str, prefix: str, rows: pa.Table) -> WrittenFile | None:
 
 def _options(schema: pa.Schema) -> dict[str, Any]:
     """Numbers of vectors hardly repeat: neither a dictionary nor compression makes them smaller."""
-    plain = [field.name for field in schema if _is_vector(field.type)]
+    plain = [field.name for field in schema if is_vector(field.type) or pa.types.is_binary(field.type)]
     leaves = pq.ParquetFile(_empty(schema)).schema
     paths = [leaves.column(number).path for number in range(len(leaves.names))]
     others = [path for path in paths if path.split(".")[0] not in plain]
@@ -172,7 +181,3 @@ def _empty(schema: pa.Schema) -> pa.BufferReader:
     sink = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), sink)
     return pa.BufferReader(sink.getvalue())
-
-
-def _is_vector(kind: pa.DataType) -> bool:
-    return (pa.types.is_list(kind) and pa.types.is_floating(kind.value_type)) or pa.types.is_binary(kind)

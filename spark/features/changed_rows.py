@@ -78,10 +78,11 @@ def read_catalogue(
 def catalogue_schemas(columns: Sequence[str], *, vectors: bool) -> SideSchemas:
     """Key, columns, space, bucket and, where they are wanted, vectors."""
     of_vectors = ["space_id", "bucket", *(["vector"] if vectors else [])]
-    return SideSchemas(listings=_schema(LISTINGS, columns), embeddings=_schema(EMBEDDINGS, of_vectors))
+    return SideSchemas(listings=table_schema(LISTINGS, columns), embeddings=table_schema(EMBEDDINGS, of_vectors))
 
 
-def _schema(table: Table, columns: Sequence[str]) -> pa.Schema:
+def table_schema(table: Table, columns: Sequence[str]) -> pa.Schema:
+    """The key and ``columns`` of a table, without what they mean."""
     wanted = {*KEY, *columns}
     return pa.schema([pa.field(field.name, field.type) for field in table.arrow_schema() if field.name in wanted])
 

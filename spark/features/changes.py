@@ -5,29 +5,24 @@ held by the driver: MOST_KEYS bounds it.
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
-from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.types import MapType, StructType
+from pyspark.sql import SparkSession
 
 from schemas.embedding import EMBEDDINGS
 from schemas.listing import LISTINGS
-from schemas.tables import Table
 from schemas.workspace import Workspace
-from spark.delta.changed_files import TwoVersions, compare_versions, read_files
+from spark.delta.changed_files import TwoVersions, compare_versions
+from spark.delta.data_rows import join_keys
+from spark.delta.differing import find_differing, plan_comparisons, values_differ
 from spark.delta.log import count_rows
-from spark.delta.tables import spark_schema
-from spark.features.changed_rows import NEWER, OLDER, catalogue_schemas, read_sides
+from spark.features.changed_rows import NEWER, OLDER, catalogue_schemas, read_sides, table_schema
 from spark.features.publication import FeatureSource
-from spark.vectors.columns import vectors_from_arrow
 
 KEY = ["locale", "item_id"]
 # Of all listings with a vector. Beyond it a view is built whole: by then that costs no more.
@@ -121,38 +116,13 @@ def _changed_keys(
     spark: SparkSession, space_id: str, versions: Mapping[str, TwoVersions], columns: Sequence[str], written: Sequence[str]
 ) -> pa.Table:
     """Keys whose row in one of the tables is not what it was, whether or not the other table has one for it."""
-    listings = _compare(spark, LISTINGS, versions[LISTINGS.name], columns, F.lit(True))
-    embeddings = _compare(spark, EMBEDDINGS, versions[EMBEDDINGS.name], written, F.col("space_id") == space_id)
-    with ThreadPoolExecutor(2) as pool:
-        found = pool.map(lambda keys: keys.toArrow(), (listings, embeddings))
-        both = pa.concat_tables(found)
-    return both.group_by(KEY).aggregate([])
-
-
-def _compare(spark: SparkSession, table: Table, versions: TwoVersions, columns: Sequence[str], where: Column) -> DataFrame:
-    """Keys whose row is in one side's files only, or is another there than here."""
-    named = [*KEY, *columns, *(["space_id"] if table is EMBEDDINGS else [])]
-    schema = StructType([field for field in spark_schema(table).fields if field.name in named])
-    digest = _digest(columns, schema).alias("digest")
-    sides = (
-        read_files(spark, versions.path, files, schema).where(where).select(*KEY, digest)
-        for files in (versions.removed, versions.added)
-    )
-    rows = reduce(DataFrame.unionByName, sides).groupBy(*KEY)
-    seen = rows.agg(F.count(F.lit(1)).alias("rows"), F.min("digest").alias("least"), F.max("digest").alias("greatest"))
-    return seen.where("rows <> 2 or least <> greatest").select(*KEY)
-
-
-def _digest(columns: Sequence[str], schema: StructType) -> Column:
-    """A 64-bit hash. A hash skips nulls, so that each value comes with whether it is there."""
-    values = ((F.col(name).isNull(), _comparable(name, schema)) for name in columns)
-    return F.xxhash64(F.lit(0), *chain.from_iterable(values))
-
-
-def _comparable(name: str, schema: StructType) -> Column:
-    """The column, as something that can be hashed: a map as its JSON."""
-    column = F.col(name)
-    return F.to_json(column) if isinstance(schema[name].dataType, MapType) else column
+    of_listings = table_schema(LISTINGS, columns)
+    of_embeddings = table_schema(EMBEDDINGS, ("space_id", *written))
+    comparisons = [
+        *plan_comparisons(versions[LISTINGS.name], of_listings),
+        *plan_comparisons(versions[EMBEDDINGS.name], of_embeddings, only=("space_id", space_id)),
+    ]
+    return find_differing(spark, comparisons)
 
 
 def _align(
@@ -170,7 +140,10 @@ def _align(
     differs = {}
     for name in (*columns, VECTOR):
         differs[name] = ~both
-        differs[name][both] = _differ(older[name].take(pa.array(older_K[both])), newer[name].take(pa.array(newer_K[both])))
+        differs[name][both] = values_differ(
+            older[name].combine_chunks().take(pa.array(older_K[both])),
+            newer[name].combine_chunks().take(pa.array(newer_K[both])),
+        )
     return ListingChanges(
         source=source,
         files=files,
@@ -185,26 +158,8 @@ def _align(
 
 def _places(keys: pa.Table, rows: pa.Table) -> Places:
     """Where the row of each key is; -1 where there is none."""
-    place = {key: number for number, key in enumerate(_pairs(rows))}
-    return np.array([place.get(key, -1) for key in _pairs(keys)], np.int64)
-
-
-def _pairs(rows: pa.Table) -> list[tuple[str, str]]:
-    return list(zip(rows["locale"].to_pylist(), rows["item_id"].to_pylist(), strict=True))
-
-
-def _differ(before: pa.ChunkedArray, after: pa.ChunkedArray) -> Mask:
-    if pa.types.is_list(before.type) and pa.types.is_floating(before.type.value_type):
-        return _vectors_differ(before.combine_chunks(), after.combine_chunks())
-    pairs = zip(before.to_pylist(), after.to_pylist(), strict=True)
-    return np.array([one != other for one, other in pairs], bool)
-
-
-def _vectors_differ(before: pa.ListArray, after: pa.ListArray) -> Mask:
-    same_length = pc.equal(pc.list_value_length(before), pc.list_value_length(after)).to_numpy(zero_copy_only=False)
-    if not same_length.all():
-        return np.array([one != other for one, other in zip(before.to_pylist(), after.to_pylist(), strict=True)], bool)
-    return (vectors_from_arrow(before) != vectors_from_arrow(after)).any(axis=1) if len(before) else np.zeros(0, bool)
+    place = pc.index_in(join_keys(keys), join_keys(rows))
+    return pc.fill_null(place, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def _take(rows: pa.Table, places_K: Places, columns: Sequence[str]) -> pa.Table:

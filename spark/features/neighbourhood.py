@@ -17,7 +17,7 @@ from m5model.files.delta_log import list_versions
 from schemas.embedding import EMBEDDINGS
 from schemas.workspace import Workspace
 from spark.delta.changed_files import list_data_files
-from spark.delta.data_rows import run_tasks, to_frame
+from spark.delta.data_rows import to_frame
 from spark.features.changes import KEY, ListingChanges
 from spark.features.publication import FeatureSource
 from spark.features.recipe import ViewInputs
@@ -26,7 +26,7 @@ from spark.neighbours import SpaceRows
 from spark.neighbours.follow import Search, VectorChanges, follow_changes
 from spark.neighbours.kept import KeptCells, keep_cells, read_cells
 from spark.neighbours.list_rows import ListSizes
-from spark.neighbours.list_scan import Touch, count_by_locale, find_touched
+from spark.neighbours.list_scan import Touch, find_touched
 from spark.neighbours.lists import NeighbourLists, describe_lists, drop_old_versions, find_lists, name_again, write_lists
 from spark.neighbours.search import find_candidates, rank_candidates
 
@@ -123,14 +123,12 @@ def _follow(
     search, folder = settings.search, settings.state_folder(workspace, newer.space_id)
     if not len(changes.keys(())):
         return name_again(before, describe_lists(asdict(newer), settings.cells))
-    rows = _count_rows(spark, before, changes)
-    if cells.has_outgrown(rows, search):
-        return "a locale has outgrown the cells that its neighbours are searched in"
     moved = changes.newer(())
-    if rows.keys() - cells.rows.keys():
-        cells = keep_cells(folder, to_frame(spark, moved), rows, search)
+    arrived = {locale: rows for locale, rows in Counter(moved["locale"].to_pylist()).items() if locale not in cells.rows}
+    if arrived:
+        cells = keep_cells(folder, to_frame(spark, moved), arrived, search)
     vectors_path = workspace.table(EMBEDDINGS.name)
-    after = follow_changes(
+    return follow_changes(
         spark,
         before,
         VectorChanges(older=changes.older(()), newer=moved),
@@ -138,20 +136,9 @@ def _follow(
             vectors_path=vectors_path,
             vectors=list_data_files(open_delta(vectors_path, newer.embeddings_version)),
             space_id=newer.space_id,
-            cells=cells.cut(rows, search),
+            cells=cells,
             settings=search,
         ),
         ListSizes(kept=search.k, seen=settings.seen),
         describe_lists(asdict(newer), cells.generation),
     )
-    return after or "the kept neighbours are not those of the listings that have a vector"
-
-
-def _count_rows(spark: SparkSession, before: NeighbourLists, changes: ListingChanges) -> dict[str, int]:
-    """Listings with a vector by locale, as they are now."""
-    counted: Counter[str] = Counter()
-    for rows in run_tasks(spark, before.files(), count_by_locale, before.path):
-        counted.update(rows)
-    counted.update(changes.newer(())["locale"].to_pylist())
-    counted.subtract(changes.older(())["locale"].to_pylist())
-    return {locale: count for locale, count in counted.items() if count > 0}

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.listing import LISTINGS
-from spark.delta.data_rows import join_keys, to_frame
+from spark.delta.data_rows import join_keys
 from spark.features.changes import KEY, ListingChanges
 from spark.features.neighbourhood import Neighbourhood
 from spark.features.recipe import ViewRecipe
@@ -48,7 +48,7 @@ def reach_listings(
     listings, columns = changes.files[LISTINGS.name], recipe.columns(settings)
     changed, moved = changes.keys(columns), touched.filter(touched["is_moved"])
     seen = _seen(recipe, settings, neighbourhood)
-    pairs = _of_seen(explode_lists(touched), seen)
+    pairs = explode_lists(touched, most=seen.most, farthest=seen.farthest)
     beside = pairs.filter(is_among(pairs, ("locale", "neighbour_item_id"), changed))
     parts = [changed, moved.select(KEY), beside.select(KEY)]
     for name in recipe.shares:
@@ -88,18 +88,14 @@ def _seen(recipe: Recipe, settings: Any, neighbourhood: Neighbourhood) -> _Seen:
     return _Seen(most=need.k, farthest=math.ceil(-need.min_cosine * MICRO) + 1)
 
 
-def _of_seen(pairs: pa.Table, seen: _Seen) -> pa.Table:
-    return pairs.filter(pc.and_(pc.less_equal(pairs["rank"], seen.most), pc.less_equal(pairs["distance"], seen.farthest)))
-
-
 def _distinct(keys: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables([part.select(KEY) for part in keys]).group_by(KEY).aggregate([])
 
 
-def rank_pairs(spark: SparkSession, recipe: Recipe, settings: Any, pairs: pa.Table) -> DataFrame:
-    """The neighbours that the view asks for, as ``find_neighbours`` gives them."""
+def rank_pairs(pairs: DataFrame, recipe: Recipe, settings: Any) -> DataFrame:
+    """The neighbours that the view asks for, as ``find_neighbours`` gives them, of PAIRS of spark.neighbours.list_scan."""
     cosine = (-F.col("distance") / MICRO).alias("cosine")
-    neighbours = to_frame(spark, pairs).select(*KEY, "neighbour_item_id", cosine, "rank")
+    neighbours = pairs.select(*KEY, "neighbour_item_id", cosine, "rank")
     if recipe.search is None:
         return neighbours
     need = recipe.search(settings)

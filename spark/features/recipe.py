@@ -73,7 +73,8 @@ class KeptSums:
     """Exact sums over listings, that a view is built from and that follow changes: what is new is added, what is old taken off.
 
     ``sum_up`` makes ``key`` (text), rows, total of a catalogue, see spark.vectors.exact_sums.sum_vectors. Every row of the
-    view follows from one listing and the sums: ``describe`` gives what it follows from of a listing, its vector aside;
+    view follows from one listing and the sums: ``describe`` gives what it follows from of a listing, its vector aside. It looks
+    at the locale and the columns that the recipe reads, which are plain values here, and at no other listing.
     ``make_rows`` gives, for sums and settings, what makes the view's columns of that and the vector, its space aside.
     """
 

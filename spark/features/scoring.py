@@ -2,13 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
+from schemas.listing import LISTINGS
+from spark.delta.changed_files import TwoVersions
 from spark.delta.data_files import DataFile
-from spark.delta.data_rows import FileWriter, WrittenFile, join_keys, read_rows, run_tasks
+from spark.delta.data_rows import KEY, FileWriter, WrittenFile, join_keys, read_rows, run_tasks
+from spark.features.changed_rows import table_schema
+from spark.features.recipe import KeptSums, ViewRecipe
+from spark.features.small_frames import small_frames
 
 RowMaker = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 ROWS_AT_ONCE = 8_192
@@ -27,6 +35,36 @@ class Scored:
     path: str  # of the view
     prefix: str  # of names of new files
     schema: pa.Schema  # of the view
+
+
+def describe_listings(spark: SparkSession, listings: TwoVersions, recipe: ViewRecipe[Any], sums: KeptSums) -> pa.Table:
+    """What ``sums.describe`` makes of all listings. It is asked once for those that are alike in all that it reads."""
+    named = table_schema(LISTINGS, recipe.reads)
+    found = run_tasks(spark, listings.newer, _read_file, (listings.path, named))
+    rows = pa.concat_tables([named.empty_table(), *found])
+    first, alike_N = _find_alike(rows.drop_columns(["item_id"]))
+    some = rows.take(pa.array(first)).set_column(1, "item_id", pa.array(map(str, range(len(first))), pa.string()))
+    described = sums.describe(small_frames(spark, len(some)).of(some)).toArrow()
+    described = described.take(pc.index_in(some["item_id"], described["item_id"])).take(pa.array(alike_N))
+    for name in KEY:
+        described = described.set_column(described.column_names.index(name), name, rows[name])
+    return described
+
+
+def _read_file(file: DataFile, shared: tuple[str, pa.Schema]) -> pa.Table:
+    path, schema = shared
+    return pa.concat_tables([schema.empty_table(), *read_rows(path, file, schema)])
+
+
+def _find_alike(rows: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first of all rows that are equal; and for each row, which of these it is like."""
+    alike_N = np.zeros(len(rows), np.int64)
+    for column in rows.columns:
+        encoded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
+        alike_N = alike_N * len(encoded.dictionary) + encoded.indices.to_numpy()
+        _, alike_N = np.unique(alike_N, return_inverse=True)
+    _, first = np.unique(alike_N, return_index=True)
+    return first, alike_N
 
 
 def write_scored(spark: SparkSession, files: Sequence[DataFile], make: RowMaker, scored: Scored) -> list[WrittenFile]:

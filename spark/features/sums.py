@@ -15,11 +15,12 @@ from schemas.canonical import canonical_json, identify
 from schemas.errors import ConfigurationError
 from schemas.workspace import Workspace
 from spark.delta.changed_files import list_data_files
-from spark.delta.data_rows import read_rows, to_frame
+from spark.delta.data_rows import read_rows
 from spark.delta.named_versions import drop_old_files, find_named, rewrite_named, write_named
 from spark.features.changes import ListingChanges
 from spark.features.publication import FeatureSource
 from spark.features.recipe import KeptSums, ViewInputs, ViewRecipe
+from spark.features.small_frames import small_frames
 from spark.vectors.exact_sums import add_sums, sum_schema, take_off
 
 Recipe = ViewRecipe[Any]
@@ -44,20 +45,29 @@ def follow_sums(
         before = find_named(path, _name(changes.source))
         if before is None:
             return "the sums of what it was made from are not kept any more"
-        after = rewrite_named(path, before, _add_changes(spark, path, before, recipe, changes), _name(newer))
+        sums = _add_changes(spark, _read_rows(path, before, recipe), recipe, changes)
+        rewrite_named(path, before, sums, _name(newer))
         drop_old_files(path)
-    return _read(spark, path, after)
+    else:
+        sums = _read_rows(path, after, recipe)
+    return small_frames(spark, len(sums)).of(sums)
 
 
-def _add_changes(spark: SparkSession, path: str, version: int, recipe: Recipe, changes: ListingChanges) -> pa.Table:
+def _read_rows(path: str, version: int, recipe: Recipe) -> pa.Table:
+    schema = sum_schema(_kept(recipe).key)
+    rows = (rows for file in list_data_files(open_delta(path, version)) for rows in read_rows(path, file, schema))
+    return pa.concat_tables([schema.empty_table(), *rows])
+
+
+def _add_changes(spark: SparkSession, before: pa.Table, recipe: Recipe, changes: ListingChanges) -> pa.Table:
     kept = _kept(recipe)
     schema = sum_schema(kept.key)
-    before = [rows for file in list_data_files(open_delta(path, version)) for rows in read_rows(path, file, schema)]
+    frames = small_frames(spark, len(changes.listings))
     added, taken = (
-        kept.sum_up(to_frame(spark, side(recipe.reads))).toArrow().select(schema.names).cast(schema)
+        kept.sum_up(frames.of(side(recipe.reads))).toArrow().select(schema.names).cast(schema)
         for side in (changes.newer, changes.older)
     )
-    return add_sums(pa.concat_tables([*before, added, take_off(taken)]), kept.key)
+    return add_sums(pa.concat_tables([before, added, take_off(taken)]), kept.key)
 
 
 def _kept(recipe: Recipe) -> KeptSums:

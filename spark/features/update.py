@@ -41,7 +41,8 @@ from spark.features.published import PublishedView
 from spark.features.reach import keep_reached, rank_pairs, reach_listings
 from spark.features.recipe import ViewInputs, ViewRecipe
 from spark.features.registry import load_recipes
-from spark.features.scoring import Scored, write_scored
+from spark.features.scoring import Scored, describe_listings, write_scored
+from spark.features.small_frames import SmallFrames, small_frames
 from spark.features.sums import follow_sums
 
 MOST_DESCRIBED = 2_000_000  # listings whose columns, vectors aside, every worker holds: some 200 MB
@@ -135,8 +136,8 @@ def _rebuild(update: Update, recipe: ViewRecipe[Any], sums: DataFrame) -> int:
     """Write all rows of a view of sums anew; returns how many."""
     name, publication, settings = recipe.view.name, update.publication, update.settings(recipe.view.name)
     path, described = view_path(publication.target, name), (publication.source, publication.settings)
-    listings, embeddings = read_source(update.spark, update.workspace, publication.source)
     if recipe.sums is None or count_rows(update.workspace.table(LISTINGS.name)) > MOST_DESCRIBED:
+        listings, embeddings = read_source(update.spark, update.workspace, publication.source)
         catalogue = join_vectors(listings, embeddings, recipe.columns(settings), broadcast=True)
         rows = conform(recipe.build(replace(_inputs(update, catalogue, None), sums=sums), settings), recipe.view)
         replace_table(rows, path, describe_table(name, *described), describe_commit_of(name, *described))
@@ -147,7 +148,7 @@ def _rebuild(update: Update, recipe: ViewRecipe[Any], sums: DataFrame) -> int:
     scored = Scored(
         vectors_path=vectors.path,
         space_id=publication.source.space_id,
-        listings=recipe.sums.describe(listings).toArrow(),
+        listings=describe_listings(update.spark, update.changes.files[LISTINGS.name], recipe, recipe.sums),
         path=path,
         prefix=prefix,
         schema=_plain_schema(recipe),
@@ -177,21 +178,25 @@ def _work_out(update: Update, recipe: ViewRecipe[Any], neighbours: Neighbours | 
     settings, changes = update.settings(recipe.view.name), update.changes
     columns = recipe.columns(settings)
     if neighbours is None:
-        catalogue = to_frame(update.spark, changes.newer(columns))
+        newer = changes.newer(columns)
+        catalogue = small_frames(update.spark, len(newer)).of(newer)
         return changes.keys(columns), _build(recipe, _inputs(update, catalogue, None), settings)
     reach = reach_listings(update.spark, recipe, settings, changes, *neighbours)
-    catalogue = _part_catalogue(update, recipe, columns, reach.catalogue)
-    pairs = rank_pairs(update.spark, recipe, settings, reach.neighbours)
+    frames = small_frames(update.spark, len(reach.catalogue))
+    catalogue = _part_catalogue(update, recipe, columns, reach.catalogue, frames)
+    pairs = rank_pairs(frames.of(reach.neighbours), recipe, settings)
     rows = _build(recipe, _inputs(update, catalogue, pairs), settings)
     return reach.listings, keep_reached(recipe, rows, reach.listings)
 
 
-def _part_catalogue(update: Update, recipe: ViewRecipe[Any], columns: Sequence[str], keys: pa.Table) -> DataFrame:
+def _part_catalogue(
+    update: Update, recipe: ViewRecipe[Any], columns: Sequence[str], keys: pa.Table, frames: SmallFrames
+) -> DataFrame:
     """The rows of the catalogue with these keys: on the driver, unless they are many."""
     spark, space_id = update.spark, update.publication.source.space_id
     if len(keys) <= MOST_ROWS:
         rows = read_catalogue(spark, update.changes.files, columns, keys, space_id, vectors=recipe.vectors)
-        return to_frame(spark, rows)
+        return frames.of(rows)
     wanted = F.broadcast(to_frame(spark, keys))
     listings, embeddings = read_source(spark, update.workspace, update.publication.source)
     return join_vectors(listings.join(wanted, KEY, "left_semi"), embeddings.join(wanted, KEY, "left_semi"), columns)

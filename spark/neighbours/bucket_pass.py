@@ -4,6 +4,7 @@ Lists lie in the same buckets as vectors, so that a task has both and writes the
 themselves find lies in all buckets; that is merged, see Found.plus.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ class Found:
     short: pa.Table  # SHORT: lists of which too little is left
     lists: tuple[BucketLists, ...]
     matched: int  # vectors that belong to a list or to a new listing
-    expected: int  # lists that were not gone
+    expected: Mapping[str, int]  # lists that were not gone, by locale
     kept: int  # neighbours of a listing
 
     def plus(self, other: "Found") -> "Found":
@@ -86,7 +87,7 @@ class Found:
             short=pa.concat_tables([self.short, other.short]),
             lists=(*self.lists, *other.lists),
             matched=self.matched + other.matched,
-            expected=self.expected + other.expected,
+            expected=Counter(self.expected) + Counter(other.expected),
             kept=self.kept,
         )
 
@@ -104,7 +105,8 @@ def look_at_bucket(bucket: Bucket, shared: Pass) -> Found:
     short, outcome = SHORT.empty_table(), BucketLists(bucket=bucket.bucket, files=(), written=None)
     if shared.writes:
         short, outcome = _write_lists(bucket, shared, lists, near.gained(), is_same=len(lists) == len(everything))
-    return Found(hits=hits, short=short, lists=(outcome,), matched=near.matched, expected=len(lists), kept=shared.sizes.kept)
+    expected = Counter(lists["locale"].to_pylist())
+    return Found(hits=hits, short=short, lists=(outcome,), matched=near.matched, expected=expected, kept=shared.sizes.kept)
 
 
 class _Near:
@@ -145,9 +147,10 @@ class _Near:
         shared, sought = self._shared, self._shared.sought[locale]
         rows = Searched(
             ids=ids_N,
-            vectors_ND=vectors_ND.astype(np.float64),
-            visits_NP=shared.cells[locale].visits(vectors_ND, shared.settings.probes),
+            vectors_ND=vectors_ND,
             worst_N=np.where(place_N >= 0, self._worst_N[place_N] if len(self._worst_N) else 0, FARTHEST),
+            cells=shared.cells[locale],
+            probes=shared.settings.probes,
         )
         (found, seeker, distance), (row, other, offered) = find_near(rows, sought, shared.settings.k, self._lowest)
         others = pa.repeat(locale, len(found)), _texts(sought.ids[seeker]), distance, _texts(rows.ids[found])

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spark.neighbours.kmeans import nearest_cells
+from spark.neighbours.kmeans import nearest_cell, nearest_cells
 from spark.vectors.columns import Vectors
 
 Side = Literal["index", "query"]
@@ -44,6 +44,16 @@ class LocaleCells:
     def _first_block_C(self) -> Counts:
         blocks_C = self.index_slices_C * self.query_slices_C
         return np.cumsum(blocks_C) - blocks_C
+
+    @property
+    def count(self) -> int:
+        return len(self.index_slices_C)
+
+    def lying_in(self, vectors_ND: Vectors) -> Counts:
+        """``cell_N``: the cell that each vector lies in, the first of those that it visits."""
+        if self.centroids_CD is None:
+            return np.zeros(len(vectors_ND), np.int64)
+        return nearest_cell(vectors_ND, self.centroids_CD)
 
     def visits(self, vectors_ND: Vectors, probes: int) -> Counts:
         """``cells_NP``: the nearest cells of each vector, nearest first; it lies in the first."""

@@ -4,7 +4,8 @@ A list loses the candidates that are gone and gains the changed listings that li
 where too few candidates are left. Everything is exact within the cells that a listing visits, as a whole search is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from spark.delta.data_files import DataFile
 from spark.delta.data_rows import join_keys, reduce_tasks, write_rows
 from spark.delta.rewrite import add_action, clear_leftovers, commit_files, name_prefix
 from spark.neighbours.bucket_pass import Bucket, Found, Pass, look_at_bucket
-from spark.neighbours.cells import LocaleCells
+from spark.neighbours.kept import KeptCells
 from spark.neighbours.list_rows import ListSizes, make_lists
 from spark.neighbours.lists import NeighbourLists
 from spark.neighbours.near_changes import place_sought
@@ -41,22 +42,23 @@ class Search:
     vectors_path: str  # of the table of vectors, in buckets
     vectors: Sequence[DataFile]  # its files as they are now
     space_id: str
-    cells: Mapping[str, LocaleCells]
+    cells: KeptCells  # of all locales
     settings: NeighbourSettings  # its k: as many as a list keeps
 
 
 def follow_changes(
     spark: SparkSession, lists: NeighbourLists, changes: VectorChanges, search: Search, sizes: ListSizes, metadata: str
-) -> NeighbourLists | None:
-    """Commit the next version of the table; None where lists and vectors are not of the same listings."""
+) -> NeighbourLists | str:
+    """Commit the next version of the table; or say why all must be searched anew."""
     version = lists.version + 1
     clear_leftovers(lists.path, version)
-    sought = place_sought(changes.newer, search.cells, search.settings, offered=True)
+    cells = search.cells.cut(search.cells.rows, search.settings)
+    sought = place_sought(changes.newer, cells, search.settings, offered=True)
     common = Pass(
         lists_path=lists.path,
         vectors_path=search.vectors_path,
         space_id=search.space_id,
-        cells=search.cells,
+        cells=cells,
         settings=search.settings,
         sizes=sizes,
         gone=changes.older.select(["locale", "item_id"]),
@@ -67,16 +69,28 @@ def follow_changes(
     )
     buckets = _pair_buckets(lists.files(), search.vectors)
     found = reduce_tasks(spark, buckets, look_at_bucket, common, Found.plus)
-    if found is None or found.matched != found.expected + len(changes.newer):
-        return None
+    refused = _refuse(found, changes.newer, search)
+    if found is None or refused:
+        clear_leftovers(lists.path, version)
+        return refused
     rows = _searched_rows(changes.newer, found, search, version)
     if len(found.short):
-        again = replace(common, sought=place_sought(found.short, search.cells, search.settings, offered=False), writes="")
+        again = replace(common, sought=place_sought(found.short, cells, search.settings, offered=False), writes="")
         searched = reduce_tasks(spark, buckets, look_at_bucket, again, Found.plus)
         if searched is not None:
             rows = pa.concat_tables([rows, _searched_rows(found.short, searched, search, version)])
     _commit(lists, found, rows, version, metadata)
     return NeighbourLists(path=lists.path, version=version)
+
+
+def _refuse(found: Found | None, newer: pa.Table, search: Search) -> str:
+    """Why the lists cannot follow; empty where they can."""
+    rows = Counter(found.expected if found else {}) + Counter(newer["locale"].to_pylist())
+    if found is None or found.matched != rows.total():
+        return "the kept neighbours are not those of the listings that have a vector"
+    if search.cells.has_outgrown(rows, search.settings):
+        return "a locale has outgrown the cells that its neighbours are searched in"
+    return ""
 
 
 def _pair_buckets(lists: Sequence[DataFile], vectors: Sequence[DataFile]) -> list[Bucket]:

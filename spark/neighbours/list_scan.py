@@ -1,6 +1,5 @@
 """Looks through the kept lists for those that a change concerns: the bodies of tasks, a file each."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,14 +46,6 @@ class PairsAsked:
     farthest: int  # distance
 
 
-def count_by_locale(file: DataFile, path: str) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for rows in read_rows(path, file, pa.schema([ROWS.field("locale")])):
-        counts = pc.value_counts(rows["locale"].combine_chunks())
-        counted.update(dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)))
-    return counted
-
-
 def find_touched(spark: SparkSession, files: Sequence[DataFile], touch: Touch) -> pa.Table:
     """TOUCHED rows: the lists that changed, those of the listings, and those that one of the listings is in."""
     return pa.concat_tables([TOUCHED.empty_table(), *run_tasks(spark, files, _touched_of, touch)])
@@ -65,18 +56,20 @@ def find_pairs(spark: SparkSession, files: Sequence[DataFile], asked: PairsAsked
     return pa.concat_tables([PAIRS.empty_table(), *run_tasks(spark, files, _pairs_of, asked)])
 
 
-def explode_lists(lists: pa.Table) -> pa.Table:
-    """PAIRS of rows of lists."""
+def explode_lists(lists: pa.Table, *, most: int, farthest: int) -> pa.Table:
+    """PAIRS of rows of lists: at most the nearest ``most`` of each, no farther than the distance ``farthest``."""
     candidates = lists["candidates"].combine_chunks()
     length_N = pc.list_value_length(candidates).to_numpy(zero_copy_only=False).astype(np.int64)
-    parent = pa.array(np.repeat(np.arange(len(length_N)), length_N))
-    flat = candidates.flatten()
+    flat, rank_F = candidates.flatten(), count_up(length_N) + 1
+    is_wanted_F = (rank_F <= most) & (flat.field("distance").to_numpy() <= farthest)
+    wanted = pa.array(np.flatnonzero(is_wanted_F))
+    parent = pa.array(np.repeat(np.arange(len(length_N)), length_N)[is_wanted_F])
     columns = [
         lists["locale"].take(parent),
         lists["item_id"].take(parent),
-        flat.field("neighbour_item_id"),
-        flat.field("distance"),
-        pa.array(count_up(length_N) + 1, pa.int32()),
+        flat.field("neighbour_item_id").take(wanted),
+        flat.field("distance").take(wanted),
+        pa.array(rank_F[is_wanted_F], pa.int32()),
     ]
     return pa.table(columns, schema=PAIRS)
 
@@ -92,17 +85,25 @@ def _touched_of(file: DataFile, touch: Touch) -> pa.Table:
 
 def _touched(lists: pa.Table, touch: Touch) -> pa.Table:
     is_moved = pc.greater(lists["changed_in"], touch.older_version)
-    pairs = explode_lists(lists)
+    is_own = is_among(lists, ("locale", "item_id"), touch.listings)
+    is_near = pa.array(_hold_some(lists, touch))
+    wanted = pc.or_(pc.or_(is_own, is_near), is_moved.combine_chunks())
+    return lists.append_column("is_moved", is_moved).filter(wanted)
+
+
+def _hold_some(lists: pa.Table, touch: Touch) -> Mask:
+    """Which lists have one of the listings among the neighbours that are looked at."""
+    candidates = lists["candidates"].combine_chunks()
+    length_N = pc.list_value_length(candidates).to_numpy(zero_copy_only=False).astype(np.int64)
+    ids = candidates.flatten().field("neighbour_item_id")
     # Ids first, which are few and short; then the locale, of the few that are found.
-    is_near = pc.and_(
-        pc.less_equal(pairs["rank"], touch.seen),
-        pc.is_in(pairs["neighbour_item_id"], touch.listings["item_id"].combine_chunks()),
-    )
-    near = pairs.filter(is_near)
-    near = near.filter(is_among(near, ("locale", "neighbour_item_id"), touch.listings))
-    keys = join_keys(lists)
-    wanted = pc.or_(pc.is_in(keys, join_keys(touch.listings)), pc.is_in(keys, join_keys(near)))
-    return lists.append_column("is_moved", is_moved).filter(pc.or_(wanted, is_moved))
+    is_found_F = pc.is_in(ids, touch.listings["item_id"].combine_chunks()).to_numpy(zero_copy_only=False)
+    found = np.flatnonzero(is_found_F & (count_up(length_N) < touch.seen))
+    parent = np.repeat(np.arange(len(length_N)), length_N)[found]
+    pairs = pa.table([lists["locale"].take(pa.array(parent)), ids.take(pa.array(found))], names=["locale", "item_id"])
+    holds = np.zeros(len(lists), bool)
+    holds[parent[is_among(pairs, ("locale", "item_id"), touch.listings).to_numpy(zero_copy_only=False)]] = True
+    return holds
 
 
 def _pairs_of(file: DataFile, asked: PairsAsked) -> pa.Table:
@@ -110,8 +111,7 @@ def _pairs_of(file: DataFile, asked: PairsAsked) -> pa.Table:
 
 
 def _pairs(lists: pa.Table, asked: PairsAsked) -> pa.Table:
-    pairs = explode_lists(lists)
-    pairs = pairs.filter(pc.and_(pc.less_equal(pairs["rank"], asked.most), pc.less_equal(pairs["distance"], asked.farthest)))
+    pairs = explode_lists(lists, most=asked.most, farthest=asked.farthest)
     wanted = is_among(pairs, ("locale", "item_id"), asked.listings)
     if asked.both:
         wanted = pc.or_(wanted, is_among(pairs, ("locale", "neighbour_item_id"), asked.listings))

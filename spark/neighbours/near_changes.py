@@ -4,8 +4,9 @@ Both directions of one score: a listing that visits the cell of a changed one ma
 visits a listing's cell may have that. Shape suffixes: N vectors of a block, M changed ones, D dimensions, P probes, C cells.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
@@ -15,13 +16,16 @@ from spark.neighbours.cells import LocaleCells
 from spark.neighbours.locales import split_by_locale
 from spark.neighbours.settings import NeighbourSettings
 from spark.vectors.columns import Vectors, vectors_from_arrow
-from spark.vectors.top_k import MICRO, best_columns
+from spark.vectors.top_k import CLEAR, MICRO, Scores, best_columns, row_blocks
 
 Whole = NDArray[np.int64]
 Text = NDArray[np.object_]
 Hits = tuple[Whole, Whole, Whole]  # row of the block, one of the sought, distance
-# Scores that a product of matrices and its masks take as long for as one cell's own small product takes to begin.
-SCORES_FOR_A_CELL = 5_000
+Exact = Callable[[Whole, Whole], Scores]  # float64 scores of pairs
+# To look at all pairs takes as long as to find the cells that each row visits, and then at each cell alone, where a row has one
+# and a half times as many of the sought as there are cells, and as many more as are had while a cell's products begin.
+CELLS_OF_A_ROW, ROWS_FOR_A_CELL = 1.5, 14_000
+NEVER = -2.0  # less than any score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +63,25 @@ class Searched:
     """Listings of one locale in ascending order of their ids."""
 
     ids: Text
-    vectors_ND: NDArray[np.float64]
-    visits_NP: Whole
+    vectors_ND: Vectors
     worst_N: Whole
+    cells: LocaleCells
+    probes: int  # cells that a listing visits
+
+    @cached_property
+    def wide_ND(self) -> Scores:
+        return self.vectors_ND.astype(np.float64)
+
+    @cached_property
+    def visits_NP(self) -> Whole:
+        return self.cells.visits(self.vectors_ND, self.probes)
+
+    def visit(self, rows_P: Whole, cell_P: Whole) -> NDArray[np.bool_]:
+        """Which of the rows visit the cell that is given for each."""
+        distinct, place_P = np.unique(rows_P, return_inverse=True)
+        visits_RP = self.cells.visits(self.vectors_ND[distinct], self.probes)
+        found: NDArray[np.bool_] = (visits_RP[place_P] == cell_P[:, None]).any(axis=1)
+        return found
 
 
 def find_near(rows: Searched, sought: Sought, k: int, lowest: float) -> tuple[Hits, Hits]:
@@ -69,32 +89,64 @@ def find_near(rows: Searched, sought: Sought, k: int, lowest: float) -> tuple[Hi
 
     Of the first, the nearest ``k`` for each; of the second, what is near enough to a row that is not sought itself.
     """
-    cells = 1 + int(max(rows.visits_NP.max(initial=0), sought.visits_MP.max(initial=0)))
-    if len(rows.ids) * len(sought.ids) <= SCORES_FOR_A_CELL * cells:
-        return _find_in_all(rows, sought, k, lowest, cells)
+    if len(rows.ids) * len(sought.ids) <= rows.cells.count * (CELLS_OF_A_ROW * len(rows.ids) + ROWS_FOR_A_CELL):
+        return _find_in_all(rows, sought, k, lowest)
     return _join(seek_by_cell(rows, sought, k, lowest)), _join(offer_by_cell(rows, sought, lowest))
 
 
-def _find_in_all(rows: Searched, sought: Sought, k: int, lowest: float, cells: int) -> tuple[Hits, Hits]:
-    """Scores of all pairs, of which those count whose cells meet."""
-    scores_MN = sought.vectors_MD.astype(np.float64) @ rows.vectors_ND.T
-    visits_MC, visits_NC = (_mark_visits(visits, cells) for visits in (sought.visits_MP, rows.visits_NP))
-    seeks_MN = visits_MC[:, rows.visits_NP[:, 0]]
-    own_M = _own_rows(rows, sought)
-    seeks_MN[own_M >= 0, own_M[own_M >= 0]] = False  # a listing is no neighbour of its own
-    columns_MK, micro_MK = best_columns(np.where(seeks_MN, scores_MN, -np.inf), k)
-    seeker, column = np.nonzero(micro_MK >= lowest)
-    seeking = columns_MK[seeker, column], seeker, -micro_MK[seeker, column].astype(np.int64)
-    if not sought.offered:
-        return seeking, _join(())
-    # Few scores are near enough for a row; those alone are rounded and looked at closely.
-    worst_N = np.maximum(lowest, -rows.worst_N.astype(np.float64))
-    other, row = np.nonzero(scores_MN >= (worst_N - 1) / MICRO)
-    micro_P = np.rint(np.minimum(scores_MN[other, row], 1.0) * MICRO)
-    is_sought_N = np.zeros(len(rows.ids), bool)
-    is_sought_N[own_M[own_M >= 0]] = True
-    is_near_P = (micro_P >= worst_N[row]) & visits_NC[row, sought.visits_MP[other, 0]] & ~is_sought_N[row]
-    return seeking, (row[is_near_P], other[is_near_P], -micro_P[is_near_P].astype(np.int64))
+def _find_in_all(rows: Searched, sought: Sought, k: int, lowest: float) -> tuple[Hits, Hits]:
+    """Rough scores of all pairs; those that may count are worked out exactly, and their cells looked at."""
+    lying_N, own_M = rows.cells.lying_in(rows.vectors_ND), _own_rows(rows, sought)
+    sought_in_MC = _mark_visits(sought.visits_MP, rows.cells.count)
+    wide_MD, is_sought_N = sought.vectors_MD.astype(np.float64), _is_sought(rows, sought)
+    seeking, offering = [], []
+    for block in row_blocks(len(sought.ids), len(rows.ids)):
+        rough_BN, first = sought.vectors_MD[block] @ rows.vectors_ND.T, block.start
+        exact = partial(_exact_scores, wide_MD[block], rows.wide_ND)
+        if sought.offered:
+            other, row, distance = _near_enough(rough_BN, exact, rows, lowest)
+            meets = ~is_sought_N[row] & rows.visit(row, sought.visits_MP[first + other, 0])
+            offering.append((row[meets], first + other[meets], distance[meets]))
+        rough_BN[~sought_in_MC[block][:, lying_N]] = -np.inf
+        own_B = own_M[block]
+        rough_BN[own_B >= 0, own_B[own_B >= 0]] = -np.inf  # a listing is no neighbour of its own
+        seeker, column, distance = _nearest(rough_BN, exact, k, lowest)
+        seeking.append((column, first + seeker, distance))
+    return _join(seeking), _join(offering)
+
+
+def _near_enough(rough_BN: Vectors, exact: Exact, rows: Searched, lowest: float) -> Hits:
+    """Of the sought, the row and the distance: pairs at most as far apart as the row's worst."""
+    least_N = np.maximum(lowest, -rows.worst_N.astype(np.float64))
+    other_P, row_P = np.nonzero(rough_BN >= (least_N / MICRO - CLEAR).astype(np.float32))
+    micro_P = _to_micro(exact(other_P, row_P))
+    is_near_P = micro_P >= least_N[row_P]
+    return other_P[is_near_P], row_P[is_near_P], -micro_P[is_near_P].astype(np.int64)
+
+
+def _nearest(rough_BN: Vectors, exact: Exact, k: int, lowest: float) -> Hits:
+    """The sought, and the row and the distance of its nearest ``k``; pairs with a rough score of -inf do not count."""
+    rows = rough_BN.shape[1]
+    kept = min(k, rows)
+    if not kept:
+        return _join(())
+    least_B = np.partition(rough_BN, rows - kept, axis=1)[:, rows - kept]
+    seeker_P, row_P = np.nonzero(rough_BN >= np.maximum(least_B - CLEAR, np.float32(NEVER))[:, None])
+    micro_P = _to_micro(exact(seeker_P, row_P))
+    order_P = np.lexsort((row_P, -micro_P, seeker_P))
+    rank_P = np.arange(len(order_P)) - np.searchsorted(seeker_P, seeker_P)
+    best = order_P[(rank_P < kept) & (micro_P[order_P] >= lowest)]
+    return seeker_P[best], row_P[best], -micro_P[best].astype(np.int64)
+
+
+def _exact_scores(wide_BD: Scores, wide_ND: Scores, sought_P: Whole, row_P: Whole) -> Scores:
+    scores: Scores = np.einsum("pd,pd->p", wide_BD[sought_P], wide_ND[row_P])
+    return scores
+
+
+def _to_micro(scores_P: Scores) -> Scores:
+    micro_P: Scores = np.rint(np.minimum(scores_P, 1.0) * MICRO)
+    return micro_P
 
 
 def _mark_visits(visits_NP: Whole, cells: int) -> NDArray[np.bool_]:
@@ -125,7 +177,7 @@ def seek_by_cell(rows: Searched, sought: Sought, k: int, lowest: float) -> Itera
         if cell not in lying:
             continue
         here, seekers = lying[cell], sought.visiting(cell)
-        scores = wide_MD[seekers] @ rows.vectors_ND[here].T
+        scores = wide_MD[seekers] @ rows.wide_ND[here].T
         scores[own_M[seekers][:, None] == here] = -np.inf  # a listing is no neighbour of its own
         columns, micro = best_columns(scores, k)
         seeker, column = np.nonzero(micro >= lowest)
@@ -142,12 +194,12 @@ def offer_by_cell(rows: Searched, sought: Sought, lowest: float) -> Iterator[Hit
         if cell not in visiting:
             continue
         here, offered = visiting[cell][~is_sought_N[visiting[cell]]], sought.in_cell(cell)
-        micro = np.rint(np.minimum(rows.vectors_ND[here] @ wide_MD[offered].T, 1.0) * MICRO)
+        micro = np.rint(np.minimum(rows.wide_ND[here] @ wide_MD[offered].T, 1.0) * MICRO)
         row, other = np.nonzero((micro >= lowest) & (-micro <= rows.worst_N[here][:, None]))
         yield here[row], offered[other], -micro[row, other].astype(np.int64)
 
 
-def _join(hits: "Iterator[Hits] | tuple[Hits, ...]") -> Hits:
+def _join(hits: Iterable[Hits]) -> Hits:
     none = np.zeros(0, np.int64)
     rows, sought, distances = (np.concatenate(column) for column in zip((none, none, none), *hits, strict=True))
     return rows, sought, distances

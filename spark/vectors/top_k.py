@@ -20,6 +20,10 @@ FEW = 2
 ROUGH_ERROR = 6.2e-5
 CLEAR = 2 * ROUGH_ERROR + 2 / MICRO  # scores further apart have the same order when they are exact and rounded to millionths
 SCORES_PER_BLOCK = 4_000_000  # float64 scores held at once: 32 MB
+ROUGH_SCORES = (
+    200_000  # float32 scores held at once: 0.8 MB, so that looking through them several times stays in a core's cache
+)
+ROUGH_ROWS = 256  # at least, so that products run at full speed
 
 Scores = NDArray[np.float64]
 
@@ -27,6 +31,12 @@ Scores = NDArray[np.float64]
 def row_blocks(rows: int, columns: int) -> Iterator[slice]:
     """Slices of ``rows`` such that a block of scores against ``columns`` holds at most SCORES_PER_BLOCK (or is one row)."""
     step = max(1, SCORES_PER_BLOCK // max(1, columns))
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def rough_blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Slices of ``rows`` whose float32 scores against ``columns`` are looked through by ``best_of_rough``."""
+    step = max(ROUGH_ROWS, ROUGH_SCORES // max(1, columns))
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 

@@ -5,6 +5,7 @@ Shape suffixes: N listings, B brands, D dimensions.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -69,22 +70,30 @@ class BrandCentroids:
     names: tuple[str, ...]  # B names as most listings spell them
     totals_BD: NDArray[np.float64]  # sums of their listings' vectors
 
+    @cached_property
+    def unit_BD(self) -> Scores:
+        return to_unit_length(self.totals_BD)
+
+    @cached_property
+    def rough_DB(self) -> NDArray[np.float32]:
+        return self.unit_BD.astype(np.float32).T
+
     def best_two(self, vectors_ND: NDArray[np.float32], own_N: NDArray[np.int64]) -> tuple[NDArray[np.int64], Scores]:
         """``brand_N2`` and ``micro_N2``: the two nearest centroids (one where B is 1), cosines in millionths.
 
         ``own_N`` is the brand that the listing itself belongs to, or -1: that centroid is taken without the listing, so
         that its score does not profit from its own vector (leave one out).
         """
-        wide_ND, unit_BD = vectors_ND.astype(np.float64), to_unit_length(self.totals_BD)
+        wide_ND = vectors_ND.astype(np.float64)
         rows = np.flatnonzero(own_N >= 0)
         others_ND = to_unit_length(self.totals_BD[own_N[rows]] - wide_ND[rows])
         own_score_N = np.full(len(wide_ND), np.nan)
         own_score_N[rows] = np.einsum("nd,nd->n", others_ND, wide_ND[rows])
-        rough_NB = vectors_ND @ unit_BD.astype(np.float32).T
+        rough_NB = vectors_ND @ self.rough_DB
         rough_NB[rows, own_N[rows]] = own_score_N[rows]
 
         def score(row: NDArray[np.int64], brand: NDArray[np.int64]) -> Scores:
-            scores = np.einsum("pd,pd->p", wide_ND[row], unit_BD[brand])
+            scores = np.einsum("pd,pd->p", wide_ND[row], self.unit_BD[brand])
             return np.where(own_N[row] == brand, own_score_N[row], scores)
 
         return best_of_rough(rough_NB, score, 2)

@@ -109,7 +109,7 @@ def test_lists_that_follow_are_those_of_a_new_search(tmp_path: Path, seed: int) 
         version=1,
     )
     found = reduce(Found.plus, [look_at_bucket(bucket, first) for bucket in buckets])
-    assert found.matched == found.expected + len(new) == len(now)
+    assert found.matched == found.expected["DE"] + len(new) == len(now)
     again = replace(first, sought=place_sought(found.short, cells, SETTINGS, offered=False), writes="")
     searched = reduce(Found.plus, [look_at_bucket(bucket, again) for bucket in buckets])
     written = [(one.written, one.bucket) for one in found.lists if one.written]

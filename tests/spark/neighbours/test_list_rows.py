@@ -93,19 +93,33 @@ def test_a_full_list_is_bounded_by_its_last_candidate_and_a_listing_without_any_
     assert [row["bound"] and as_pair(row["bound"]) for row in rows] == [None, (-3, "w"), None, None]
 
 
-def test_all_scores_at_once_and_cell_by_cell_find_the_same() -> None:
+@pytest.mark.parametrize("scores", [100, 4_000_000])  # looked at together
+def test_all_scores_at_once_and_cell_by_cell_find_the_same(scores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spark.vectors.top_k.SCORES_PER_BLOCK", scores)
     rng = np.random.default_rng(3)
     vectors = to_unit_length(rng.normal(size=(130, 8))).astype(np.float32)
     vectors[100:110] = vectors[:10]
     cells = LocaleCells(centroids_CD=vectors[:7], index_slices_C=np.ones(7, int), query_slices_C=np.ones(7, int))
     visits, ids = cells.visits(vectors, 3), np.array([f"{one:03}" for one in range(130)], object)
     worst = rng.integers(-900_000, 0, size=120)
-    rows = Searched(ids=ids[:120], vectors_ND=vectors[:120].astype(np.float64), visits_NP=visits[:120], worst_N=worst)
+    rows = Searched(ids=ids[:120], vectors_ND=vectors[:120], worst_N=worst, cells=cells, probes=3)
     sought = Sought(ids=ids[90:], vectors_MD=vectors[90:], visits_MP=visits[90:], offered=True)
     together = find_near(rows, sought, 200, -400_000)
     apart = [list(hits) for hits in (seek_by_cell(rows, sought, 200, -400_000), offer_by_cell(rows, sought, -400_000))]
     assert [_as_set([one]) for one in together] == [_as_set(parts) for parts in apart]
     assert all(len(_as_set(parts)) > 50 for parts in apart)
+    nearest: dict[int, list[tuple[int, int]]] = {}
+    for row, seeker, distance in _as_set(apart[0]):
+        nearest.setdefault(seeker, []).append((distance, row))
+    few, _ = find_near(rows, sought, 4, -400_000)
+    assert _as_set([few]) == {(row, seeker, far) for seeker, pairs in nearest.items() for far, row in sorted(pairs)[:4]}
+
+
+def test_the_cell_that_a_vector_lies_in_is_the_first_that_it_visits() -> None:
+    vectors = to_unit_length(np.random.default_rng(4).normal(size=(900, 5))).astype(np.float32)
+    centroids = np.concatenate([vectors[:20], vectors[:3]])  # some are equal
+    cells = LocaleCells(centroids_CD=centroids, index_slices_C=np.ones(23, int), query_slices_C=np.ones(23, int))
+    assert cells.lying_in(vectors).tolist() == cells.visits(vectors, 4)[:, 0].tolist()
 
 
 def _as_set(parts: list[Hits]) -> set[tuple[int, ...]]:
