@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from schemas.locales import LANGUAGES, LOCALES
 from spark.ingest.cleaning.alphabets import known
-from spark.ingest.cleaning.text_repairs import RepairedRecord, is_misspelled, repair_record
+from spark.ingest.cleaning.text_repairs import QUANTITY, RepairedRecord, is_misspelled, repair_record
 from spark.ingest.mapping.arrow_columns import ArrowColumn, Values, pick_values
 from spark.ingest.mapping.records import Records
 from spark.ingest.mapping.types import LISTS, MAPS, PROSE
@@ -89,7 +89,7 @@ def _may_be_misspelled(value: str | None) -> bool:
 
 def _find_misspelled_items(maps: pa.MapArray) -> set[int]:
     """The same of maps whose offsets begin with 0."""
-    places = np.flatnonzero(pc.match_substring_regex(maps.items, "^[0-9]").fill_null(False))
+    places = np.flatnonzero(pc.match_substring_regex(maps.items, f"(?i)^(?:{QUANTITY})$").fill_null(False))
     values = maps.items.take(pa.array(places)).dictionary_encode()
     are_misspelled = np.array([_may_be_misspelled(value) for value in values.dictionary.to_pylist()], bool)
     found = places[are_misspelled[values.indices.to_numpy()]] if len(places) else places

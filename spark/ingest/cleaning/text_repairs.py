@@ -8,6 +8,8 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import cast
 
 from spark.ingest.cleaning.alphabets import ALL_LANGUAGES
 from spark.ingest.cleaning.damage import is_damaged
@@ -114,13 +116,16 @@ def repair_record(
         return repaired
 
     fixed = {name: repair(name, text) for name, text in texts.items()}
-    points = None if bullets is None else [point for point in (repair("bullets", text) for text in bullets) if point]
+    points = None
+    if bullets is not None:
+        are_clear = _are_clear(bullets)
+        points = [point for point in (text if are_clear else repair("bullets", text) for text in bullets) if point]
     pairs = None
     if attributes is not None:
         found = findings.repairs.setdefault("attributes", set())
-        repaired = (
-            (repair("attributes", name), repair_quantity(repair("attributes", value), found)) for name, value in attributes
-        )
+        if not _are_clear(list(chain.from_iterable(attributes))):
+            attributes = [(repair("attributes", name) or "", repair("attributes", value)) for name, value in attributes]
+        repaired = ((name, repair_quantity(value, found)) for name, value in attributes)
         pairs = dict(sorted((name, value) for name, value in repaired if name and value))
     return RepairedRecord(
         texts=fixed,
@@ -131,6 +136,12 @@ def repair_record(
         damaged=sorted(findings.damaged),
         lost=findings.lost,
     )
+
+
+def _are_clear(texts: Sequence[str | None]) -> bool:
+    """Surely: joined by one blank, an empty or untrimmed text shows as two."""
+    joined = "" if None in texts else " ".join(cast(Sequence[str], texts))
+    return is_clear(joined)
 
 
 def repair_text(text: str | None, found: set[str], languages: frozenset[str] = ALL_LANGUAGES) -> str | None:

@@ -43,17 +43,23 @@ def read_fields(batch: pa.RecordBatch) -> tuple[dict[str, Values], set[int]]:
 
 def find_clear(batch: pa.RecordBatch) -> tuple[list[bool], list[int]]:
     """Tells which records surely need no repair, and how many bytes their texts take."""
-    texts, cells = [], []
+    texts, cells, count = [], [], 0
     for name, array in zip(batch.schema.names, batch.columns, strict=True):
         if name in PROSE:
             texts.append(array)
+            count += len(array) - array.null_count
         elif name in LISTS + MAPS and array.type == TEXT:
             cells.append(array)
-        elif name in LISTS:
-            texts.append(_join(array, array.values))
-        elif name in MAPS:
-            texts += [_join(array, array.keys), _join(array, array.items)]
-    return find_clear_columns(texts or [pa.nulls(batch.num_rows, TEXT)], cells)
+        elif name in LISTS + MAPS:
+            joined = [_join(array, items) for items in ((array.values,) if name in LISTS else (array.keys, array.items))]
+            texts += joined
+            count += len(joined) * _count_items(array)
+    return find_clear_columns(texts or [pa.nulls(batch.num_rows, TEXT)], cells, count)
+
+
+def _count_items(lists: pa.Array) -> int:
+    offsets = lists.offsets
+    return int(offsets[-1].as_py() - offsets[0].as_py())
 
 
 def _join(lists: pa.Array, items: pa.Array) -> pa.Array:

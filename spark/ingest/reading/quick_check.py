@@ -55,7 +55,7 @@ ENTITY = re.compile("&(?:[a-z][a-z0-9]{1,30}|#[0-9]{1,7}|#x[0-9a-f]{1,6});", re.
 _clear = re.compile(CLEAR)
 
 
-SEPARATOR = "\x1e"  # between texts; no clear text holds it
+SEPARATOR = "\x1e"  # between texts; clear ones do not hold it
 
 
 def _clear_texts(escape: str) -> str:
@@ -90,14 +90,18 @@ def find_clear_lines(lines: Sequence[bytes]) -> list[bool]:
     return clear
 
 
-def find_clear_columns(texts: Sequence[pa.StringArray], cells: Sequence[pa.StringArray]) -> tuple[list[bool], list[int]]:
+def find_clear_columns(
+    texts: Sequence[pa.StringArray], cells: Sequence[pa.StringArray], count: int
+) -> tuple[list[bool], list[int]]:
     """Tells which records have nothing but clear, non-empty texts, and how many bytes they take together.
 
-    ``cells`` hold JSON, of which strings are checked; ``texts`` may hold several with SEPARATOR between them.
+    ``cells`` hold JSON, of which strings are checked; ``texts`` may hold several with SEPARATOR between them, and are ``count``
+    in all. Where one holds a separator of its own, no record is surely clear.
     """
     # Arrow leaves out rows of nothing but nulls, so there is one text more.
     joined = pc.binary_join_element_wise(*texts, pa.repeat("", len(texts[0])), SEPARATOR, null_handling="skip")
-    clear, sizes = pc.match_substring_regex(joined, CLEAR_TEXTS), pc.binary_length(joined)
+    is_separated = (pc.sum(pc.count_substring(joined, SEPARATOR)).as_py() or 0) == count
+    clear, sizes = pc.and_(pc.match_substring_regex(joined, CLEAR_TEXTS), is_separated), pc.binary_length(joined)
     if cells:
         joined = pc.binary_join_element_wise(*cells, " ", null_handling="replace", null_replacement="")
         clear = pc.and_(clear, pc.match_substring_regex(joined, CLEAR_LINE))

@@ -41,6 +41,7 @@ TEXT_VALUES = st.one_of(
             "قميص",
             "\ufeffa",
             "what?",
+            "a\x1eb",
         )
     ),
     st.text(max_size=12),
