@@ -57,8 +57,7 @@ def values_differ(before: pa.Array, after: pa.Array) -> Mask:
     """Which values of two columns of one type are not the same; null is the same as null alone."""
     kind = before.type
     if pa.types.is_map(kind):
-        pairs = pa.list_(pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)]))
-        return values_differ(before.cast(pairs), after.cast(pairs))
+        return values_differ(_as_lists(before), _as_lists(after))
     is_null_in_one = pc.not_equal(before.is_null(), after.is_null()).to_numpy(zero_copy_only=False)
     if pa.types.is_list(kind):
         return is_null_in_one | _lists_differ(before, after)
@@ -67,6 +66,18 @@ def values_differ(before: pa.Array, after: pa.Array) -> Mask:
         return np.logical_or.reduce([is_null_in_one, *(values_differ(one, other) for one, other in fields)])
     unequal = pc.fill_null(pc.not_equal(before, after), False)
     return is_null_in_one | unequal.to_numpy(zero_copy_only=False)
+
+
+def list_entries(maps: pa.MapArray) -> tuple[Places, pa.StructArray]:
+    """All entries of a column of maps, as key and value; and the place of the map that each is from."""
+    lists = _as_lists(maps)
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    return np.repeat(np.arange(len(lists)), lengths), lists.flatten()
+
+
+def _as_lists(maps: pa.MapArray) -> pa.ListArray:
+    kind = maps.type
+    return maps.cast(pa.list_(pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)])))
 
 
 def _lists_differ(before: pa.ListArray, after: pa.ListArray) -> Mask:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from schemas.checks import require
 from schemas.errors import ConfigurationError
@@ -69,6 +69,23 @@ class ViewInputs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FewInputs:
+    """Holds what rows of few listings are made from in the driver."""
+
+    spark: SparkSession
+    workspace: Workspace  # where what views refer to lies
+    catalogue: pa.Table  # listings that have a vector: locale, item_id, the columns that the recipe reads, and vectors it needs
+    neighbours: pa.Table | None  # PAIRS of spark.neighbours.list_scan: at least those that the recipe needs
+    space_id: str
+
+    def require_neighbours(self) -> pa.Table:
+        """Raises ConfigurationError where the recipe does not say that it depends on its neighbourhood."""
+        if self.neighbours is None:
+            raise ConfigurationError("a view asks for neighbours", next_step="let its recipe depend on the neighbourhood")
+        return self.neighbours
+
+
+@dataclass(frozen=True, kw_only=True)
 class KeptSums:
     """Exact sums over listings, that a view is built from and that follow changes: what is new is added, what is old taken off.
 
@@ -94,6 +111,9 @@ class ViewRecipe(Generic[Settings]):
     settings: Settings  # the defaults: a dataclass, whose fields made by ``flag`` become flags of the job
     build: Callable[[ViewInputs, Settings], DataFrame]
     search: Callable[[Settings], NeighbourNeed] | None = None  # where it depends on the neighbourhood
+    # What gives the rows that ``build`` does without a plan of Spark, whose making takes longer than some thousand rows; None
+    # where nothing does for these settings.
+    build_few: Callable[[Settings], Callable[[FewInputs], pa.Table] | None] | None = None
     reads_for: Callable[[Settings], tuple[str, ...]] | None = None  # further columns of listings, for some settings
     pin: Callable[[Settings, Workspace, str], Settings] | None = None  # settings that name "the newest", with what that is now
     vectors: bool = True  # rows follow from vectors, beside what those decide of neighbours

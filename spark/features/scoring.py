@@ -76,12 +76,14 @@ def write_scored(spark: SparkSession, files: Sequence[DataFile], make: RowMaker,
 def _write_file(file: DataFile, make: RowMaker, scored: Scored) -> WrittenFile | None:
     keys, writer = join_keys(scored.listings), FileWriter(scored.path, scored.prefix, scored.schema)
     for rows in read_rows(scored.vectors_path, file, VECTORS):
-        in_space = rows.filter(pc.equal(rows["space_id"], scored.space_id))
-        place = pc.index_in(join_keys(in_space), keys)
-        described = scored.listings.take(place.drop_null())
-        with_vectors = described.append_column("vector", in_space["vector"].filter(place.is_valid()))
-        for batch in make(iter(with_vectors.combine_chunks().to_batches(ROWS_AT_ONCE))):
-            made = pa.Table.from_batches([batch])
+        place = pc.index_in(join_keys(rows), keys)
+        is_listing = pc.and_(pc.equal(rows["space_id"].combine_chunks(), scored.space_id), place.is_valid())
+        if not pc.all(is_listing).as_py():  # to pick vectors copies them
+            rows, place = rows.filter(is_listing), place.filter(is_listing)
+        with_vectors = scored.listings.take(place).append_column("vector", rows["vector"])
+        batches = list(make(iter(with_vectors.combine_chunks().to_batches(ROWS_AT_ONCE))))
+        if batches:  # written together, because each writing makes a row group
+            made = pa.Table.from_batches(batches)
             made = made.append_column("space_id", pa.repeat(scored.space_id, len(made)))
             writer.add(made.select(scored.schema.names).cast(scored.schema))
     return writer.close()

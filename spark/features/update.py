@@ -38,11 +38,11 @@ from spark.features.lanes import plan_lanes
 from spark.features.neighbourhood import Neighbourhood, follow_neighbours
 from spark.features.publication import FeatureSource, Publication, describe_commit_of, describe_table, source_of, view_path
 from spark.features.published import PublishedView
-from spark.features.reach import keep_reached, rank_pairs, reach_listings
-from spark.features.recipe import ViewInputs, ViewRecipe
+from spark.features.reach import Reach, keep_reached, rank_pairs, reach_listings
+from spark.features.recipe import FewInputs, ViewInputs, ViewRecipe
 from spark.features.registry import load_recipes
 from spark.features.scoring import Scored, describe_listings, write_scored
-from spark.features.small_frames import SmallFrames, small_frames
+from spark.features.small_frames import small_frames
 from spark.features.sums import follow_sums
 
 MOST_DESCRIBED = 2_000_000  # listings whose columns, vectors aside, every worker holds: some 200 MB
@@ -179,26 +179,52 @@ def _work_out(update: Update, recipe: ViewRecipe[Any], neighbours: Neighbours | 
     columns = recipe.columns(settings)
     if neighbours is None:
         newer = changes.newer(columns)
-        catalogue = small_frames(update.spark, len(newer)).of(newer)
-        return changes.keys(columns), _build(recipe, _inputs(update, catalogue, None), settings)
+        rows = _build_few(update, recipe, newer, None)
+        if rows is None:
+            rows = _build(recipe, _inputs(update, small_frames(update.spark, len(newer)).of(newer), None), settings)
+        return changes.keys(columns), rows
     reach = reach_listings(update.spark, recipe, settings, changes, *neighbours)
-    frames = small_frames(update.spark, len(reach.catalogue))
-    catalogue = _part_catalogue(update, recipe, columns, reach.catalogue, frames)
-    pairs = rank_pairs(frames.of(reach.neighbours), recipe, settings)
-    rows = _build(recipe, _inputs(update, catalogue, pairs), settings)
+    rows = _build_reached(update, recipe, reach)
     return reach.listings, keep_reached(recipe, rows, reach.listings)
 
 
-def _part_catalogue(
-    update: Update, recipe: ViewRecipe[Any], columns: Sequence[str], keys: pa.Table, frames: SmallFrames
-) -> DataFrame:
-    """The rows of the catalogue with these keys: on the driver, unless they are many."""
-    spark, space_id = update.spark, update.publication.source.space_id
-    if len(keys) <= MOST_ROWS:
-        rows = read_catalogue(spark, update.changes.files, columns, keys, space_id, vectors=recipe.vectors)
-        return frames.of(rows)
-    wanted = F.broadcast(to_frame(spark, keys))
-    listings, embeddings = read_source(spark, update.workspace, update.publication.source)
+def _build_reached(update: Update, recipe: ViewRecipe[Any], reach: Reach) -> pa.Table:
+    """Rows of the reached listings, and of some beside."""
+    settings, space_id = update.settings(recipe.view.name), update.publication.source.space_id
+    columns = recipe.columns(settings)
+    if len(reach.catalogue) > MOST_ROWS:
+        pairs = rank_pairs(to_frame(update.spark, reach.neighbours), recipe, settings)
+        return _build(recipe, _inputs(update, _part_catalogue(update, columns, reach.catalogue), pairs), settings)
+    files, vectors = update.changes.files, recipe.vectors
+    catalogue = read_catalogue(update.spark, files, columns, reach.catalogue, space_id, vectors=vectors)
+    rows = _build_few(update, recipe, catalogue, reach.neighbours)
+    if rows is None:
+        frames = small_frames(update.spark, len(catalogue))
+        pairs = rank_pairs(frames.of(reach.neighbours), recipe, settings)
+        rows = _build(recipe, _inputs(update, frames.of(catalogue), pairs), settings)
+    return rows
+
+
+def _build_few(update: Update, recipe: ViewRecipe[Any], catalogue: pa.Table, neighbours: pa.Table | None) -> pa.Table | None:
+    """The rows, without a plan of Spark; None where the recipe has no such way for its settings."""
+    build = recipe.build_few(update.settings(recipe.view.name)) if recipe.build_few else None
+    if build is None:
+        return None
+    inputs = FewInputs(
+        spark=update.spark,
+        workspace=update.workspace,
+        catalogue=catalogue,
+        neighbours=neighbours,
+        space_id=update.publication.source.space_id,
+    )
+    schema = _plain_schema(recipe)
+    return build(inputs).select(schema.names).cast(schema)
+
+
+def _part_catalogue(update: Update, columns: Sequence[str], keys: pa.Table) -> DataFrame:
+    """The rows of the catalogue with these keys, which are too many for the driver."""
+    wanted = F.broadcast(to_frame(update.spark, keys))
+    listings, embeddings = read_source(update.spark, update.workspace, update.publication.source)
     return join_vectors(listings.join(wanted, KEY, "left_semi"), embeddings.join(wanted, KEY, "left_semi"), columns)
 
 

@@ -34,11 +34,17 @@ def projection_matrix(space_id: str, dimensions: int, projected: int) -> NDArray
 def project_vectors(listings: DataFrame, space_id: str, projected: int, *, unit_length: bool) -> DataFrame:
     """``vector`` replaced by its projection (array<float> of ``projected`` elements); the other columns as they are."""
 
+    return map_vectors(listings, projection(space_id, projected, unit_length=unit_length))
+
+
+def projection(space_id: str, projected: int, *, unit_length: bool) -> Callable[[Vectors], Vectors]:
+    """What projects many vectors at a time, (N, D) to (N, ``projected``)."""
+
     def project(vectors_ND: Vectors) -> Vectors:
         projected_NP = vectors_ND.astype(np.float64) @ projection_matrix(space_id, vectors_ND.shape[1], projected)
         return to_unit_length(projected_NP) if unit_length else projected_NP
 
-    return map_vectors(listings, project)
+    return project
 
 
 def map_vectors(listings: DataFrame, change: Callable[[Vectors], Vectors]) -> DataFrame:
@@ -46,6 +52,11 @@ def map_vectors(listings: DataFrame, change: Callable[[Vectors], Vectors]) -> Da
     others = [column for column in listings.columns if column != "vector"]
     selected = listings.select(*others, "vector")
     return selected.mapInArrow(_mapper(change), selected.schema)
+
+
+def map_column(column: pa.ListArray, change: Callable[[Vectors], Vectors]) -> pa.ListArray:
+    """A column of vectors, each replaced as ``map_vectors`` does it."""
+    return vectors_to_lists(map_in_blocks(vectors_from_arrow(column), change)) if len(column) else column
 
 
 def map_in_blocks(vectors_ND: Vectors, change: Callable[[Vectors], Vectors]) -> Vectors:
@@ -66,8 +77,7 @@ def _mapper(change: Callable[[Vectors], Vectors]) -> Callable[[Batches], Batches
         for batch in batches:
             if not batch.num_rows:
                 continue
-            vectors_ND = vectors_from_arrow(batch["vector"])
-            column = vectors_to_lists(map_in_blocks(vectors_ND, change))
+            column = map_column(batch["vector"], change)
             yield batch.set_column(batch.schema.get_field_index("vector"), "vector", column)
 
     return apply

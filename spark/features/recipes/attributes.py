@@ -1,6 +1,8 @@
 """``features/attributes``: what a listing's neighbours say about the attributes that it does not declare."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, Window
@@ -11,7 +13,8 @@ from schemas.features import SPACE_ID, FeatureView
 from schemas.listing import ITEM_ID, LOCALE
 from schemas.tables import TEXT, Column
 from spark.features.attribute_names import fold_name
-from spark.features.recipe import NeighbourNeed, ViewInputs, ViewRecipe, flag
+from spark.features.attribute_votes import Voting, vote_in_driver
+from spark.features.recipe import FewInputs, NeighbourNeed, ViewInputs, ViewRecipe, flag
 from spark.vectors.top_k import MICRO
 
 ATTRIBUTE = ["locale", "item_id", "attribute"]
@@ -139,6 +142,17 @@ def elect_values(votes: DataFrame) -> DataFrame:
     return elected.select("locale", "item_id", "nearest.attribute", "best.value", confidence, "votes")
 
 
+def build_few_attributes(settings: AttributeSettings) -> Callable[[FewInputs], pa.Table]:
+    voting = Voting(
+        neighbours=settings.neighbours,
+        min_cosine=settings.min_cosine,
+        min_votes=settings.min_votes,
+        min_confidence=settings.min_confidence,
+        same_distance=SAME_DISTANCE,
+    )
+    return partial(vote_in_driver, voting=voting)
+
+
 def _need(settings: AttributeSettings) -> NeighbourNeed:
     return NeighbourNeed(k=settings.neighbours, min_cosine=settings.min_cosine)
 
@@ -149,6 +163,7 @@ RECIPE = ViewRecipe(
     reads=("attributes",),
     settings=AttributeSettings(),
     build=build_attributes,
+    build_few=build_few_attributes,
     vectors=False,
     search=_need,
 )

@@ -21,7 +21,7 @@ from schemas.tables import Column as TableColumn
 from spark.features.recipe import KeptSums, ViewInputs, ViewRecipe, flag
 from spark.vectors.columns import to_unit_length, vectors_from_arrow
 from spark.vectors.exact_sums import FIXED_POINT, sum_vectors
-from spark.vectors.top_k import MICRO, Scores, best_of_rough, row_blocks
+from spark.vectors.top_k import MICRO, Scores, best_of_rough, rough_blocks
 
 SCORED = "locale string, item_id string, brand string, nearest_brand string, score float, margin float"
 Batches = Iterator[pa.RecordBatch]
@@ -166,16 +166,19 @@ def _scorer(centroids: BrandCentroids) -> Callable[[Batches], Batches]:
     def score(batches: Batches) -> Batches:
         position = {key: row for row, key in enumerate(centroids.keys)}
         for batch in batches if position else ():
-            for block in row_blocks(batch.num_rows, len(position)):
-                yield score_block(batch.slice(block.start, block.stop - block.start), position)
+            if batch.num_rows:
+                yield score_batch(batch, position)
 
-    def score_block(batch: pa.RecordBatch, position: dict[str, int]) -> pa.RecordBatch:
+    def score_batch(batch: pa.RecordBatch, position: dict[str, int]) -> pa.RecordBatch:
         own_N = np.array([position.get(key, -1) for key in batch["brand_key"].to_pylist()], np.int64)
-        brand_N2, micro_N2 = centroids.best_two(vectors_from_arrow(batch["vector"]), own_N)
+        vectors_ND = vectors_from_arrow(batch["vector"])
+        blocks = rough_blocks(batch.num_rows, len(position))
+        found = zip(*(centroids.best_two(vectors_ND[block], own_N[block]) for block in blocks), strict=True)
+        brand_N2, micro_N2 = (np.concatenate(parts) for parts in found)
         second_N = micro_N2[:, 1] if len(position) > 1 else np.full(len(own_N), -MICRO)
         columns = {name: batch[name] for name in ("locale", "item_id", "brand")}
         columns |= {
-            "nearest_brand": pa.array([centroids.names[brand] for brand in brand_N2[:, 0]]),
+            "nearest_brand": pa.array(centroids.names, pa.string()).take(pa.array(brand_N2[:, 0])),
             "score": pa.array((micro_N2[:, 0] / MICRO).astype(np.float32)),
             "margin": pa.array(((micro_N2[:, 0] - second_N) / MICRO).astype(np.float32)),
         }

@@ -1,6 +1,8 @@
 """``features/duplicates``: pairs of near neighbours, and pairs of equal text."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
@@ -14,7 +16,8 @@ from schemas.listing import ITEM_ID, LOCALE
 from schemas.tables import TEXT
 from schemas.tables import Column as TableColumn
 from schemas.workspace import Workspace
-from spark.features.recipe import NeighbourNeed, ViewInputs, ViewRecipe, flag
+from spark.features.duplicate_pairs import pair_in_driver
+from spark.features.recipe import FewInputs, NeighbourNeed, ViewInputs, ViewRecipe, flag
 
 NEWEST, NO_EXPERIMENT = "newest", "none"
 PAIR = ["locale", "item_id", "other_item_id"]
@@ -138,6 +141,12 @@ def cosine_of(first: Column, second: Column) -> Column:
     return F.least(F.lit(1.0), F.round(F.aggregate(products, F.lit(0.0), lambda total, product: total + product), 6))
 
 
+def build_few_duplicates(settings: DuplicateSettings) -> Callable[[FewInputs], pa.Table] | None:
+    if settings.experiment != NO_EXPERIMENT:
+        return None  # who scores reads frames
+    return partial(pair_in_driver, threshold=settings.threshold, neighbours=settings.neighbours)
+
+
 def _need(settings: DuplicateSettings) -> NeighbourNeed:
     return NeighbourNeed(k=settings.neighbours, min_cosine=settings.threshold)
 
@@ -150,6 +159,7 @@ RECIPE = ViewRecipe(
     shares=("text_hash",),
     settings=DuplicateSettings(),
     build=build_duplicates,
+    build_few=build_few_duplicates,
     search=_need,
     reads_for=lambda settings: () if settings.experiment == NO_EXPERIMENT else DEFAULT_RENDERING.fields,
     pin=pin_experiment,

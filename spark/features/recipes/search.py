@@ -4,8 +4,11 @@ They are the vectors that a search experiment's listings' map gives, so that its
 random projection keeps the cosines of the bundle's vectors.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -14,8 +17,8 @@ from schemas.features import SPACE_ID, FeatureView
 from schemas.listing import ITEM_ID, LOCALE
 from schemas.tables import TEXT, VECTOR, Column
 from schemas.workspace import Workspace
-from spark.features.recipe import ViewInputs, ViewRecipe, flag
-from spark.vectors.projection import map_vectors, project_vectors
+from spark.features.recipe import FewInputs, ViewInputs, ViewRecipe, flag
+from spark.vectors.projection import map_column, map_vectors, project_vectors, projection
 
 DIMENSIONS = 256  # without an experiment
 NEWEST, NO_EXPERIMENT = "newest", "none"
@@ -67,6 +70,22 @@ def build_search(inputs: ViewInputs, settings: SearchSettings) -> DataFrame:
     return named.withColumn("space_id", F.lit(inputs.space_id))
 
 
+def build_few_search(settings: SearchSettings) -> Callable[[FewInputs], pa.Table]:
+    return partial(_map_few, experiment=settings.experiment)
+
+
+def _map_few(inputs: FewInputs, experiment: str) -> pa.Table:
+    rows, named = inputs.catalogue, None if experiment == NO_EXPERIMENT else experiment
+    if named is None:
+        change = projection(inputs.space_id, DIMENSIONS, unit_length=True)
+    else:
+        change = read_map(inputs.workspace, VIEW.name, named, inputs.space_id).apply
+    columns = {name: rows[name] for name in ("locale", "item_id", "language")}
+    columns["vector"] = map_column(rows["vector"].combine_chunks(), change)
+    columns["experiment"] = pa.repeat(pa.scalar(named, pa.string()), len(rows))
+    return pa.table(columns | {"space_id": pa.repeat(inputs.space_id, len(rows))})
+
+
 def pin_experiment(settings: SearchSettings, workspace: Workspace, space_id: str) -> SearchSettings:
     """The newest experiment of that space by its id; none where there is none."""
     if settings.experiment != NEWEST:
@@ -80,6 +99,7 @@ RECIPE = ViewRecipe(
     reads=("language",),
     settings=SearchSettings(),
     build=build_search,
+    build_few=build_few_search,
     pin=pin_experiment,
     revision=2,
 )

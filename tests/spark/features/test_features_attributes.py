@@ -1,11 +1,16 @@
 """The attributes view."""
 
+import random
+
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from schemas.errors import ConfigurationError
-from spark.features.recipe import ViewInputs
-from spark.features.recipes.attributes import AttributeSettings, build_attributes
+from schemas.workspace import Workspace
+from spark.features.recipe import FewInputs, ViewInputs
+from spark.features.recipes.attributes import AttributeSettings, build_attributes, build_few_attributes
+from spark.neighbours.list_scan import PAIRS
 
 CATALOGUE = "locale string, item_id string, attributes map<string, string>"
 NEIGHBOURS = "locale string, item_id string, neighbour_item_id string, cosine double, rank int"
@@ -95,3 +100,40 @@ def test_names_that_differ_by_case_or_width_are_one(spark: SparkSession) -> None
 def test_impossible_settings_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="min_cosine .* is 0; min_votes .* is 0"):
         AttributeSettings(min_cosine=0, min_votes=0)
+
+
+def test_rows_of_few_listings_are_those_of_the_whole_view(spark: SparkSession) -> None:
+    dice = random.Random(3)
+    names, values = (
+        ["colour", "COLOUR", "size", "Size", "\uff53\uff49\uff5a\uff45", "weight", ""],
+        ["red", "blue", "", None, "\u00e9"],
+    )
+    listings = [(dice.choice(("DE", "FR")), f"{number:02}") for number in range(60)]
+    maps = [[(name, dice.choice(values)) for name in dice.sample(names, dice.randrange(5))] for _ in listings]
+    found = []
+    for locale, item in listings:
+        others = dice.sample([other for where, other in listings if where == locale and other != item], 12)
+        distances = sorted(-dice.choice((1_000_000, 900_000, 800_000, dice.randrange(400_000, 10**6))) for _ in others)
+        found += [(locale, item, *pair, rank + 1) for rank, pair in enumerate(zip(others, distances, strict=True))]
+    pairs = pa.Table.from_pylist([dict(zip(PAIRS.names, row, strict=True)) for row in found], PAIRS)
+    attributes = pa.array(
+        [entries if number % 9 else None for number, entries in enumerate(maps)], pa.map_(pa.string(), pa.string())
+    )
+    catalogue = pa.table(
+        [[key[0] for key in listings], [key[1] for key in listings], attributes], names=["locale", "item_id", "attributes"]
+    )
+    frame = spark.createDataFrame(pairs).selectExpr(
+        "locale", "item_id", "neighbour_item_id", "-distance / 1000000 AS cosine", "rank"
+    )
+    whole = ViewInputs(catalogue=spark.createDataFrame(catalogue), space_id="space-a", neighbours=frame)
+    few = FewInputs(spark=spark, workspace=Workspace(""), catalogue=catalogue, neighbours=pairs, space_id="space-a")
+    settings = AttributeSettings(min_confidence=0.2)
+    rows = build_attributes(whole, settings).toArrow()
+    made = build_few_attributes(settings)(few).select(rows.column_names).cast(rows.schema)
+    order = [(name, "ascending") for name in rows.column_names]
+    assert len(rows) > 50
+    assert made.sort_by(order).to_pylist() == rows.sort_by(order).to_pylist()
+    nothing = FewInputs(
+        spark=spark, workspace=Workspace(""), catalogue=catalogue.slice(0, 0), neighbours=pairs.slice(0, 0), space_id="space-a"
+    )
+    assert len(build_few_attributes(settings)(nothing)) == 0

@@ -1,12 +1,23 @@
 """The duplicates view."""
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.errors import ConfigurationError
-from spark.features.recipe import ViewInputs
-from spark.features.recipes.duplicates import DuplicateSettings, build_duplicates, cosine_of, pair_equal_texts
+from schemas.workspace import Workspace
+from spark.features.recipe import FewInputs, ViewInputs
+from spark.features.recipes.duplicates import (
+    DuplicateSettings,
+    build_duplicates,
+    build_few_duplicates,
+    cosine_of,
+    pair_equal_texts,
+)
+from spark.neighbours.list_scan import PAIRS
+from spark.vectors.columns import to_unit_length, vectors_to_lists
 
 CATALOGUE = "locale string, item_id string, vector array<float>, text_hash string"
 NEIGHBOURS = "locale string, item_id string, neighbour_item_id string, cosine double, rank int"
@@ -72,3 +83,31 @@ def test_cosines_are_rounded_to_six_decimals_and_at_most_one(spark: SparkSession
 def test_impossible_settings_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="threshold .* is 90; neighbours .* is 0"):
         DuplicateSettings(threshold=90, neighbours=0)
+
+
+def test_rows_of_few_listings_are_those_of_the_whole_view(spark: SparkSession) -> None:
+    rng = np.random.default_rng(5)
+    ids, locales = [f"{number:02}" for number in range(40)], rng.choice(["DE", "FR"], 40).tolist()
+    vectors = vectors_to_lists(to_unit_length(rng.normal(size=(40, 5))))
+    texts = [f"text-{number}" for number in rng.integers(0, 12, 40)]
+    catalogue = pa.table([locales, ids, vectors, texts], names=["locale", "item_id", "vector", "text_hash"])
+    found = [
+        (locale, own, other, -int(rng.integers(600_000, 10**6)), rank + 1)
+        for locale, own in zip(locales, ids, strict=True)
+        for rank, other in enumerate(
+            rng.choice([i for i, where in zip(ids, locales, strict=True) if where == locale and i != own], 4)
+        )
+    ]
+    pairs = pa.Table.from_pylist([dict(zip(PAIRS.names, row, strict=True)) for row in found], PAIRS)
+    frame = spark.createDataFrame(pairs).selectExpr(
+        "locale", "item_id", "neighbour_item_id", "-distance / 1000000 AS cosine", "rank"
+    )
+    settings = DuplicateSettings(threshold=0.8, neighbours=3)
+    rows = build_duplicates(inputs(spark.createDataFrame(catalogue), frame), settings).toArrow()
+    build_few = build_few_duplicates(settings)
+    assert build_few is not None
+    made = build_few(FewInputs(spark=spark, workspace=Workspace(""), catalogue=catalogue, neighbours=pairs, space_id="space-a"))
+    order = [(name, "ascending") for name in rows.column_names]
+    assert len(rows) > 50
+    assert made.select(rows.column_names).cast(rows.schema).sort_by(order).to_pylist() == rows.sort_by(order).to_pylist()
+    assert build_few_duplicates(DuplicateSettings(experiment="some")) is None
