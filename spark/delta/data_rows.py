@@ -4,6 +4,7 @@ Vectors pass through the JVM element by element; here they are read as they lie 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -27,6 +28,8 @@ KEY = ("locale", "item_id")
 FEW = 32  # outcomes that the driver adds up itself
 # To begin a task takes some 20 ms; more tasks than that only even out what they take.
 TASKS_OF_A_CORE = 3
+DRIVER_BYTES = 256 << 20  # of files that the driver reads some columns of
+MOST_THREADS = 16
 
 
 def run_tasks(
@@ -43,6 +46,19 @@ def run_tasks(
     with _mapped(spark, hands, lambda hand, sent: [work(one, sent) for one in hand], shared) as outcomes:
         found = outcomes.collect()
     return [found[place % count][place // count] for place in range(len(inputs))]
+
+
+def scan_files(
+    spark: SparkSession, files: Sequence[DataFile], work: Callable[[DataFile, Shared], Output], shared: Shared
+) -> list[Output]:
+    """What ``run_tasks`` returns, for work that reads few columns: of small files it is done in the driver, at once.
+
+    Tasks would have to wait for all those of other jobs that came before them.
+    """
+    if sum(file.size for file in files) > DRIVER_BYTES:
+        return run_tasks(spark, files, work, shared)
+    with ThreadPoolExecutor(min(MOST_THREADS, spark.sparkContext.defaultParallelism)) as pool:
+        return list(pool.map(lambda file: work(file, shared), files))
 
 
 def reduce_tasks(
@@ -94,6 +110,12 @@ def read_rows(path: str, file: DataFile, schema: pa.Schema, keys: pa.Array | Non
             is_wanted = pc.is_in(join_keys(_read_group(source, parquet, group, file, key_schema(schema))), keys)
             if pc.any(is_wanted).as_py():
                 yield _read_group(source, parquet, group, file, schema).filter(is_wanted)
+
+
+def read_file(file: DataFile, of: tuple[str, pa.Schema]) -> pa.Table:
+    """All rows of the file, for a table's path and the schema of some of its columns."""
+    path, schema = of
+    return pa.concat_tables([schema.empty_table(), *read_rows(path, file, schema)])
 
 
 def _read_group(source: pa.NativeFile, parquet: pq.ParquetFile, group: int, file: DataFile, schema: pa.Schema) -> pa.Table:

@@ -20,7 +20,7 @@ from spark.delta.data_rows import join_keys
 from spark.features.changes import KEY, ListingChanges
 from spark.features.neighbourhood import Neighbourhood
 from spark.features.recipe import ViewRecipe
-from spark.features.sharing import find_sharing, read_values
+from spark.features.sharing import open_values
 from spark.neighbours.list_scan import PairsAsked, explode_lists, find_pairs, is_among
 from spark.vectors.top_k import MICRO
 
@@ -51,9 +51,10 @@ def reach_listings(
     pairs = explode_lists(touched, most=seen.most, farthest=seen.farthest)
     beside = pairs.filter(is_among(pairs, ("locale", "neighbour_item_id"), changed))
     parts = [changed, moved.select(KEY), beside.select(KEY)]
-    for name in recipe.shares:
+    shared = {name: open_values(spark, listings.path, listings.newer, name) for name in recipe.shares}
+    for name, column in shared.items():
         values = [side(columns).select(["locale", name]) for side in (changes.older, changes.newer)]
-        parts.append(find_sharing(spark, listings.path, listings.newer, name, pa.concat_tables(values)))
+        parts.append(column.find_sharing(pa.concat_tables(values)))
     reached = _distinct(parts)
     if len(recipe.listings) == 1 and not recipe.shares:
         neighbours = pairs.filter(is_among(pairs, KEY, reached))
@@ -68,9 +69,7 @@ def reach_listings(
         neighbours = find_pairs(spark, neighbourhood.lists.files(), asked)
     others = neighbours.select(["locale", "neighbour_item_id"]).rename_columns(KEY)
     ends = [reached, neighbours.select(KEY), others]
-    for name in recipe.shares:
-        own = read_values(spark, listings.path, listings.newer, name, reached)
-        ends.append(find_sharing(spark, listings.path, listings.newer, name, own))
+    ends += [column.find_sharing(column.read_values(reached)) for column in shared.values()]
     return Reach(listings=reached, neighbours=neighbours, catalogue=_distinct(ends))
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from schemas.listing import LISTINGS
 from spark.delta.changed_files import TwoVersions
 from spark.delta.data_files import DataFile
-from spark.delta.data_rows import KEY, FileWriter, WrittenFile, join_keys, read_rows, run_tasks
+from spark.delta.data_rows import KEY, FileWriter, WrittenFile, join_keys, read_file, read_rows, run_tasks, scan_files
 from spark.features.changed_rows import table_schema
 from spark.features.recipe import KeptSums, ViewRecipe
 from spark.features.small_frames import small_frames
@@ -40,7 +40,7 @@ class Scored:
 def describe_listings(spark: SparkSession, listings: TwoVersions, recipe: ViewRecipe[Any], sums: KeptSums) -> pa.Table:
     """What ``sums.describe`` makes of all listings. It is asked once for those that are alike in all that it reads."""
     named = table_schema(LISTINGS, recipe.reads)
-    found = run_tasks(spark, listings.newer, _read_file, (listings.path, named))
+    found = scan_files(spark, listings.newer, read_file, (listings.path, named))
     rows = pa.concat_tables([named.empty_table(), *found])
     first, alike_N = _find_alike(rows.drop_columns(["item_id"]))
     some = rows.take(pa.array(first)).set_column(1, "item_id", pa.array(map(str, range(len(first))), pa.string()))
@@ -49,11 +49,6 @@ def describe_listings(spark: SparkSession, listings: TwoVersions, recipe: ViewRe
     for name in KEY:
         described = described.set_column(described.column_names.index(name), name, rows[name])
     return described
-
-
-def _read_file(file: DataFile, shared: tuple[str, pa.Schema]) -> pa.Table:
-    path, schema = shared
-    return pa.concat_tables([schema.empty_table(), *read_rows(path, file, schema)])
 
 
 def _find_alike(rows: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

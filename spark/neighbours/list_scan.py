@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from spark.delta.data_files import DataFile
-from spark.delta.data_rows import join_keys, read_rows, run_tasks
+from spark.delta.data_rows import join_keys, read_rows, scan_files
 from spark.neighbours.list_rows import ROWS, count_up
 
 Mask = np.ndarray
@@ -48,12 +48,12 @@ class PairsAsked:
 
 def find_touched(spark: SparkSession, files: Sequence[DataFile], touch: Touch) -> pa.Table:
     """TOUCHED rows: the lists that changed, those of the listings, and those that one of the listings is in."""
-    return pa.concat_tables([TOUCHED.empty_table(), *run_tasks(spark, files, _touched_of, touch)])
+    return pa.concat_tables([TOUCHED.empty_table(), *scan_files(spark, files, _touched_of, touch)])
 
 
 def find_pairs(spark: SparkSession, files: Sequence[DataFile], asked: PairsAsked) -> pa.Table:
     """PAIRS rows: a listing, one of its neighbours, and which one in turn that is."""
-    return pa.concat_tables([PAIRS.empty_table(), *run_tasks(spark, files, _pairs_of, asked)])
+    return pa.concat_tables([PAIRS.empty_table(), *scan_files(spark, files, _pairs_of, asked)])
 
 
 def explode_lists(lists: pa.Table, *, most: int, farthest: int) -> pa.Table:

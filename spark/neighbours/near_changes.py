@@ -25,7 +25,6 @@ Exact = Callable[[Whole, Whole], Scores]  # float64 scores of pairs
 # To look at all pairs takes as long as to find the cells that each row visits, and then at each cell alone, where a row has one
 # and a half times as many of the sought as there are cells, and as many more as are had while a cell's products begin.
 CELLS_OF_A_ROW, ROWS_FOR_A_CELL = 1.5, 14_000
-NEVER = -2.0  # less than any score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +106,9 @@ def _find_in_all(rows: Searched, sought: Sought, k: int, lowest: float) -> tuple
             other, row, distance = _near_enough(rough_BN, exact, rows, lowest)
             meets = ~is_sought_N[row] & rows.visit(row, sought.visits_MP[first + other, 0])
             offering.append((row[meets], first + other[meets], distance[meets]))
-        rough_BN[~sought_in_MC[block][:, lying_N]] = -np.inf
-        own_B = own_M[block]
-        rough_BN[own_B >= 0, own_B[own_B >= 0]] = -np.inf  # a listing is no neighbour of its own
-        seeker, column, distance = _nearest(rough_BN, exact, k, lowest)
+        seeks_BN, own_B = sought_in_MC[block][:, lying_N], own_M[block]
+        seeks_BN[own_B >= 0, own_B[own_B >= 0]] = False  # a listing is no neighbour of its own
+        seeker, column, distance = _nearest(rough_BN, seeks_BN, exact, k, lowest)
         seeking.append((column, first + seeker, distance))
     return _join(seeking), _join(offering)
 
@@ -124,18 +122,19 @@ def _near_enough(rough_BN: Vectors, exact: Exact, rows: Searched, lowest: float)
     return other_P[is_near_P], row_P[is_near_P], -micro_P[is_near_P].astype(np.int64)
 
 
-def _nearest(rough_BN: Vectors, exact: Exact, k: int, lowest: float) -> Hits:
-    """The sought, and the row and the distance of its nearest ``k``; pairs with a rough score of -inf do not count."""
-    rows = rough_BN.shape[1]
-    kept = min(k, rows)
-    if not kept:
-        return _join(())
-    least_B = np.partition(rough_BN, rows - kept, axis=1)[:, rows - kept]
-    seeker_P, row_P = np.nonzero(rough_BN >= np.maximum(least_B - CLEAR, np.float32(NEVER))[:, None])
+def _nearest(rough_BN: Vectors, seeks_BN: NDArray[np.bool_], exact: Exact, k: int, lowest: float) -> Hits:
+    """The sought, and the row and the distance of its nearest ``k`` among the rows that it seeks."""
+    seeker_P, row_P = np.nonzero(seeks_BN)  # in the order of the seekers
+    rough_P = rough_BN[seeker_P, row_P]
+    falling_P = rough_P[np.lexsort((-rough_P, seeker_P))]
+    behind_P = np.searchsorted(seeker_P, seeker_P, "right")
+    last_P = np.minimum(np.searchsorted(seeker_P, seeker_P) + k, behind_P) - 1
+    may_be = rough_P >= falling_P[last_P] - CLEAR
+    seeker_P, row_P = seeker_P[may_be], row_P[may_be]
     micro_P = _to_micro(exact(seeker_P, row_P))
     order_P = np.lexsort((row_P, -micro_P, seeker_P))
     rank_P = np.arange(len(order_P)) - np.searchsorted(seeker_P, seeker_P)
-    best = order_P[(rank_P < kept) & (micro_P[order_P] >= lowest)]
+    best = order_P[(rank_P < k) & (micro_P[order_P] >= lowest)]
     return seeker_P[best], row_P[best], -micro_P[best].astype(np.int64)
 
 
