@@ -13,9 +13,9 @@ from spark.neighbours.kept import delete_cells, read_generation
 
 # Neighbours that are kept beyond those that views see: of 1% of listings that change, seven of sixteen are hardly ever one's.
 SPARE = 6
-# On two cores following 1% of 200,000 listings took two thirds of building all views whole, and of 1,500 longer than that: a
-# change has its price in Spark jobs, whatever its size.
-FOLLOW_FROM = 100_000
+# On two cores following 1% of 10,000 listings took a quarter of building all views whole; of fewer, either takes seconds, of
+# which the beginning of Spark's jobs is the most.
+FOLLOW_FROM = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
