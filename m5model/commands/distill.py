@@ -26,7 +26,7 @@ started again with the same flags, it goes on where it was."""
 EXAMPLES = """\
 examples:
   the newest teacher as it is, as int8:    m5 distill --start-from teacher --steps 0
-  half of its layers, taught by it:        m5 distill --start-from teacher --layers 1,3,5,7,9,11 --steps 400
+  six of its layers, taught by it:         m5 distill --start-from teacher --candidates 6x384 --steps 400
   the same with labelled pairs:            … --pairs duplicates
   a new encoder of a preset's size:        m5 distill --preset tiny --steps 300
   a smaller one, for queries only:         m5 distill --start-from teacher --layers 5,11 --same-space-as STUDENT-ID
@@ -122,7 +122,8 @@ def _add_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--candidates",
         metavar="NAMES",
-        help="layers x width of --start-from, e.g. 12x384,6x384,4x384: each distilled briefly, the best within [cost] goes on",
+        help="layers x width of --start-from, e.g. 6x384: the layers that it misses least, as measured; of several (12x384,8x384) "
+        "each is distilled briefly, and the best within [cost] goes on",
     )
     parser.add_argument("--preset", choices=list(PRESETS), help=f"size of a new encoder; {STUDENT_70M.name} otherwise")
 

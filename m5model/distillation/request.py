@@ -173,11 +173,13 @@ def _recipe(request: Request, found: Found, layers: tuple[int, ...], steps: int 
 def _choose_layers(
     request: Request, found: Found, begun: BundleManifest, notes: Notes
 ) -> tuple[tuple[int, ...], tuple[Figure, ...]]:
-    """The layers of the candidate that goes on, and what the manifest says of all candidates."""
+    """The layers of the candidate that goes on, and what the manifest says of all candidates. One alone needs no trial."""
     steps = _brief_steps(request, preset_of(begun))
     sizes = read_candidates(request.candidates, begun)
     with notes.clock.step("layers to take"):
         layers = _missed_least(request, found, begun, sizes)
+    if len(sizes) == 1:
+        return layers[next(iter(sizes.values()))], ()
     candidates = {name: Candidate(name=name, layers=layers[count]) for name, count in sizes.items()}
     brief = {name: _recipe(request, found, one.layers, steps, "") for name, one in candidates.items()}
     distillation = open_distillation(request.workspace, found.training_set, found.teachers, request.machine, found.start_from)

@@ -22,6 +22,7 @@ from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import Batching, Examples, TaskData
 from m5model.tasks._contrast import batch_rules, contrastive_loss, cut_rules
 from m5model.tasks._metrics import average_precision
+from m5model.tasks._mining import find_nearest, vectors_now
 from m5model.tasks._texts import (
     Indexed,
     TextBatch,
@@ -40,8 +41,6 @@ LABELS = "pairs"
 FORMS = ("supcon", "infonce")
 NEGATIVES = ("given", "mined", "both", "none")
 EVALUATION_ROWS = 2_048
-# Texts are compared with all others in blocks of this many rows when negatives are mined.
-MINING_ROWS = 1_024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,20 +217,13 @@ def _mine(offers: Offers, pool: TextPool, encoder: TextEncoder, settings: Settin
     """Adds, to every product, the offers of others that lie nearest to its own."""
     texts = np.asarray(sorted(offers.product_of), np.int64)
     products = np.asarray([offers.product_of[int(text)] for text in texts], np.int64)
-    was_training = encoder.training
-    vectors_ND = encode_all(encoder.eval(), pool, texts)
-    encoder.train(was_training)
+    vectors_ND = vectors_now(encoder, pool, texts)
     found = {product: set(near.tolist()) for product, near in offers.negatives_of.items()}
-    device_products = torch.from_numpy(products).to(vectors_ND.device)
-    count = min(settings.mined_from, len(texts) - 1)
-    for start in range(0, len(texts), MINING_ROWS):
-        block = slice(start, start + MINING_ROWS)
-        cosines = vectors_ND[block] @ vectors_ND.T
-        cosines[device_products[block, None] == device_products[None, :]] = -2.0
-        best = cosines.topk(count, dim=1)
-        for product, near, values in zip(products[block], best.indices.tolist(), best.values.tolist(), strict=True):
-            own = {int(texts[place]) for place, value in zip(near, values, strict=True) if value > -2.0}
-            found.setdefault(int(product), set()).update(own)
+    nearest = find_nearest(
+        vectors_ND, vectors_ND, lambda start, stop: products[start:stop, None] == products[None, :], settings.mined_from
+    )
+    for product, places in zip(products.tolist(), nearest, strict=True):
+        found.setdefault(product, set()).update(texts[places].tolist())
     return replace(offers, negatives_of=_sorted(found))
 
 

@@ -23,6 +23,7 @@ from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import Batching, Examples, TaskData
 from m5model.tasks._contrast import batch_rules, contrastive_loss, cut_rules
 from m5model.tasks._metrics import mean_reciprocal_rank
+from m5model.tasks._mining import find_nearest, vectors_now
 from m5model.tasks._texts import (
     Indexed,
     TextBatch,
@@ -41,8 +42,6 @@ LABELS = "relevance"
 BESIDE = ("given", "mined", "none")
 # The rank of the best results of at most so many queries, among the results of all of these.
 EVALUATION_QUERIES = 512
-# Queries are compared with all listings in blocks of this many rows when listings are mined.
-MINING_ROWS = 1_024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,24 +207,14 @@ def _list_others(queries: Queries, pool: TextPool, encoder: TextEncoder, setting
     if settings.beside == "given":
         return tuple(queries.lesser(query) for query in range(len(queries.keys)))
     listings = np.unique([place for gains in queries.gains for place in gains])
-    was_training = encoder.training
-    listings_MD = encode_all(encoder.eval(), pool, listings)
-    queries_BD = encode_all(encoder, pool, queries.texts)
-    encoder.train(was_training)
-    return tuple(
-        near
-        for start in range(0, len(queries.keys), MINING_ROWS)
-        for near in _nearest(queries, start, queries_BD[start : start + MINING_ROWS] @ listings_MD.T, listings, settings)
-    )
+    answers = [np.searchsorted(listings, sorted(place for place, gain in gains.items() if gain > 0)) for gains in queries.gains]
 
+    def answers_of(start: int, stop: int) -> np.ndarray:
+        excluded_NM = np.zeros((stop - start, len(listings)), bool)
+        for row, places in enumerate(answers[start:stop]):
+            excluded_NM[row, places] = True
+        return excluded_NM
 
-def _nearest(queries: Queries, start: int, cosines_BM: Tensor, listings: np.ndarray, settings: Settings) -> list[np.ndarray]:
-    """The listings nearest to each query of a block that it has no gain for."""
-    for row in range(len(cosines_BM)):
-        answers = [place for place, gain in queries.gains[start + row].items() if gain > 0]
-        cosines_BM[row, torch.from_numpy(np.searchsorted(listings, answers)).to(cosines_BM.device)] = -2.0
-    best = cosines_BM.topk(min(settings.mined_from, len(listings)), dim=1)
-    return [
-        np.sort(listings[near[values > -2.0]])
-        for near, values in zip(best.indices.cpu().numpy(), best.values.cpu().numpy(), strict=True)
-    ]
+    of_queries, of_listings = (vectors_now(encoder, pool, texts) for texts in (queries.texts, listings))
+    nearest = find_nearest(of_queries, of_listings, answers_of, settings.mined_from)
+    return tuple(np.sort(listings[places]) for places in nearest)

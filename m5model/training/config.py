@@ -26,7 +26,9 @@ class TrainingConfig:
     """The settings that decide the outcome of a training. Raises ConfigurationError that lists every problem at once."""
 
     steps: int  # optimiser steps
-    learning_rate: float  # peak
+    learning_rate: float  # peak, of the encoder
+    # Of the tasks' heads, times the rate above. A head begins at random, the encoder with what it knows.
+    head_rate: float = 1.0
     seed: int = 0  # of order, masks and dropout
     warmup_share: float = 0.06  # of the steps; post-layer-norm blocks diverge without (Xiong et al. 2020)
     weight_decay: float = 0.01  # of matrices; biases and layer norms are not decayed
@@ -39,6 +41,8 @@ class TrainingConfig:
                 f"steps is {self.steps}, expected 0 or more": is_whole(self.steps),
                 f"learning_rate is {self.learning_rate}, expected above 0 and at most 1": is_number(self.learning_rate, 0, 1)
                 and self.learning_rate > 0,
+                f"head_rate is {self.head_rate}, expected above 0 and at most 1,000": is_number(self.head_rate, 0, 1_000)
+                and self.head_rate > 0,
                 f"seed is {self.seed}, expected a whole number": is_whole(self.seed, -MAX_WHOLE),
                 f"warmup_share is {self.warmup_share}, expected 0 to 1": is_number(self.warmup_share, 0, 1),
                 f"weight_decay is {self.weight_decay}, expected 0 to 1": is_number(self.weight_decay, 0, 1),

@@ -14,7 +14,7 @@ from m5model.data.randomness import generator_for, seed_for
 from m5model.tasks import AnyTask
 from m5model.training.guard_subject import ROWS, Guarded, at_most, loss_of, short_rows
 from m5model.training.learner import Learner
-from m5model.training.schedule import build_optimizer
+from m5model.training.schedule import build_optimizer, set_learning_rate
 from schemas.figure import Figure
 
 STEPS = 50
@@ -87,8 +87,7 @@ def _fit(guarded: Guarded, task: AnyTask, batches: Sequence[Any], *, ends_early:
     optimizer = build_optimizer(learner, guarded.config)
     losses = []
     for step, batch in enumerate(batches):
-        for group in optimizer.param_groups:
-            group["lr"] = guarded.config.learning_rate * min(1.0, (step + 1) / WARMUP)
+        set_learning_rate(optimizer, guarded.config.learning_rate * min(1.0, (step + 1) / WARMUP))
         loss, _ = loss_of(task, learner, batch)
         losses.append(float(loss.detach()))
         optimizer.zero_grad(set_to_none=True)

@@ -20,7 +20,7 @@ from m5model.training.mixture import Mixture, StepBatch
 from m5model.training.parallel import OneProcess, arrange
 from m5model.training.processes import Processes
 from m5model.training.progress import Progress, say
-from m5model.training.schedule import build_optimizer, learning_rate_at
+from m5model.training.schedule import build_optimizer, learning_rate_at, set_learning_rate
 from schemas.bundle import TrainedStage
 from schemas.errors import ConfigurationError, M5Error
 
@@ -116,8 +116,7 @@ def _do_step(
 ) -> tuple[float, int]:
     rank = run.processes.rank
     torch.manual_seed(seed_for("dropout", run.config.seed, step, *([rank] if rank else [])))
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate_at(step, run.config)
+    set_learning_rate(optimizer, learning_rate_at(step, run.config))
     task = chosen.task
     batch = task.batch(step, chosen.rows)
     loss = parallel.loss(task, batch, mixed_precision(parallel.device))

@@ -1,9 +1,13 @@
 """The optimiser and its learning rate, a pure function of the step."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import nn
 
 from m5model.training.config import TrainingConfig
+from m5model.training.learner import Learner
 
 
 def learning_rate_at(step: int, config: TrainingConfig) -> float:
@@ -14,11 +18,31 @@ def learning_rate_at(step: int, config: TrainingConfig) -> float:
     return config.learning_rate * max(0.0, (config.steps - step) / max(1, config.steps - warmup))
 
 
-def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019): matrices are decayed, vectors (biases, layer norms) are not."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [parameter for parameter in trained if parameter.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [parameter for parameter in trained if parameter.ndim < 2], "weight_decay": 0.0},
-    ]
+def build_optimizer(learner: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019): matrices are decayed, vectors (biases, layer norms) are not.
+
+    Each group of parameters has a ``factor`` that its learning rate is multiplied by, see `set_learning_rate`.
+    """
+    own = {id(parameter) for parameter in learner.heads.parameters()} if isinstance(learner, Learner) else set()
+    trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
+    parts = [(trained, 1.0)]
+    if config.head_rate != 1.0:
+        heads = [parameter for parameter in trained if id(parameter) in own]
+        parts = [([parameter for parameter in trained if id(parameter) not in own], 1.0), (heads, config.head_rate)]
+    groups = [group for parameters, factor in parts if parameters for group in _groups(parameters, factor, config.weight_decay)]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), eps=1e-6)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group of parameters the rate of this step, times the group's factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+
+
+def _groups(parameters: Sequence[nn.Parameter], factor: float, weight_decay: float) -> list[dict[str, Any]]:
+    matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
+    vectors = [parameter for parameter in parameters if parameter.ndim < 2]
+    return [
+        {"params": matrices, "weight_decay": weight_decay, "factor": factor},
+        {"params": vectors, "weight_decay": 0.0, "factor": factor},
+    ]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from m5model.data.set_versions import find_training_set
 from m5model.data.training_sets import open_training_set
 from m5model.distillation import layerwise
 from m5model.distillation.recipe import cut, student
+from m5model.distillation.short_texts import Frame
 from m5model.distillation.student import distill_student
 from m5model.distillation.teachers import TaughtRows
 from m5model.encoders.bert import build_encoder, keep_layers
@@ -66,6 +68,23 @@ def test_the_loss_is_the_mean_over_layers_of_what_numpy_finds_and_padding_counts
     ]
     assert loss == pytest.approx(float(np.mean(gaps)), rel=1e-4)
     assert task.logits(pupil, batch).shape == (2, 23, TINY.hidden_size)
+
+
+def test_some_steps_read_short_texts_the_same_in_every_run() -> None:
+    task = _task(build_encoder(FOUR, 256).eval(), (1, 3))
+    task.seed, task._frame, task._short_share = 5, Frame(before=1, after=1), 0.5
+    task._learn = SimpleNamespace(
+        padded=lambda rows: (_batch().ids_BL[rows], _batch().mask_BL[rows]),
+        targets=lambda rows: np.zeros((len(rows), 0), np.float32),
+        lengths=np.asarray([9, 5, 9]),
+    )
+    rows = np.arange(3)
+    batches = [task.batch(step, rows) for step in range(40)]
+    short = [batch for batch in batches if len(batch.ids_BL) > 3]
+    assert 10 <= len(short) <= 30
+    assert all(batch.tokens == batch.mask_BL.sum() for batch in batches)
+    again = task.batch(batches.index(short[0]), rows)
+    assert again.ids_BL.tolist() == short[0].ids_BL.tolist()
 
 
 def test_the_part_is_in_a_recipe_exactly_where_layers_of_a_teacher_are_taken(trained) -> None:

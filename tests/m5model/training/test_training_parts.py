@@ -1,16 +1,21 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from torch import nn
 
 from m5model.data.randomness import generator_for
 from m5model.data.token_rows import pad_ids
 from m5model.data.vocabulary import MASK_ID
+from m5model.encoders.bert import build_encoder
+from m5model.encoders.presets import TINY
 from m5model.tasks import mlm
 from m5model.tasks.mlm import Hiding, mask_tokens
 from m5model.training.config import Machine, TrainingConfig
+from m5model.training.learner import Learner
 from m5model.training.order import BatchOrder
-from m5model.training.schedule import learning_rate_at
+from m5model.training.schedule import build_optimizer, learning_rate_at, set_learning_rate
 from schemas.errors import ConfigurationError
 
 HIDING = Hiding(share=0.15, mask_id=MASK_ID, guessable=np.arange(5, 1_000), is_guessable_V=np.arange(1_000) >= 5)
@@ -111,3 +116,32 @@ def test_all_wrong_settings_are_named_at_once(settings, problems: list[str]) -> 
         settings()
     for problem in problems:
         assert problem in str(error.value)
+
+
+def _rates(head_rate: float, encoder: nn.Module, head: nn.Module) -> dict[int, tuple[float, float]]:
+    """Parameter → its learning rate and weight decay, half way through a warm-up of the rate 0.002."""
+    learner = Learner(encoder, [SimpleNamespace(name="brand", head=head)])
+    optimizer = build_optimizer(learner, TrainingConfig(steps=10, learning_rate=0.002, head_rate=head_rate))
+    set_learning_rate(optimizer, 0.001)
+    return {
+        id(parameter): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for parameter in group["params"]
+    }
+
+
+def test_heads_may_learn_faster_than_the_encoder_and_every_weight_learns_once() -> None:
+    encoder, head = build_encoder(TINY, 64), nn.Linear(4, 3)
+    encoder.blocks[0].requires_grad_(False)
+    rates = _rates(10.0, encoder, head)
+    learned = [one for one in (*encoder.parameters(), *head.parameters()) if one.requires_grad]
+    assert rates.keys() == {id(one) for one in learned}
+    assert rates[id(head.weight)] == (0.01, 0.01)
+    assert rates[id(head.bias)] == (0.01, 0.0)
+    of_encoder = {rates[id(one)][0] for one in encoder.parameters() if one.requires_grad}
+    assert of_encoder == {0.001}
+    assert {rate for rate, _ in _rates(1.0, encoder, head).values()} == {0.001}
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), 1_001, True])
+def test_a_rate_of_heads_is_a_number_above_zero(rate: float) -> None:
+    with pytest.raises(ConfigurationError, match="head_rate"):
+        TrainingConfig(steps=1, learning_rate=0.1, head_rate=rate)
