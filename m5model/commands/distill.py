@@ -122,8 +122,8 @@ def _add_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--candidates",
         metavar="NAMES",
-        help="layers x width of --start-from, e.g. 6x384: the layers that it misses least, as measured; of several (12x384,8x384) "
-        "each is distilled briefly, and the best within [cost] goes on",
+        help="layers x width of --start-from, e.g. 6x384: as many of its layers, those that it misses least as measured; of "
+        "several (12x384,6x384) each is distilled briefly, and the best within [cost] goes on",
     )
     parser.add_argument("--preset", choices=list(PRESETS), help=f"size of a new encoder; {STUDENT_70M.name} otherwise")
 

@@ -25,6 +25,7 @@ from m5model.encoders.encoder import TextEncoder
 from m5model.tasks import Batching, Examples, TaskData
 from m5model.tasks._metrics import f1
 from m5model.tasks._phrases import find_phrase
+from m5model.tasks._tag_head import TagHead
 from m5model.tasks._texts import require_labels, require_rows, sample_rows, without_fields
 from schemas.checks import is_whole, require
 from schemas.errors import ConfigurationError
@@ -36,6 +37,7 @@ OUTSIDE = 0
 NO_TAG = -100  # of special tokens and padding
 EVALUATION_ROWS = 1_024
 EVALUATION_TOKENS = 8_192
+STANDARD_ROWS = 64  # whose states the head is standardised by: some thousand tokens
 
 Span = tuple[int, int, int]  # attribute, first token, last token
 
@@ -98,7 +100,7 @@ class AttributeExtraction:
     lower_is_better = False
 
     def __init__(
-        self, settings: Settings, head: nn.Linear, names: Sequence[str], texts: dict[str, TaggedTexts], seed: int
+        self, settings: Settings, head: TagHead, names: Sequence[str], texts: dict[str, TaggedTexts], seed: int
     ) -> None:
         self.name = NAME
         self.names = tuple(names)
@@ -152,9 +154,8 @@ def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> Attribute
     names = [name for name, _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[: settings.names]]
     keys = {split: _keys(rows, labels) for split, rows in labels.splits.items()}
     texts = {split: _tag(found, names, keys[split], data.tokenizer, data.max_tokens) for split, found in stated.items()}
-    head = nn.Linear(encoder.hidden_size, 1 + 2 * len(names))
-    nn.init.normal_(head.weight, std=encoder.initial_deviation)
-    nn.init.zeros_(head.bias)
+    seen = texts["learn"].batch(sample_rows(texts["learn"].keys, STANDARD_ROWS))
+    head = TagHead.new(encoder, 1 + 2 * len(names), seen.ids_BL, seen.mask_BL)
     return AttributeExtraction(settings, head, names, texts, seed_for(NAME, labels.manifest.content_hash, data.seed))
 
 

@@ -19,6 +19,13 @@ GUARDS = (
     "learning_rate",
     "shuffled_labels",
 )
+# Peak learning rate of heads over an encoder that others trained: docs/decisions/2026-11-28-heads-that-learn.md.
+HEADS_RATE = 3e-3
+
+
+def head_rate_for(learning_rate: float) -> float:
+    """The ``head_rate`` with which heads learn at HEADS_RATE, or as fast as the encoder where that is faster."""
+    return max(1.0, HEADS_RATE / learning_rate)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from m5model.distillation.request import Request, fulfil
 from m5model.distillation.thresholds import Agreement, Cost, StudentGate
 from m5model.gates.intervals import Interval
 from m5model.training.config import Machine
+from schemas.bundle import ONNX_INT8_FILE
 from schemas.errors import ConfigurationError, GateRefusedError
 from schemas.workspace import Workspace
 
@@ -70,42 +71,39 @@ def _request(trained, tmp_path, candidates: str, **wishes: object) -> Request:
 
 
 def test_a_distillation_tries_its_candidates_trains_on_the_one_within_the_limits_and_shows_both(trained, tmp_path) -> None:
+    two_layers_mb = trained.student.files[ONNX_INT8_FILE]["bytes"] / 1e6
+    cost = Cost(max_ms_at_32_tokens=1e6, max_int8_mb=two_layers_mb - 0.1)
     request = _request(
         trained,
         tmp_path,
-        "1x128",
+        "2x128,1x128",
         steps=10,
         ablate=5,
-        gate=StudentGate(agreement=Agreement(min_correlation=-1), cost=Cost(max_ms_at_32_tokens=1e6)),
+        gate=StudentGate(agreement=Agreement(min_correlation=-1), cost=cost),
         machine=Machine(threads=1, without_guards=("overfit", "shuffled_labels")),
     )
     notes = Notes()
     made = fulfil(request, notes)
     stated = {figure.name for figure in made.gate}
     assert {"candidate_1x128_agreement", "candidate_1x128_int8_mb"} <= stated
+    assert next(figure.value for figure in made.gate if figure.name == "candidate_2x128_agreement") > 0.9
     assert made.layers == 1
     assert made.recipe["stages"][0]["layers"] == [1]
     assert "judgement_correlation_after" in stated
     _write_page(request.workspace, notes, made)
     page = Path(request.workspace.page(f"distill-{made.id}")).read_text(encoding="utf-8")
-    assert "candidates (1): milliseconds against agreement; 1x128 was chosen" in page
+    assert "candidates (2): milliseconds against agreement; 1x128 was chosen" in page
     parts = [stage["stage"] for stage in made.recipe["stages"] if stage.get("tasks")]
     assert [one.without for one in notes.ablations] == [WHOLE, *parts]
     assert all(f"without {part}: 0" in page for part in parts)
     assert {"candidates", "ablation", *parts, "export", "examination"} <= notes.clock.seconds.keys()
 
 
-def test_the_candidate_that_takes_all_layers_of_its_teacher_is_tried_and_made_as_it_is(trained, tmp_path) -> None:
-    request = _request(
-        trained,
-        tmp_path,
-        "2x128",
-        steps=10,
-        machine=Machine(threads=1),
-    )
-    made = fulfil(request)
+def test_one_candidate_alone_is_not_tried_and_with_all_layers_of_its_teacher_made_as_it_is(trained, tmp_path) -> None:
+    notes = Notes()
+    made = fulfil(_request(trained, tmp_path, "2x128", steps=10, machine=Machine(threads=1)), notes)
     assert [stage["stage"] for stage in made.recipe["stages"]] == ["begin", "export"]
-    assert next(figure.value for figure in made.gate if figure.name == "candidate_2x128_agreement") > 0.9
+    assert notes.trials == []
 
 
 def test_a_run_without_a_part_is_made_once(tmp_path) -> None:

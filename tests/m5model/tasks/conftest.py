@@ -126,8 +126,8 @@ def learn(module: Any, settings: Any, data: TaskData, steps: int = 60, rate: flo
     task = module.build(settings, encoder, data)
     learner = Learner(encoder, [task])
     learner.eval()
-    head = {name: tensor.clone() for name, tensor in task.head.state_dict().items()}
+    head = {name: weight.detach().clone() for name, weight in task.head.named_parameters()}
     before = task.measure(encoder)
     config = TrainingConfig(steps=steps, learning_rate=rate)
     train(Run(label="test", learner=learner, mixture=mix([(task, 1)], "c", 0), config=config))
-    return task, Learned(before, task.measure(encoder), encoder, head, dict(task.head.state_dict()))
+    return task, Learned(before, task.measure(encoder), encoder, head, dict(task.head.named_parameters()))
