@@ -60,8 +60,8 @@ BREAKS = (
     Break(
         name="a full feed with unreadable records deletes",
         file="spark/ingest/ingest.py",
-        find="find_complete_locales(stage.tally, files) if full else Absence()",
-        replace="Absence(locales=tuple(sorted(stage.tally.locales))) if full else Absence()",
+        find="find_complete_locales(stage.tally, files) if plan.full else Absence()",
+        replace="Absence(locales=tuple(sorted(stage.tally.locales))) if plan.full else Absence()",
         test="tests/spark/ingest/test_ingest_history.py::test_a_full_feed_with_unreadable_records_deletes_nothing_and_says_so",
     ),
     Break(
@@ -88,8 +88,8 @@ BREAKS = (
     Break(
         name="an array that was cut is taken for whole",
         file="m5model/feeds/json_values.py",
-        find="if depth > 0 and not is_cut",
-        replace="if False",
+        find="if self._depth > 0 and not self._is_cut else []",
+        replace="if False else []",
         test="tests/m5model/feeds/test_json_values.py::test_damage_ends_before_the_next_object_and_an_array_without_end_was_cut",
     ),
     Break(
