@@ -9,7 +9,7 @@ from schemas.space import sha256_hex
 
 
 def canonical_json(value: Any) -> str:
-    """Keys sorted, no blanks, 1.0 as 1, tuples as lists, dataclasses as objects of their fields.
+    """Returns keys sorted, no blanks, 1.0 as 1, tuples as lists, dataclasses as objects of their fields.
 
     Raises TypeError for what JSON does not hold, and ValueError for NaN and infinity: an id must not depend on how Python
     happens to print an object.
@@ -18,7 +18,7 @@ def canonical_json(value: Any) -> str:
 
 
 def identify(value: Any, digits: int = 12) -> str:
-    """That many hexadecimal digits of the SHA-256 of the canonical JSON."""
+    """Returns that many hexadecimal digits of the SHA-256 of the canonical JSON."""
     return sha256_hex(canonical_json(value).encode())[:digits]
 
 

@@ -71,7 +71,7 @@ class ModelInputError(BadDataError):
 
 
 def find_error(text: str) -> M5Error | None:
-    """The last M5Error in ``text``, which is what another process printed: a traceback, or a Java stack trace around one.
+    """Finds the last M5Error in ``text``, which is what another process printed: a traceback, or a Java stack trace around one.
 
     It keeps its class, message and advice. None where there is none.
     """
@@ -108,6 +108,6 @@ _BY_ERRNO: dict[int, tuple[type[M5Error], str]] = {
 
 
 def explain_os_error(error: OSError) -> M5Error:
-    """What the operating system refused (a full disk, a missing right), with advice where there is a remedy."""
+    """Returns what the operating system refused (a full disk, a missing right), with advice where there is a remedy."""
     kind, advice = _BY_ERRNO.get(error.errno or 0, (M5Error, ""))
     return kind(str(error), next_step=advice) if advice else M5Error(f"{type(error).__name__}: {error}")

@@ -28,7 +28,7 @@ class FeatureView:
     freshness_hours: int  # hours within which a changed listing must show
 
     def table(self) -> Table:
-        """The Delta table ``features/NAME``, the declaration among its properties."""
+        """Returns the Delta table ``features/NAME``, the declaration among its properties."""
         return Table(
             name=f"{FOLDER}/{self.name}",
             columns=self.columns,
@@ -37,7 +37,7 @@ class FeatureView:
         )
 
     def declaration(self) -> str:
-        """The view as one JSON object, keys sorted."""
+        """Returns the view as one JSON object, keys sorted."""
         columns = [
             {"name": c.name, "type": str(c.type), "unit": c.unit, "meaning": c.meaning, "nullable": c.nullable}
             for c in self.columns

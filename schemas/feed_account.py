@@ -65,7 +65,7 @@ def verify_accounts(accounts: Iterable[FileAccount]) -> None:
 
 
 def sum_accounts(accounts: Sequence[FileAccount]) -> dict[str, int]:
-    """``bytes`` and ``bytes_unaccounted`` of all files, ``rows`` of Parquet apart."""
+    """Returns ``bytes`` and ``bytes_unaccounted`` of all files, ``rows`` of Parquet apart."""
     of_bytes = [account for account in accounts if account.unit != "rows"]
     return {
         "bytes": sum(account.total for account in of_bytes),
@@ -75,6 +75,6 @@ def sum_accounts(accounts: Sequence[FileAccount]) -> dict[str, int]:
 
 
 def list_accounts(accounts: Sequence[FileAccount]) -> list[JsonValue]:
-    """The accounts as a report has them: the largest files, each by itself."""
+    """Returns the accounts as a report has them: the largest files, each by itself."""
     largest = sorted(accounts, key=lambda account: (-abs(account.unaccounted), -account.total, account.file))[:MAX_FILES]
     return [account.as_json() for account in sorted(largest, key=lambda account: account.file)]

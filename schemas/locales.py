@@ -60,7 +60,7 @@ _TAG = re.compile(r"(?P<language>[A-Za-z]{2,3})[-_](?:[A-Za-z]{4}[-_])?(?P<regio
 
 
 def find_locale(spelling: str) -> tuple[str, str | None] | None:
-    """The locale that a feed means, and the language where the spelling names one of the ten. None where it is not sure.
+    """Finds the locale that a feed means, and the language where the spelling names one of the ten. None where it is not sure.
 
     Rules, the first that holds: a code or its region in any case (``de``, ``GB``, ``usa``); a language tag with such a region
     (``pt-BR``, ``de_DE``). A language alone is no locale, although one of two letters may be a region's too: ``de``.
@@ -79,7 +79,7 @@ def find_locale(spelling: str) -> tuple[str, str | None] | None:
 
 
 def explain_locale(spelling: str) -> str:
-    """What is wrong with a locale that ``find_locale`` does not find, and what to write instead."""
+    """Returns what is wrong with a locale that ``find_locale`` does not find, and what to write instead."""
     language = spelling.strip().lower()
     language = LANGUAGE_SPELLINGS.get(language, language)
     if language in LANGUAGES:

@@ -45,7 +45,7 @@ class Aliases:
     previous: SpaceBundle | None = None  # the champion before
 
     def named(self) -> dict[str, SpaceBundle]:
-        """The bundles by alias, of those aliases that name one."""
+        """Returns the bundles by alias, of those aliases that name one."""
         return {name: one for name, one in vars(self).items() if one is not None}
 
 

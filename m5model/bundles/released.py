@@ -25,12 +25,12 @@ class Served:
 
 
 def list_releases(workspace: Workspace) -> list[ReleaseRecord]:
-    """All releases, oldest first."""
+    """Returns all releases, oldest first."""
     return [_read(workspace, number) for number in _numbers(workspace)]
 
 
 def newest_release(workspace: Workspace) -> ReleaseRecord | None:
-    """The release that holds; None where there was none."""
+    """Returns the release that holds; None where there was none."""
     numbers = _numbers(workspace)
     return _read(workspace, numbers[-1]) if numbers else None
 
@@ -66,7 +66,7 @@ def served_bundles(workspace: Workspace, now: datetime | None = None) -> tuple[S
 
 
 def read_evidence(workspace: Workspace, evidence_id: str) -> ReleaseEvidence:
-    """What a release, or a refusal, was decided by."""
+    """Returns what a release, or a refusal, was decided by."""
     path = workspace.release_evidence(evidence_id)
     return from_json(ReleaseEvidence, storage.read_bytes(path), path)
 

@@ -18,7 +18,7 @@ Key = tuple[str, str]  # locale, item_id
 
 @cache
 def count_listings(workspace: Workspace, version: int) -> dict[str, int] | None:
-    """Listings by locale at that version, from the table's log; None where the log does not reach back so far."""
+    """Counts listings by locale at that version, from the table's log; None where the log does not reach back so far."""
     table = _open(workspace, version)
     if table is None:
         return None
@@ -32,7 +32,7 @@ def count_listings(workspace: Workspace, version: int) -> dict[str, int] | None:
 
 
 def describe_listings(workspace: Workspace, version: int | None, keys: Collection[Key]) -> dict[Key, str]:
-    """Title and brand of the listings of these keys, as the table has them at that version, else now."""
+    """Returns title and brand of the listings of these keys, as the table has them at that version, else now."""
     table = (_open(workspace, version) if version is not None else None) or _open(workspace, None)
     if table is None or not keys:
         return {}

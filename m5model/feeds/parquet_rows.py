@@ -28,7 +28,7 @@ Convert = Callable[[Any], Any]
 
 
 def read_parquet_rows(path: str, groups: range | None = None) -> Iterator[Block]:
-    """The rows of some row groups, all where none are given. Raises BadDataError naming a damaged file."""
+    """Returns the rows of some row groups, all where none are given. Raises BadDataError naming a damaged file."""
     with open_parquet(path) as file:
         wanted = list(range(file.num_row_groups) if groups is None else groups)
         sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
@@ -44,13 +44,13 @@ def read_parquet_rows(path: str, groups: range | None = None) -> Iterator[Block]
 
 
 def encode_rows(batch: pa.RecordBatch) -> list[bytes]:
-    """Rows of any table as records, as those of a file are."""
+    """Returns rows of any table as records, as those of a file are."""
     columns = _find_columns(batch.schema)
     return _encode(batch.select([column.place for column in columns]), columns)
 
 
 def count_rows(path: str) -> list[int]:
-    """Rows of each row group."""
+    """Returns rows of each row group."""
     with open_parquet(path) as file:
         return [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
 
@@ -88,7 +88,7 @@ class _Column:
 
 
 def _find_columns(schema: pa.Schema) -> list[_Column]:
-    """All but bytes and nested columns that are no fields: they may be large, and no rule reads them."""
+    """Returns all but bytes and nested columns that are no fields: they may be large, and no rule reads them."""
     columns, leaf = [], 0
     for place, (name, column) in enumerate(zip(name_columns(schema.names), schema, strict=True)):
         leaves = range(leaf, leaf + _count_leaves(column.type))
@@ -107,7 +107,7 @@ def _encode(batch: pa.RecordBatch, columns: Sequence[_Column]) -> list[bytes]:
 
 
 def _choose_fields(batch: pa.RecordBatch, columns: Sequence[_Column]) -> pa.RecordBatch | None:
-    """The same rows as columns of fields, if JSON would say no more of them."""
+    """Returns the same rows as columns of fields, if JSON would say no more of them."""
     arrays = {column.name: array for column, array in zip(columns, batch.columns, strict=True)}
 
     def read_texts(name: str, array: pa.Array) -> pa.Array:
@@ -182,7 +182,7 @@ def _wrap(value: Any, kind: pa.DataType) -> Any:
 
 
 def _read_attribute(value: Any, kind: pa.DataType) -> Any:
-    """What has one clear text becomes that; of numbers and booleans, JSON's is clear."""
+    """Returns the text of what has one clear text; of numbers and booleans, JSON's is clear."""
     return value if _is_time(kind) else _wrap(value, kind)
 
 

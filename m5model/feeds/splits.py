@@ -53,7 +53,7 @@ def plan_tasks(files: Sequence[FeedFile], parallelism: int) -> list[list[Split]]
 
 
 def read_split(split: Split) -> Iterator[Block]:
-    """The records of a split, and what its other bytes are.
+    """Returns the records of a split, and what its other bytes are.
 
     The totals of all blocks of a file are its bytes; its records and other bytes must add up to them. Raises BadDataError or
     ConfigurationError naming a file that cannot be read.
@@ -107,7 +107,7 @@ def _cut_groups(file: FeedFile, pieces: int) -> list[Split]:
 
 
 def _cut_bytes(file: FeedFile, pieces: int) -> list[Split]:
-    """Where a file's form does not allow to begin in the middle, one split."""
+    """Returns one split where a file's form does not allow to begin in the middle."""
     with open_at(file.path, 0) as stream:
         head = bytes(stream.read(HEAD_BYTES))
     if find_codec(head) or file.encoding or find_utf_16(head) or sniff_charset(head):

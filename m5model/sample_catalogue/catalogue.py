@@ -77,7 +77,7 @@ def write_catalogue(folder: Path, *, rows: int, seed: int = 0, damaged_share: fl
 def _write_offer(
     offer: Offer, record: Record, seed: int, feeds: FeedWriter, repairs: ParquetStream, manifest: CatalogueManifest
 ) -> None:
-    """The record as the feed has it: a few need a repair, a few follow an older version of themselves."""
+    """Returns the record as the feed has it: a few need a repair, a few follow an older version of themselves."""
     manifest.rows_by_locale[offer.locale] += 1
     manifest.rows_by_language[offer.language] += 1
     draw = generator(seed, "feed", offer.number)

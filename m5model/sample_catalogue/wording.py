@@ -17,7 +17,7 @@ WITHHELD_SHARE = 0.15  # attributes that a listing has but does not declare
 
 
 def word_offer(offer: Offer, seed: int) -> Record:
-    """The feed record of an offer, sound. Duplicates are worded anew by another seller."""
+    """Returns the feed record of an offer, sound. Duplicates are worded anew by another seller."""
     draw = generator(seed, "wording", offer.number)
     words = read_words(offer.language)
     item = offer.item
@@ -43,7 +43,7 @@ def word_offer(offer: Offer, seed: int) -> Record:
 
 
 def fill_slots(item: Item, language: str, draw: random.Random) -> dict[str, str]:
-    """What templates can name."""
+    """Returns what templates can name."""
     words = read_words(language)
     noun = words["nouns"][item.type_name]
     values = list(attribute_truth(item, language).values())
@@ -69,7 +69,7 @@ def brand_name(item: Item, language: str) -> str:
 
 
 def attribute_truth(item: Item, language: str) -> dict[str, str]:
-    """All attributes of the item: name and value as this language writes them."""
+    """Returns all attributes of the item: name and value as this language writes them."""
     words = read_words(language)
     return {words["attributes"][name]: _word_value(value, words) for name, value in item.attributes}
 

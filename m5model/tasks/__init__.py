@@ -57,7 +57,7 @@ class TaskBatch(Protocol):
 
     @property
     def tokens(self) -> int:
-        """Tokens that go through the model."""
+        """Returns tokens that go through the model."""
 
 
 Batch = TypeVar("Batch", bound=TaskBatch)
@@ -77,19 +77,19 @@ class Task(Protocol[Batch]):
     outcomes: int  # a guess has so many outcomes, all alike to who knows nothing: its loss is log(outcomes)
 
     def batch(self, step: int, rows: np.ndarray) -> Batch:
-        """The model's input for the examples ``rows`` (B,) int64 in this step."""
+        """Returns the model's input for the examples ``rows`` (B,) int64 in this step."""
         raise NotImplementedError
 
     def logits(self, encoder: TextEncoder, batch: Batch) -> Tensor:
-        """The output of encoder and head. Runs in mixed precision where there is a GPU."""
+        """Returns the output of encoder and head. Runs in mixed precision where there is a GPU."""
         raise NotImplementedError
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Scalar float32."""
+        """Returns a scalar, float32."""
         raise NotImplementedError
 
     def measure(self, encoder: TextEncoder) -> float:
-        """The metric on examples never learned from; the same examples every time."""
+        """Returns the metric on examples never learned from; the same examples every time."""
         raise NotImplementedError
 
 

@@ -6,12 +6,12 @@ from functools import lru_cache
 
 
 def find_phrase(text: str, phrase: str) -> list[tuple[int, int]]:
-    """Where ``phrase`` stands in ``text``: start and end in characters, in whatever case and with any blanks or hyphens."""
+    """Finds ``phrase`` in ``text``: start and end in characters, in whatever case and with any blanks or hyphens."""
     return [found.span() for found in _pattern(phrase).finditer(text)] if phrase.strip() else []
 
 
 def take_out(text: str, phrase: str) -> str:
-    """``text`` without any occurrence of ``phrase``."""
+    """Returns ``text`` without any occurrence of ``phrase``."""
     return " ".join(_pattern(phrase).sub(" ", text).split()) if phrase.strip() else text
 
 

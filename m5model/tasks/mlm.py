@@ -88,7 +88,7 @@ class GuessingHead(nn.Module):
         nn.init.zeros_(self.dense.bias)
 
     def forward(self, hidden_MD: Tensor, table_VD: Tensor) -> Tensor:
-        """Logits (M, V)."""
+        """Returns logits (M, V)."""
         guessed_MD = self.norm(nn.functional.gelu(self.dense(hidden_MD)))
         return guessed_MD @ table_VD.T + self.bias
 
@@ -115,7 +115,7 @@ class MaskedLanguageModelling:
         return self._hide(self._learn, rows, generator_for("mask", self.seed, step))
 
     def logits(self, encoder: TextEncoder, batch: MaskedTokens) -> Tensor:
-        """Logits (M, V) of the chosen tokens alone: with 200,000 tokens in the vocabulary the rest would not fit memory."""
+        """Makes logits (M, V) of the chosen tokens alone: with 200,000 tokens in the vocabulary the rest would fill memory."""
         ids_BL, mask_BL, chosen_BL = (
             torch.from_numpy(array).to(encoder.device) for array in (batch.ids_BL, batch.mask_BL, batch.chosen_BL)
         )
@@ -161,7 +161,7 @@ class MaskedLanguageModelling:
 
 
 def build(settings: Settings, encoder: TextEncoder, data: TaskData) -> MaskedLanguageModelling:
-    """The task on these rows, with a new head for this encoder (drawn from torch's generator)."""
+    """Returns the task on these rows, with a new head for this encoder (drawn from torch's generator)."""
     return MaskedLanguageModelling(settings, GuessingHead(encoder), data, Hiding.of(encoder, settings.mask_share))
 
 

@@ -51,7 +51,7 @@ class Restored:
 
 
 def consume(consumed_hash: str, task: str, keys: np.ndarray) -> str:
-    """The running hash after a step of ``task`` with rows of these keys (B,) int64."""
+    """Returns the running hash after a step of ``task`` with rows of these keys (B,) int64."""
     return hashlib.sha256(bytes.fromhex(consumed_hash) + f"{task}\0".encode() + keys.astype("<i8").tobytes()).hexdigest()
 
 

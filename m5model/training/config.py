@@ -24,7 +24,7 @@ HEADS_RATE = 3e-3
 
 
 def head_rate_for(learning_rate: float) -> float:
-    """The ``head_rate`` with which heads learn at HEADS_RATE, or as fast as the encoder where that is faster."""
+    """Returns the ``head_rate`` with which heads learn at HEADS_RATE, or as fast as the encoder where that is faster."""
     return max(1.0, HEADS_RATE / learning_rate)
 
 

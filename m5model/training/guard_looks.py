@@ -40,7 +40,7 @@ def _is_new(name: str, vector: Tensor) -> bool:
 
 
 def check_leakage(guarded: Guarded) -> Iterator[Figure]:
-    """Rows that are on both sides: by key in the training set, by their texts in label sets."""
+    """Returns rows that are on both sides: by key in the training set, by their texts in label sets."""
     both = np.intersect1d(guarded.learn.keys, guarded.held_out.keys)
     yield at_most("leakage_rows", len(both), 0, list_some([f"key {key}" for key in both.tolist()]))
     for task, labels in guarded.label_sets.items():
@@ -49,7 +49,7 @@ def check_leakage(guarded: Guarded) -> Iterator[Figure]:
 
 
 def _shared_rows(labels: LabelSet) -> list[str]:
-    """Rows to learn from whose text, or both texts of a pair, are in another split as well."""
+    """Returns rows to learn from whose text, or both texts of a pair, are in another split as well."""
     columns = ["query"] * (labels.kind.name == "relevance") + [f"{side}text" for side in labels.kind.sides]
     if labels.kind.name == "sessions":
         columns = ["session"]
@@ -123,7 +123,7 @@ def _moves(weight: nn.Parameter) -> bool:
 
 @torch.no_grad()
 def check_chance(guarded: Guarded) -> Iterator[Figure]:
-    """The first loss against that of a blind guess, log(outcomes)."""
+    """Compares the first loss with that of a blind guess, log(outcomes)."""
     for task in guarded.mixture.tasks:
         if task.outcomes > 1:
             loss = float(loss_of(task, guarded.learner, task.batch(0, first_rows(task, 4 * ROWS)))[0])

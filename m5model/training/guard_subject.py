@@ -55,12 +55,12 @@ def list_some(names: Sequence[str]) -> str:
 
 
 def first_rows(task: AnyTask, most: int = ROWS) -> np.ndarray:
-    """The same few rows every time: those of the smallest keys."""
+    """Returns the same few rows every time: those of the smallest keys."""
     return np.argsort(task.examples.keys, kind="stable")[:most]
 
 
 def short_rows(task: AnyTask, count: int) -> np.ndarray:
-    """The shortest of the first rows, for trials of many steps; the same ones every time."""
+    """Returns the shortest of the first rows, for trials of many steps; the same ones every time."""
     pool = first_rows(task, 16 * count)
     rows: np.ndarray = pool[np.argsort(task.examples.lengths[pool], kind="stable")[:count]]
     return rows

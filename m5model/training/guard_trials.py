@@ -29,7 +29,7 @@ RISE_SHARE, END_SHARE = 0.3, 0.35
 
 
 def check_overfit(guarded: Guarded) -> Iterator[Figure]:
-    """The loss after some steps on a few rows, as a share of the first."""
+    """Returns the loss after some steps on a few rows, as a share of the first."""
     for task in guarded.mixture.tasks:
         losses = _trial(guarded, task)
         if losses[0] > 0.1 * math.log(max(2, task.outcomes)):  # else there is nothing to learn
@@ -38,7 +38,7 @@ def check_overfit(guarded: Guarded) -> Iterator[Figure]:
 
 
 def check_learning_rate(guarded: Guarded) -> Iterator[Figure]:
-    """Where losses end, as a share of the first, if they rose much on the way; else nothing is said against the rate."""
+    """States where losses end, as a share of the first, if they rose much on the way; else nothing is said against the rate."""
     for task in guarded.mixture.tasks:
         losses = np.nan_to_num(_trial(guarded, task), nan=math.inf, posinf=math.inf)
         first = max(losses[0], 1e-9)
@@ -52,7 +52,7 @@ def check_learning_rate(guarded: Guarded) -> Iterator[Figure]:
 
 
 def check_shuffled_labels(guarded: Guarded) -> Iterator[Figure]:
-    """The metric after some steps on labels at random, for tasks whose metric is a share of right answers."""
+    """Returns the metric after some steps on labels at random, for tasks whose metric is a share of right answers."""
     for task in guarded.mixture.tasks:
         batches = [task.batch(step, rows) for step, rows in enumerate(_rows_of_steps(task))]
         names = getattr(batches[0], "TARGETS", ())
@@ -101,7 +101,7 @@ def _fit(guarded: Guarded, task: AnyTask, batches: Sequence[Any], *, ends_early:
 
 @contextmanager
 def _restored(learner: Learner) -> Iterator[None]:
-    """The learner's weights are as before when the block ends."""
+    """Puts the learner's weights back when the block ends."""
     before = {name: tensor.detach().clone() for name, tensor in learner.state_dict().items()}
     torch.manual_seed(seed_for("guards"))
     try:

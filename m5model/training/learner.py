@@ -25,13 +25,13 @@ class Learner(nn.Module):
         return self._tasks
 
     def forward(self, task: AnyTask, batch: Any, processes: Processes) -> Tensor:
-        """The task's logits; where there are several processes, each computes some of the rows."""
+        """Returns the task's logits; where there are several processes, each computes some of the rows."""
         if processes.count > 1 and not hasattr(task, "divide"):
             return task.logits(DividedEncoder(self.encoder, processes), batch)
         return task.logits(self.encoder, batch)
 
     def parameters_in_order(self) -> Iterator[nn.Parameter]:
-        """All parameters, each head's own before the encoder's, and those of its layers after.
+        """Returns all parameters, each head's own before the encoder's, and those of its layers after.
 
         The norm of all gradients is a sum of floats, whose last bit depends on the order of its terms: another order gives
         other weights.

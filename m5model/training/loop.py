@@ -54,7 +54,7 @@ class Outcome:
     learner: Learner  # the trained one: another object where the run's was held in parts
 
     def as_stage(self, stage: str) -> TrainedStage:
-        """What a bundle's manifest says of it."""
+        """Returns what a bundle's manifest says of it."""
         return TrainedStage(stage=stage, steps=self.steps, last_loss=self.last_loss, consumed_hash=self.consumed_hash)
 
 

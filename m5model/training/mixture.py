@@ -64,7 +64,7 @@ class Mixture:
         return tuple(share.task for share in self._shares)
 
     def plan(self, steps: int, labels: Mapping[str, str] | None = None) -> list[PlannedTask]:
-        """What each task has of a run of so many steps. ``labels`` says which label set a task learns from."""
+        """Returns what each task has of a run of so many steps. ``labels`` says which label set a task learns from."""
         cycle = len(self._turns)
         whole, rest = divmod(steps, cycle)
         last = self._turns[generator_for("mixture", self._seed, whole).permutation(cycle)][:rest]
@@ -83,7 +83,7 @@ class Mixture:
         ]
 
     def batch(self, step: int) -> StepBatch:
-        """The task and the rows of ``step``, which counts from 0."""
+        """Returns the task and the rows of ``step``, which counts from 0."""
         cycle, place = divmod(step, len(self._turns))
         turns = self._turns[generator_for("mixture", self._seed, cycle).permutation(len(self._turns))]
         share = self._shares[turns[place]]
@@ -92,7 +92,7 @@ class Mixture:
 
 
 def mix(tasks: Sequence[tuple[AnyTask, int]], content_hash: str, seed: int, scales: Sequence[float] | None = None) -> Mixture:
-    """A mixture of tasks and their steps per cycle, on the training set with that content hash.
+    """Returns a mixture of tasks and their steps per cycle, on the training set with that content hash.
 
     ``scales`` are those of the tasks' losses, 1 each where there are none.
     """

@@ -35,7 +35,7 @@ class BatchOrder:
         return len(self._batches)
 
     def rows(self, step: int) -> np.ndarray:
-        """Rows (B,) int64 of ``step``, which counts from 0."""
+        """Returns rows (B,) int64 of ``step``, which counts from 0."""
         if step < self._first_step:
             self._epoch, self._first_step, self._batches = 0, 0, self._plan(0)
         while step >= self._first_step + len(self._batches):

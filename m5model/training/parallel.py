@@ -35,7 +35,7 @@ class OneProcess:
         self._forward: Callable[..., Tensor] = learner
 
     def loss(self, task: AnyTask, batch: Any, amp: torch.autocast) -> Tensor:
-        """The loss whose mean over all processes is that of the batch, each with its share of the work."""
+        """Returns the loss whose mean over all processes is that of the batch, each with its share of the work."""
         if self.processes.count > 1 and hasattr(task, "divide"):
             batch = task.divide(batch, self.processes.rank, self.processes.count)
         with amp:
@@ -43,11 +43,11 @@ class OneProcess:
         return task.loss(logits, batch)
 
     def weights(self) -> dict[str, Tensor]:
-        """Whole tensors by name. All processes must ask."""
+        """Returns whole tensors by name. All processes must ask."""
         return {name: _whole(tensor) for name, tensor in self.learner.state_dict().items()}
 
     def optimizer_state(self, optimizer: torch.optim.Optimizer) -> State:
-        """The same of the optimiser."""
+        """Returns the same of the optimiser."""
         state = optimizer.state_dict()
         whole = {place: {name: _whole(value) for name, value in values.items()} for place, values in state["state"].items()}
         return {**state, "state": whole}
@@ -57,7 +57,7 @@ class OneProcess:
         optimizer.load_state_dict(dict(state))
 
     def finish(self) -> Learner:
-        """The learner as one process has it, when training ends."""
+        """Returns the learner as one process has it, when training ends."""
         return self.learner
 
 
@@ -103,7 +103,7 @@ class Sharded(OneProcess):
 
 
 def arrange(learner: Learner, processes: Processes, machine: Machine) -> OneProcess:
-    """The learner as this machine is to compute it."""
+    """Returns the learner as this machine is to compute it."""
     if machine.parallel == "fsdp" and torch.distributed.is_initialized():
         return Sharded(learner, processes, offloads=machine.offload)
     return Replicated(learner, processes) if processes.count > 1 else OneProcess(learner, processes)
@@ -114,7 +114,7 @@ def _whole(value: Any) -> Any:
 
 
 def _part(value: Any, weight: Tensor) -> Any:
-    """The part of a whole tensor that lies where the part of its weight lies; counts of steps stay whole."""
+    """Returns the part of a whole tensor that lies where the part of its weight lies; counts of steps stay whole."""
     if isinstance(weight, DTensor) and isinstance(value, Tensor) and value.shape == weight.shape and value.ndim:
         return distribute_tensor(value.to(weight.device), weight.device_mesh, weight.placements)
     return value

@@ -22,7 +22,7 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """The first one writes: checkpoints, bundles, reports and the log."""
+        """Is it the first one? That one writes: checkpoints, bundles, reports and the log."""
         return self.rank == 0
 
     def wait(self) -> None:
@@ -31,14 +31,14 @@ class Processes:
             distributed.barrier()
 
     def mean(self, value: Tensor) -> float:
-        """The mean of a scalar over all processes."""
+        """Returns the mean of a scalar over all processes."""
         summed = value.detach().clone()
         if self.count > 1:
             distributed.all_reduce(summed)
         return float(summed) / self.count
 
     def share(self, value: Value | None) -> Value:
-        """What the first process has, in all of them."""
+        """Returns what the first process has, in all of them."""
         box = [value]
         if self.count > 1:
             distributed.broadcast_object_list(box, src=0)
@@ -46,7 +46,7 @@ class Processes:
 
     @contextmanager
     def first_goes_first(self) -> Iterator[None]:
-        """The block in the first process, then in the others, who find in the caches what it made."""
+        """Runs the block in the first process, then in the others, who find in the caches what it made."""
         if not self.is_first:
             self.wait()
         yield
@@ -55,7 +55,7 @@ class Processes:
 
 
 def join_processes() -> Processes:
-    """This process among those that torchrun started; alone where it did not. Meets the others at the first call."""
+    """Returns this process among those that torchrun started; alone where it did not. Meets the others at the first call."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return Processes()
     if not distributed.is_initialized():
@@ -68,7 +68,7 @@ def join_processes() -> Processes:
 
 
 def _own_part(store: distributed.Store) -> distributed.Store:
-    """The part of torchrun's store that belongs to this start.
+    """Returns the part of torchrun's store that belongs to this start.
 
     torchrun keeps one store over all restarts, so a process that is started again could read the addresses of those that died.
     On several machines counts of restarts may differ; there give torchrun TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1.

@@ -112,7 +112,7 @@ class _Reader:
 
 
 def read_recipe(text: str, where: str, *, preset: EncoderPreset | None = None, origin: Origin | None = None) -> Recipe:
-    """The recipe in ``text``. ``preset`` and ``origin`` are those of the weights that the run begins with, if any.
+    """Returns the recipe in ``text``. ``preset`` and ``origin`` are those of the weights that the run begins with, if any.
 
     Raises ConfigurationError that names every problem at once.
     """

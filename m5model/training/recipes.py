@@ -79,23 +79,23 @@ class Recipe:
         )
 
     def canonical(self) -> str:
-        """Name, geometry and stages as canonical JSON."""
+        """Returns name, geometry and stages as canonical JSON."""
         geometry = {name: value for name, value in asdict(self.preset).items() if name != "parameters"}
         return canonical_json({"name": self.name, "preset": geometry, "stages": self.stages})
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Returns the same as plain values."""
         values: dict[str, Any] = json.loads(self.canonical())
         return values
 
     @property
     def label_sets(self) -> tuple[str, ...]:
-        """The label sets that its tasks name, sorted."""
+        """Returns the label sets that its tasks name, sorted."""
         shares = [share for stage in self.stages if isinstance(stage, LearnTasks) for share in stage.tasks]
         return tuple(sorted({share.labels for share in shares if share.labels}))
 
     def run_id(self, training_set: TrainingSet, label_sets: Mapping[str, LabelSet] | None = None) -> str:
-        """12 hexadecimal digits of all that decides the outcome, so that equal runs share checkpoints."""
+        """Returns 12 hexadecimal digits of all that decides the outcome, so that equal runs share checkpoints."""
         data: dict[str, Any] = {
             "content_hash": training_set.manifest.content_hash,
             "rendering": training_set.rendering.rendering_id,
@@ -106,7 +106,7 @@ class Recipe:
 
 
 def pace_of(preset: EncoderPreset) -> Pace:
-    """How an encoder of that size learns; one that is no named preset began with the weights of others."""
+    """Returns how an encoder of that size learns; one that is no named preset began with the weights of others."""
     return PACES.get(preset.name, STARTED_PACE)
 
 
@@ -153,7 +153,7 @@ def from_weights(
 
 
 def contrast_shares(pairs: str, queries: str) -> tuple[TaskShare, ...]:
-    """Offers of one product near, others far; queries near what answers them, where there are such labels."""
+    """Shares that bring offers of one product near, and queries near what answers them, where there are such labels."""
     near = (TaskShare(task=contrast.NAME, settings=CONTRAST, labels=pairs),) if pairs else ()
     return (*near, TaskShare(task=retrieval.NAME, settings=RETRIEVAL, labels=queries)) if queries else near
 
@@ -201,7 +201,7 @@ def multitask(
 
 
 def _share_of(task: str, labels: str) -> TaskShare:
-    """The task with its own settings."""
+    """Returns the task with its own settings."""
     return TaskShare(task=task, settings=load_member(m5model.tasks, task, "task").Settings(), labels=labels)
 
 

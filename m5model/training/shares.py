@@ -40,7 +40,7 @@ class TaskShare:
 
     @property
     def key(self) -> str:
-        """The name of the task in the mixture, in checkpoints and in figures."""
+        """Returns the name of the task in the mixture, in checkpoints and in figures."""
         return self.name or self.task
 
 
@@ -63,18 +63,18 @@ class Mixing:
         )
 
     def steps(self, shares: Sequence[TaskShare], rows: Sequence[int]) -> list[int]:
-        """Steps of a cycle for each task."""
+        """Returns steps of a cycle for each task."""
         if not self.temperature:
             return [share.steps for share in shares]
         return apportion([count ** (1 / self.temperature) for count in rows], max(CYCLE, len(rows)))
 
     def scale(self, share: TaskShare, task: AnyTask) -> float:
-        """The factor of the task's loss."""
+        """Returns the factor of the task's loss."""
         return share.scale / (math.log(max(2, task.outcomes)) if self.scaling == "log_labels" else 1.0)
 
 
 def apportion(weights: Sequence[float], seats: int) -> list[int]:
-    """Whole numbers that add up to ``seats``, at least 1 each, as near to the weights as can be (largest remainder)."""
+    """Returns whole numbers that add up to ``seats``, at least 1 each, as near to the weights as can be (largest remainder)."""
     total = sum(weights)
     exact = [max(1.0, seats * weight / total) for weight in weights]
     exact = [value * seats / sum(exact) for value in exact]
@@ -106,7 +106,7 @@ class PlannedTask:
 
 
 def describe(planned: Sequence[PlannedTask]) -> list[str]:
-    """The schedule as lines of a table."""
+    """Returns the schedule as lines of a table."""
     lines = [("task", "rows", "steps", "share", "scale", "epochs", "labels"), *(one.cells() for one in planned)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

@@ -118,7 +118,7 @@ class Model:
     new: tuple[str, ...] = ()  # weights of the encoder that did not come with these, and were not trained since
 
     def with_vocabulary(self, tokenizer: Tokenizer, training_set: TrainingSet, max_tokens: int) -> "Model":
-        """The model with this vocabulary, and the set's rows as its tokens."""
+        """Returns the model with this vocabulary, and the set's rows as its tokens."""
         learn = tokenize_rows(training_set.learn, tokenizer, max_tokens)
         return replace(
             self, tokenizer=tokenizer, learn=learn, held_out=tokenize_rows(training_set.held_out, tokenizer, max_tokens)
@@ -297,7 +297,7 @@ def _measure(learner: Learner, tasks: Iterable[AnyTask]) -> dict[str, float]:
 def _compare(
     stage: str, tasks: Iterable[AnyTask], before: Mapping[str, float], after: Mapping[str, float], taken: set[str]
 ) -> tuple[Measured, ...]:
-    """The tasks' metrics; one that a stage before has measured is named by its stage as well."""
+    """Returns the tasks' metrics; one that a stage before has measured is named by its stage as well."""
     names = {task.name: f"{task.name}_{task.metric}" for task in tasks}
     return tuple(
         Measured(

@@ -85,7 +85,7 @@ class Source:
 
 
 def starting_runners(source: Source | None) -> dict[type, StageRunner]:
-    """The runners of all stages that need a training set and, perhaps, a checkpoint."""
+    """Returns the runners of all stages that need a training set and, perhaps, a checkpoint."""
 
     def take_weights(stage: TakeWeights, model: Model, context: RunContext) -> Model:
         folder = _folder_of(source, stage.origin)
@@ -122,7 +122,7 @@ def _begin(taken: Checkpoint, origin: Origin, model: Model, context: RunContext)
 
 
 def trim(stage: TrimVocabulary, model: Model, context: RunContext) -> Model:
-    """The model with at most ``stage.size`` tokens, and figures of what that costs each language."""
+    """Returns the model with at most ``stage.size`` tokens, and figures of what that costs each language."""
     if model.tokenizer is None or model.encoder is None:
         raise ConfigurationError("there is no vocabulary to trim", next_step="put a stage that takes weights before it")
     if isinstance(context.preset, WholePreset):

@@ -46,7 +46,7 @@ def build_task(
     builders: TaskBuilders,
     heads: Mapping[str, Head],
 ) -> AnyTask:
-    """The task, with the head that there is of it already, where there is one."""
+    """Returns the task, with the head that there is of it already, where there is one."""
     build = builders.get(share.task) or load_member(m5model.tasks, share.task, "task").build
     labels = label_sets[share.labels] if share.labels else None
     task: AnyTask = build(share.settings, encoder, replace(data, labels=labels))
@@ -57,7 +57,7 @@ def build_task(
 
 
 def mix_shares(shares: Sequence[TaskShare], tasks: Sequence[AnyTask], mixing: Mixing, content_hash: str, seed: int) -> Mixture:
-    """The mixture of the tasks, built from these shares, on the training set with that content hash."""
+    """Returns the mixture of the tasks, built from these shares, on the training set with that content hash."""
     steps = mixing.steps(shares, [len(task.examples.keys) for task in tasks])
     scales = [mixing.scale(share, task) for share, task in zip(shares, tasks, strict=True)]
     return mix(list(zip(tasks, steps, strict=True)), content_hash, seed, scales)
@@ -81,6 +81,6 @@ def fit_to(encoder: TextEncoder, machine: Machine) -> None:
 
 
 def heads_of(tasks: Iterable[AnyTask]) -> dict[str, Head]:
-    """The weights of those heads that have any."""
+    """Returns the weights of those heads that have any."""
     states = {task.name: task.head.state_dict() for task in tasks}
     return {name: {key: tensor.cpu() for key, tensor in state.items()} for name, state in states.items() if state}
