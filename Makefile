@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Where this is set, every start of Python compiles torch and transformers anew: 21 s instead of 7 on two cores.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test check bench clean
 help:
