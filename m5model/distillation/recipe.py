@@ -28,6 +28,7 @@ from schemas.errors import ConfigurationError
 FEWEST_TOKENS = 24  # of a text, nearly
 TEXTS_PER_STEP = imitation.Settings(teachers=()).token_budget // FEWEST_TOKENS
 FEWEST_SOFT_PAIRS = 256  # that a cross-encoder reads
+SHORT_SHARE = 1 / 3  # of the steps by layers, on texts as short as queries: docs/decisions/2026-11-28-layers-first.md
 STARTED_RATE = 2e-4  # peak learning rate of an encoder that lost layers: higher than to train it on, for it must find back
 
 
@@ -193,7 +194,7 @@ def _learn(taught: _Taught, parts: dict[str, int]) -> tuple[LearnTasks, ...]:
 def _layers(taught: _Taught, steps: int, rate: float) -> LearnTasks:
     """Embeddings are the teacher's own and stay so."""
     own = layerwise.Settings(teacher=taught.followed, layers=taught.layers)
-    settings = replace(own, texts=max(1, steps * own.token_budget // FEWEST_TOKENS))
+    settings = replace(own, texts=max(1, steps * own.token_budget // FEWEST_TOKENS), short_share=SHORT_SHARE)
     stage = _stage(layerwise.NAME, TaskShare(task=layerwise.NAME, settings=settings), steps, rate, taught.seed)
     return replace(stage, frozen=("embeddings.",))
 

@@ -26,10 +26,11 @@ class Frame:
     @classmethod
     def of(cls, tokenizer: Tokenizer, prefix: str) -> "Frame":
         """Of texts that the tokenizer cuts, special tokens included, and that begin with ``prefix``."""
-        tokenizer.no_truncation()
-        encoding = tokenizer.encode(prefix.rstrip())
+        own = Tokenizer.from_str(tokenizer.to_str())  # its settings are its owner's
+        own.no_truncation()
+        encoding = own.encode(prefix.rstrip())
         special = np.asarray(encoding.special_tokens_mask, bool)
-        after = int(np.argmin(special[::-1])) if not special.all() else int(tokenizer.num_special_tokens_to_add(False) > 1)
+        after = int(np.argmin(special[::-1])) if not special.all() else int(own.num_special_tokens_to_add(False) > 1)
         return cls(before=len(special) - after, after=after)
 
 
