@@ -33,7 +33,7 @@ from m5model.data.training_sets import open_training_set
 from m5model.encoders.huggingface import read_geometry
 from m5model.encoders.presets import lower_weights
 from m5model.encoders.sources import find_source
-from m5model.training.config import GUARDS, Machine, TrainingConfig, head_rate_for
+from m5model.training.config import GUARDS, Machine, TrainingConfig
 from m5model.training.shares import Mixing, Scaling, TaskShare
 from m5model.training.stages import LearnTasks, Model, RunContext, learn_tasks, run_stages
 from m5model.training.starting import Source, TakeWeights, TrimVocabulary, starting_runners
@@ -72,9 +72,7 @@ class Bench:
         return LearnTasks(
             stage=name,
             tasks=tuple(self.shares[task] for task in tasks),
-            training=TrainingConfig(
-                steps=steps, learning_rate=LEARNING_RATE, head_rate=head_rate_for(LEARNING_RATE), seed=seed
-            ),
+            training=TrainingConfig.for_new_heads(steps=steps, learning_rate=LEARNING_RATE, seed=seed),
             mixing=Mixing(scaling=scaling),
             frozen=lower_weights(self.context.preset, TRAINED_LAYERS),
         )

@@ -21,7 +21,7 @@ from m5model.distillation.losses import imitation_loss, spread_loss
 from m5model.distillation.taught_task import TaughtTask
 from m5model.distillation.teachers import TaughtRows, TaughtTexts
 from m5model.distillation.vectors import encode_all
-from m5model.encoders.encoder import TextEncoder
+from m5model.encoders.encoder import TextEncoder, without_dropout
 from m5model.tasks import Batching, TaskData
 from schemas.checks import is_number, is_whole, require
 
@@ -89,9 +89,8 @@ def fit_projections(encoder: TextEncoder, learn: TaughtTexts, prefixes: Sequence
     widths = [width for width in sorted(set(prefixes)) if width < hidden]
     widths += [] if size == hidden and len(learn.vectors) == 1 else [hidden]
     places = np.arange(min(FITTED_TEXTS, len(learn.chosen)))
-    was_training = encoder.training
-    student_BD = encode_all(encoder, learn.rows, learn.chosen[places]).astype(np.float64)
-    encoder.train(was_training)
+    with without_dropout(encoder):
+        student_BD = encode_all(encoder, learn.rows, learn.chosen[places]).astype(np.float64)
     teacher_BE = learn.targets(places).astype(np.float64)
     projections = Projections(widths, size)
     for width in widths:

@@ -8,8 +8,7 @@ Sources: Sun et al. 2019 (patient distillation), Jiao et al. 2020 (TinyBERT: hid
 Tensor suffixes: K layers of the student, B rows, L tokens of a row, N tokens of a step, D hidden size.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +21,7 @@ from m5model.distillation.losses import imitation_loss
 from m5model.distillation.short_texts import Frame, cut_texts
 from m5model.distillation.taught_task import TaughtTask
 from m5model.distillation.teachers import TaughtRows, TaughtTexts
-from m5model.encoders.encoder import TextEncoder
+from m5model.encoders.encoder import TextEncoder, without_dropout
 from m5model.tasks import Batching, TaskData
 from schemas.checks import is_number, is_whole, require
 
@@ -73,7 +72,7 @@ class Layerwise(TaughtTask):
 
     def logits(self, encoder: TextEncoder, batch: TaughtRows) -> Tensor:
         """States of all tokens, without padding, after each layer (K, N, D). No dropout: the target has none."""
-        with _without_dropout(encoder):
+        with without_dropout(encoder):
             return _states(encoder, batch, range(len(self._layers)))
 
     def loss(self, logits: Tensor, batch: TaughtRows) -> Tensor:
@@ -88,14 +87,3 @@ def _states(encoder: TextEncoder, batch: TaughtRows, layers: Sequence[int]) -> T
     ids_BL, mask_BL = batch.on(encoder.device)
     states = encoder.layer_states(ids_BL, mask_BL)
     return torch.stack([states[layer][mask_BL.bool()] for layer in layers])
-
-
-@contextmanager
-def _without_dropout(encoder: TextEncoder) -> Iterator[None]:
-    """Within it the encoder computes as it will when it is used; gradients flow."""
-    was_training = encoder.training
-    encoder.eval()
-    try:
-        yield
-    finally:
-        encoder.train(was_training)

@@ -18,14 +18,14 @@ FEWEST, MOST = 1, 8  # tokens of a piece, without its frame
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """How many tokens stand before and after the words of every text."""
+    """Says how many tokens stand before and after the words of every text."""
 
     before: int
     after: int
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, prefix: str) -> "Frame":
-        """Of texts that the tokenizer cuts, special tokens included, and that begin with ``prefix``."""
+        """Finds that of texts which begin with ``prefix``, as the tokenizer cuts them, special tokens included."""
         own = Tokenizer.from_str(tokenizer.to_str())  # its settings are its owner's
         own.no_truncation()
         encoding = own.encode(prefix.rstrip())
@@ -37,18 +37,18 @@ class Frame:
 def cut_texts(
     ids_BL: np.ndarray, mask_BL: np.ndarray, frame: Frame, draw: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """ids and mask, int64, of all pieces of the rows, in their order. A row with no words stays as it is."""
+    """Returns ids and mask, int64, of all pieces of the rows, in their order. A row with no words stays as it is."""
     pieces: list[list[int]] = []
     for ids_L, length in zip(ids_BL, mask_BL.sum(axis=1), strict=True):
         row = ids_L[:length].tolist()
         end = len(row) - frame.after
-        starts = _starts(frame.before, end, draw)
+        starts = _cut(frame.before, end, draw)
         pieces += [row[: frame.before] + row[start:stop] + row[end:] for start, stop in starts] or [row]
     return pad_ids(pieces)
 
 
-def _starts(first: int, end: int, draw: np.random.Generator) -> list[tuple[int, int]]:
-    """Where the pieces of the tokens from ``first`` to ``end`` begin and stop."""
+def _cut(first: int, end: int, draw: np.random.Generator) -> list[tuple[int, int]]:
+    """Says where the pieces of the tokens from ``first`` to ``end`` begin and stop."""
     spans = []
     while first < end:
         stop = min(end, first + int(draw.integers(FEWEST, MOST, endpoint=True)))

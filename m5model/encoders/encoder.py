@@ -3,7 +3,8 @@
 Tensor suffixes: B rows, L tokens, D hidden size, V vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -113,3 +114,14 @@ def sentence_vectors(encoder: TextEncoder, ids_BL: Tensor, mask_BL: Tensor) -> T
 
 def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+@contextmanager
+def without_dropout(encoder: TextEncoder) -> Iterator[None]:
+    """Within it the encoder computes as it will when it is used; gradients flow. Then it is left as it was."""
+    was_training = encoder.training
+    encoder.eval()
+    try:
+        yield
+    finally:
+        encoder.train(was_training)

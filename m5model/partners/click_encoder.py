@@ -13,7 +13,7 @@ from m5model.partners.fine_tuning import LABELS, Tower, begin, tower_of, train
 from m5model.partners.strategy import Given
 from m5model.runtime.rendering import Rendering, render
 from m5model.tasks import click
-from m5model.training.config import TrainingConfig, head_rate_for
+from m5model.training.config import TrainingConfig
 from m5model.training.shares import TaskShare
 from m5model.training.stages import LearnTasks
 from schemas.workspace import Workspace
@@ -31,9 +31,7 @@ def fine_tune_clicks(given: Given, rows: np.ndarray, *, steps: int, tokens: int,
     stage = LearnTasks(
         stage="clicks",
         tasks=(TaskShare(task=click.NAME, settings=click.Settings(), labels=LABELS),),
-        training=TrainingConfig(
-            steps=steps, learning_rate=learning_rate, head_rate=head_rate_for(learning_rate), seed=given.seed
-        ),
+        training=TrainingConfig.for_new_heads(steps=steps, learning_rate=learning_rate, seed=given.seed),
         frozen=lower_weights(begun.context.preset, layers - int(layers * FROZEN_SHARE)),
     )
     return tower_of(begun, train(begun, [stage]), tokens)

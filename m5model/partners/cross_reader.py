@@ -17,7 +17,7 @@ from m5model.runtime.rendering import render
 from m5model.tasks import duplicates
 from m5model.tasks._pairs import PairHead
 from m5model.tasks._texts import TextPool, encode_all
-from m5model.training.config import TrainingConfig, head_rate_for
+from m5model.training.config import TrainingConfig
 from m5model.training.shares import TaskShare
 from m5model.training.stages import LearnTasks
 
@@ -78,12 +78,7 @@ def fine_tune_pairs(given: Given, settings: Settings) -> CrossReader:
                 labels=LABELS,
             ),
         ),
-        training=TrainingConfig(
-            steps=settings.steps,
-            learning_rate=settings.learning_rate,
-            head_rate=head_rate_for(settings.learning_rate),
-            seed=given.seed,
-        ),
+        training=TrainingConfig.for_new_heads(steps=settings.steps, learning_rate=settings.learning_rate, seed=given.seed),
         frozen=lower_weights(begun.context.preset, layers - int(layers * settings.frozen_share)),
     )
     model = train(begun, [*near, pairs])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from m5model.encoders.encoder import TextEncoder
+from m5model.encoders.encoder import TextEncoder, without_dropout
 from m5model.tasks._texts import TextPool, encode_all
 
 # Cosines are computed for this many of the N texts at once.
@@ -22,14 +22,12 @@ ExcludedOf = Callable[[int, int], np.ndarray]
 
 def vectors_now(encoder: TextEncoder, pool: TextPool, texts: np.ndarray) -> Tensor:
     """Unit vectors (N, D) of these places of the pool, without dropout; the encoder is left as it was."""
-    was_training = encoder.training
-    vectors_ND = encode_all(encoder.eval(), pool, texts)
-    encoder.train(was_training)
-    return vectors_ND
+    with without_dropout(encoder):
+        return encode_all(encoder, pool, texts)
 
 
 def find_nearest(texts_ND: Tensor, others_MD: Tensor, excluded_of: ExcludedOf, count: int) -> Iterator[np.ndarray]:
-    """Of each text: places among the others, int64, of the ``count`` nearest that are not excluded; fewer where there are."""
+    """Finds, of each text, places (int64) of the ``count`` nearest others that are not excluded; fewer where there are."""
     for start in range(0, len(texts_ND), MINING_ROWS):
         stop = min(start + MINING_ROWS, len(texts_ND))
         cosines_NM = texts_ND[start:stop] @ others_MD.T

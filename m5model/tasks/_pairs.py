@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from m5model.data.randomness import seed_for
-from m5model.encoders.encoder import TextEncoder
+from m5model.encoders.encoder import TextEncoder, without_dropout
 from m5model.tasks import Batching, Examples, TaskData
 from m5model.tasks._texts import Indexed, TextBatch, TextPool, encode_all, encode_texts, open_pool, require_rows, sample_rows
 from schemas.checks import is_number, is_whole, require
@@ -220,10 +220,8 @@ def build_pairs(
     seed = seed_for(name, data.labels.manifest.content_hash if data.labels else "", data.seed)
     task = PairTask(name, settings, head, open_pool(indexed.texts, data), placed, metric, seed)
     if settings.form == "cosine":
-        was_training = encoder.training
-        encoder.eval()
-        task.calibrate(encoder)
-        encoder.train(was_training)
+        with without_dropout(encoder):
+            task.calibrate(encoder)
     return task
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from m5model.encoders.encoder import TextEncoder
+from m5model.encoders.encoder import TextEncoder, without_dropout
 
 SMALLEST = 1e-4  # deviation of a channel that says nothing
 
@@ -51,8 +51,7 @@ class TagHead(nn.Linear):
 @torch.no_grad()
 def _states(encoder: TextEncoder, ids_BL: np.ndarray, mask_BL: np.ndarray) -> Tensor:
     """States of all tokens (N, D) without dropout; the encoder is left as it was."""
-    was_training = encoder.training
     ids, mask = (torch.from_numpy(array).to(encoder.device) for array in (ids_BL, mask_BL))
-    states_BLD = encoder.eval().hidden_states(ids, mask)
-    encoder.train(was_training)
+    with without_dropout(encoder):
+        states_BLD = encoder.hidden_states(ids, mask)
     return states_BLD[mask.bool()].float().cpu()

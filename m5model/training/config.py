@@ -23,11 +23,6 @@ GUARDS = (
 HEADS_RATE = 3e-3
 
 
-def head_rate_for(learning_rate: float) -> float:
-    """Returns the ``head_rate`` with which heads learn at HEADS_RATE, or as fast as the encoder where that is faster."""
-    return max(1.0, HEADS_RATE / learning_rate)
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """The settings that decide the outcome of a training. Raises ConfigurationError that lists every problem at once."""
@@ -56,6 +51,11 @@ class TrainingConfig:
                 f"clip_norm is {self.clip_norm}, expected above 0": is_number(self.clip_norm, 0) and self.clip_norm > 0,
             },
         )
+
+    @classmethod
+    def for_new_heads(cls, *, steps: int, learning_rate: float, seed: int = 0) -> "TrainingConfig":
+        """Heads learn at HEADS_RATE, or as fast as the encoder where that is faster."""
+        return cls(steps=steps, learning_rate=learning_rate, head_rate=max(1.0, HEADS_RATE / learning_rate), seed=seed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from m5model.data.label_sets import LabelSet
 from m5model.data.training_sets import TrainingSet
 from m5model.encoders.presets import EncoderPreset, lower_weights
 from m5model.tasks import contrast, mlm, retrieval
-from m5model.training.config import TrainingConfig, head_rate_for
+from m5model.training.config import TrainingConfig
 from m5model.training.shares import Mixing, TaskShare
 from m5model.training.stages import LearnTasks, LearnVocabulary
 from m5model.training.starting import TakeStreams, TakeWeights, TakeWhole, TrimVocabulary
@@ -189,8 +189,7 @@ def multitask(
     pace = pace_of(start.preset)
     shares = {task: _share_of(task, labels) for task, labels in tasks.items()}
     steps = pace.steps if steps is None else steps
-    rate = pace.learning_rate
-    training = TrainingConfig(steps=steps, learning_rate=rate, head_rate=head_rate_for(rate), seed=seed)
+    training = TrainingConfig.for_new_heads(steps=steps, learning_rate=pace.learning_rate, seed=seed)
     mixed = LearnTasks(
         stage="prefinetune", tasks=tuple(shares.values()), training=training, mixing=mixing or Mixing(temperature=2.0)
     )

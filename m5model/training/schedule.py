@@ -18,18 +18,16 @@ def learning_rate_at(step: int, config: TrainingConfig) -> float:
     return config.learning_rate * max(0.0, (config.steps - step) / max(1, config.steps - warmup))
 
 
-def build_optimizer(learner: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+def build_optimizer(learner: Learner, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter 2019): matrices are decayed, vectors (biases, layer norms) are not.
 
     Each group of parameters has a ``factor`` that its learning rate is multiplied by, see `set_learning_rate`.
     """
-    own = {id(parameter) for parameter in learner.heads.parameters()} if isinstance(learner, Learner) else set()
-    trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
-    parts = [(trained, 1.0)]
-    if config.head_rate != 1.0:
-        heads = [parameter for parameter in trained if id(parameter) in own]
-        parts = [([parameter for parameter in trained if id(parameter) not in own], 1.0), (heads, config.head_rate)]
-    groups = [group for parameters, factor in parts if parameters for group in _groups(parameters, factor, config.weight_decay)]
+    groups = [
+        group
+        for part, factor in ((learner.encoder, 1.0), (learner.heads, config.head_rate))
+        for group in _groups([one for one in part.parameters() if one.requires_grad], factor, config.weight_decay)
+    ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), eps=1e-6)
 
 

@@ -11,9 +11,11 @@ from functools import reduce
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyspark import RDD
 from pyspark.sql import DataFrame, SparkSession
 
@@ -25,6 +27,7 @@ Input = TypeVar("Input")
 Output = TypeVar("Output")
 Shared = TypeVar("Shared")
 KEY = ("locale", "item_id")
+NO_ROW = -1
 FEW = 32  # outcomes that the driver adds up itself
 # To begin a task takes some 20 ms; more tasks than that only even out what they take.
 TASKS_OF_A_CORE = 3
@@ -51,7 +54,7 @@ def run_tasks(
 def scan_files(
     spark: SparkSession, files: Sequence[DataFile], work: Callable[[DataFile, Shared], Output], shared: Shared
 ) -> list[Output]:
-    """What ``run_tasks`` returns, for work that reads few columns: of small files it is done in the driver, at once.
+    """Returns what ``run_tasks`` does, for work that reads few columns: of small files it is done in the driver, at once.
 
     Tasks would have to wait for all those of other jobs that came before them.
     """
@@ -138,6 +141,12 @@ def join_keys(rows: pa.Table | pa.RecordBatch, names: Sequence[str] = KEY) -> pa
     """One text for each row, of the columns that make up its key. No locale holds the sign between them."""
     joined = pc.binary_join_element_wise(*(rows[name] for name in names), "\n")
     return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def find_places(keys: pa.Array, among: pa.Array) -> NDArray[np.int64]:
+    """Finds where each key lies among the others, whose keys are distinct; NO_ROW where it does not."""
+    place: NDArray[np.int64] = pc.fill_null(pc.index_in(keys, among), NO_ROW).to_numpy(zero_copy_only=False).astype(np.int64)
+    return place
 
 
 @dataclass(frozen=True, kw_only=True)

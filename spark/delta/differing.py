@@ -15,11 +15,10 @@ from pyspark.sql import SparkSession
 
 from spark.delta.changed_files import TwoVersions
 from spark.delta.data_files import DataFile
-from spark.delta.data_rows import KEY, join_keys, read_rows, run_tasks
+from spark.delta.data_rows import KEY, NO_ROW, find_places, join_keys, read_file, run_tasks
 
 Mask = NDArray[np.bool_]
 Places = NDArray[np.int64]
-NO_ROW = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ def find_differing(spark: SparkSession, comparisons: Sequence[Comparison]) -> pa
 
 
 def values_differ(before: pa.Array, after: pa.Array) -> Mask:
-    """Which values of two columns of one type are not the same; null is the same as null alone."""
+    """Says which values of two columns of one type are not the same; null is the same as null alone."""
     kind = before.type
     if pa.types.is_map(kind):
         return values_differ(_as_lists(before), _as_lists(after))
@@ -94,7 +93,7 @@ def compare_partition(one: Comparison, _: None = None) -> pa.Table:
     """KEY of the partition's rows that differ, once or twice."""
     keys = [_read_keys(one, files) for files in (one.older, one.newer)]
     older_keys, newer_keys = (join_keys(side.keys) for side in keys)
-    older_N = pc.fill_null(pc.index_in(newer_keys, older_keys), NO_ROW).to_numpy(zero_copy_only=False)
+    older_N = find_places(newer_keys, older_keys)
     newer_N = np.flatnonzero(older_N != NO_ROW)
     differs_N = older_N == NO_ROW
     for name in one.schema.names:
@@ -114,9 +113,7 @@ class _Keys:
 
 
 def _read_keys(one: Comparison, files: Sequence[DataFile]) -> _Keys:
-    names = [*KEY, *(one.only[:1] if one.only else ())]
-    schema = pa.schema([one.schema.field(name) for name in names])
-    rows = pa.concat_tables([schema.empty_table(), *(rows for file in files for rows in read_rows(one.path, file, schema))])
+    rows = _read(one, files, (*KEY, *(one.only[:1] if one.only else ())))
     is_wanted = np.ones(len(rows), bool)
     if one.only:
         name, value = one.only
@@ -125,6 +122,9 @@ def _read_keys(one: Comparison, files: Sequence[DataFile]) -> _Keys:
 
 
 def _read_column(one: Comparison, files: Sequence[DataFile], name: str) -> pa.Array:
-    schema = pa.schema([one.schema.field(name)])
-    rows = (rows for file in files for rows in read_rows(one.path, file, schema))
-    return pa.concat_tables([schema.empty_table(), *rows])[name].combine_chunks()
+    return _read(one, files, (name,))[name].combine_chunks()
+
+
+def _read(one: Comparison, files: Sequence[DataFile], names: Sequence[str]) -> pa.Table:
+    schema = pa.schema([one.schema.field(name) for name in names])
+    return pa.concat_tables([schema.empty_table(), *(read_file(file, (one.path, schema)) for file in files)])

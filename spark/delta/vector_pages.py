@@ -1,4 +1,4 @@
-"""Reads a Parquet column of vectors as its pages hold it, in a tenth of the time that a reader of lists takes.
+"""Reads a Parquet column of vectors as its pages hold it, in a third of the time that a reader of lists takes.
 
 Parquet stores a column of lists as its numbers, and beside each number two levels: whether a list begins there, and what is
 null (Melnik et al., "Dremel", 2010). Readers of lists take every level apart. Where all lists are of one length and nothing is
@@ -103,7 +103,7 @@ def _take_apart(body: memoryview, values: int, greatest: int) -> _Page:
 
 
 def _are_of_one_length(pages: list[_Page], length: int, greatest: int) -> bool:
-    """Whether a list begins at every multiple of ``length``, and nowhere else, and nothing is null."""
+    """Says whether a list begins at every multiple of ``length``, and nowhere else, and nothing is null."""
     before = 0
     for page in pages:
         begins, defined = page.levels_V

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark.delta.data_rows import join_keys
+from spark.delta.data_rows import find_places, join_keys
 from spark.delta.differing import list_entries
 from spark.features.attribute_names import fold_name
 from spark.features.recipe import FewInputs
@@ -84,8 +84,8 @@ def vote_in_driver(inputs: FewInputs, voting: Voting) -> pa.Table:
     weight_P = _weigh(1 + voting.same_distance - cosine[near], owner_P)
     every_O = np.bincount(owner_P, weights=weight_P, minlength=len(owners.dictionary)).astype(np.int64)
     catalogue = join_keys(inputs.catalogue)
-    votes = _collect(declared, owner_P, weight_P, _places(join_keys(pairs, OTHER), catalogue))
-    listing_V = _places(owners.dictionary, catalogue)[votes.owner_V]
+    votes = _collect(declared, owner_P, weight_P, find_places(join_keys(pairs, OTHER), catalogue))
+    listing_V = find_places(owners.dictionary, catalogue)[votes.owner_V]
     has_own_V = np.isin(listing_V * declared.names + votes.name_V, declared.pair_D) & (listing_V >= 0)
     first = pa.array(np.unique(owner_P, return_index=True)[1])
     return _elect(votes.of(~has_own_V), declared, every_O, pairs.select(list(OWN)).take(first), voting, inputs.space_id)
@@ -185,8 +185,3 @@ def _heaviest(group_V: Whole, votes: _Votes) -> tuple[Whole, Whole]:
     best = np.lexsort((value[starts], -sums, group[starts]))
     _, first = np.unique(group[starts][best], return_index=True)
     return value[starts][best][first], sums[best][first]
-
-
-def _places(keys: pa.Array, among: pa.Array) -> Whole:
-    place: Whole = pc.fill_null(pc.index_in(keys, among), -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return place

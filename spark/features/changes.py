@@ -10,7 +10,6 @@ from functools import reduce
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
@@ -18,7 +17,7 @@ from schemas.embedding import EMBEDDINGS
 from schemas.listing import LISTINGS
 from schemas.workspace import Workspace
 from spark.delta.changed_files import TwoVersions, compare_versions
-from spark.delta.data_rows import join_keys
+from spark.delta.data_rows import find_places, join_keys
 from spark.delta.differing import find_differing, plan_comparisons, values_differ
 from spark.delta.log import count_rows
 from spark.features.changed_rows import NEWER, OLDER, catalogue_schemas, read_sides, table_schema
@@ -133,7 +132,7 @@ def _align(
     newer: pa.Table,
     columns: Sequence[str],
 ) -> ListingChanges:
-    older_K, newer_K = (_places(keys, rows) for rows in (older, newer))
+    older_K, newer_K = (find_places(join_keys(keys), join_keys(rows)) for rows in (older, newer))
     is_there = (older_K >= 0) | (newer_K >= 0)  # not of listings that never had a vector
     older_K, newer_K = older_K[is_there], newer_K[is_there]
     both = (older_K >= 0) & (newer_K >= 0)
@@ -154,12 +153,6 @@ def _align(
         newer_K=newer_K,
         differs=differs,
     )
-
-
-def _places(keys: pa.Table, rows: pa.Table) -> Places:
-    """Where the row of each key is; -1 where there is none."""
-    place = pc.index_in(join_keys(keys), join_keys(rows))
-    return pc.fill_null(place, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def _take(rows: pa.Table, places_K: Places, columns: Sequence[str]) -> pa.Table:

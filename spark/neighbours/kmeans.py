@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark.vectors.columns import Vectors, to_unit_length
-from spark.vectors.top_k import best_columns, best_of_rough, rough_blocks, row_blocks
+from spark.vectors.top_k import best_columns, best_of_rough, rough_blocks, row_blocks, score_pairs
 
 
 def train_centroids(sample_SD: Vectors, cells: int, iterations: int, seed: int) -> Vectors:
@@ -34,17 +34,9 @@ def nearest_cell(vectors_ND: Vectors, centroids_CD: Vectors) -> NDArray[np.int64
     found = np.zeros(len(vectors_ND), np.int64)
     for block in rough_blocks(len(vectors_ND), len(centroids_CD)):
         vectors_BD = vectors_ND[block]
-        nearest_B1, _ = best_of_rough(vectors_BD @ centroids_CD.T, partial(_score, vectors_BD, centroids_CD), 1)
+        nearest_B1, _ = best_of_rough(vectors_BD @ centroids_CD.T, partial(score_pairs, vectors_BD, centroids_CD), 1)
         found[block] = nearest_B1[:, 0]
     return found
-
-
-def _score(
-    vectors_BD: Vectors, centroids_CD: Vectors, row_P: NDArray[np.int64], cell_P: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    wide = vectors_BD[row_P].astype(np.float64), centroids_CD[cell_P].astype(np.float64)
-    scores: NDArray[np.float64] = np.einsum("pd,pd->p", *wide)
-    return scores
 
 
 def _nearest_in_float32(sample_SD: Vectors, centroids_CD: Vectors) -> tuple[NDArray[np.int64], Vectors]:

@@ -16,7 +16,7 @@ from spark.neighbours.cells import LocaleCells
 from spark.neighbours.locales import split_by_locale
 from spark.neighbours.settings import NeighbourSettings
 from spark.vectors.columns import Vectors, vectors_from_arrow
-from spark.vectors.top_k import CLEAR, MICRO, Scores, best_columns, row_blocks
+from spark.vectors.top_k import CLEAR, MICRO, Scores, best_columns, row_blocks, score_pairs
 
 Whole = NDArray[np.int64]
 Text = NDArray[np.object_]
@@ -101,7 +101,7 @@ def _find_in_all(rows: Searched, sought: Sought, k: int, lowest: float) -> tuple
     seeking, offering = [], []
     for block in row_blocks(len(sought.ids), len(rows.ids)):
         rough_BN, first = sought.vectors_MD[block] @ rows.vectors_ND.T, block.start
-        exact = partial(_exact_scores, wide_MD[block], rows.wide_ND)
+        exact = partial(score_pairs, wide_MD[block], rows.wide_ND)
         if sought.offered:
             other, row, distance = _near_enough(rough_BN, exact, rows, lowest)
             meets = ~is_sought_N[row] & rows.visit(row, sought.visits_MP[first + other, 0])
@@ -136,11 +136,6 @@ def _nearest(rough_BN: Vectors, seeks_BN: NDArray[np.bool_], exact: Exact, k: in
     rank_P = np.arange(len(order_P)) - np.searchsorted(seeker_P, seeker_P)
     best = order_P[(rank_P < k) & (micro_P[order_P] >= lowest)]
     return seeker_P[best], row_P[best], -micro_P[best].astype(np.int64)
-
-
-def _exact_scores(wide_BD: Scores, wide_ND: Scores, sought_P: Whole, row_P: Whole) -> Scores:
-    scores: Scores = np.einsum("pd,pd->p", wide_BD[sought_P], wide_ND[row_P])
-    return scores
 
 
 def _to_micro(scores_P: Scores) -> Scores:

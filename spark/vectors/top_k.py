@@ -7,6 +7,7 @@ a product differently in another shape of matrix (by some 1e-16), so this is wha
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,8 @@ FEW = 2
 ROUGH_ERROR = 6.2e-5
 CLEAR = 2 * ROUGH_ERROR + 2 / MICRO  # scores further apart have the same order when they are exact and rounded to millionths
 SCORES_PER_BLOCK = 4_000_000  # float64 scores held at once: 32 MB
-ROUGH_SCORES = (
-    200_000  # float32 scores held at once: 0.8 MB, so that looking through them several times stays in a core's cache
-)
+# Float32 scores held at once: 0.8 MB, so that looking through them several times stays in a core's cache.
+ROUGH_SCORES = 200_000
 ROUGH_ROWS = 256  # at least, so that products run at full speed
 
 Scores = NDArray[np.float64]
@@ -38,6 +38,13 @@ def rough_blocks(rows: int, columns: int) -> Iterator[slice]:
     """Slices of ``rows`` whose float32 scores against ``columns`` are looked through by ``best_of_rough``."""
     step = max(ROUGH_ROWS, ROUGH_SCORES // max(1, columns))
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def score_pairs(one_ND: NDArray[Any], other_MD: NDArray[Any], row_P: NDArray[np.int64], place_P: NDArray[np.int64]) -> Scores:
+    """Exact float64 products of pairs of vectors, each by its row on either side."""
+    wide = one_ND[row_P].astype(np.float64, copy=False), other_MD[place_P].astype(np.float64, copy=False)
+    scores_P: Scores = np.einsum("pd,pd->p", *wide)
+    return scores_P
 
 
 def best_columns(scores_QN: Scores, k: int) -> tuple[NDArray[np.int64], Scores]:

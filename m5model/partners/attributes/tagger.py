@@ -18,7 +18,7 @@ from m5model.partners.fine_tuning import LABELS, Tower, begin, tower_of, train
 from m5model.partners.strategy import Given
 from m5model.runtime.rendering import render
 from m5model.tasks import TaskData, attribute_extraction
-from m5model.training.config import TrainingConfig, head_rate_for
+from m5model.training.config import TrainingConfig
 from m5model.training.shares import TaskShare
 from m5model.training.stages import LearnTasks
 from m5model.training.task_setup import build_task
@@ -97,12 +97,7 @@ def train_tagger(given: Given, rows: np.ndarray, settings: TaggerSettings) -> Ta
     stage = LearnTasks(
         stage="tagging",
         tasks=(share,),
-        training=TrainingConfig(
-            steps=settings.steps,
-            learning_rate=settings.learning_rate,
-            head_rate=head_rate_for(settings.learning_rate),
-            seed=given.seed,
-        ),
+        training=TrainingConfig.for_new_heads(steps=settings.steps, learning_rate=settings.learning_rate, seed=given.seed),
         frozen=lower_weights(preset, preset.layers - int(preset.layers * settings.frozen_share)),
     )
     model = train(begun, [stage])

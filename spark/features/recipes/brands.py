@@ -21,7 +21,7 @@ from schemas.tables import Column as TableColumn
 from spark.features.recipe import KeptSums, ViewInputs, ViewRecipe, flag
 from spark.vectors.columns import to_unit_length, vectors_from_arrow
 from spark.vectors.exact_sums import FIXED_POINT, sum_vectors
-from spark.vectors.top_k import MICRO, Scores, best_of_rough, rough_blocks
+from spark.vectors.top_k import MICRO, Scores, best_of_rough, rough_blocks, score_pairs
 
 SCORED = "locale string, item_id string, brand string, nearest_brand string, score float, margin float"
 Batches = Iterator[pa.RecordBatch]
@@ -93,8 +93,7 @@ class BrandCentroids:
         rough_NB[rows, own_N[rows]] = own_score_N[rows]
 
         def score(row: NDArray[np.int64], brand: NDArray[np.int64]) -> Scores:
-            scores = np.einsum("pd,pd->p", wide_ND[row], self.unit_BD[brand])
-            return np.where(own_N[row] == brand, own_score_N[row], scores)
+            return np.where(own_N[row] == brand, own_score_N[row], score_pairs(wide_ND, self.unit_BD, row, brand))
 
         return best_of_rough(rough_NB, score, 2)
 
